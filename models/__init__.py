@@ -1,0 +1,1 @@
+"""What a system is: typed, validated nouns. No time, no solver, no output."""

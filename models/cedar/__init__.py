@@ -1,0 +1,1 @@
+"""Cedar policy sets: text, schema, entities, and the three-outcome decision."""

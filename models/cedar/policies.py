@@ -1,0 +1,83 @@
+"""A loaded policy set: Cedar's own syntax tree, plus where each policy stands and how it escalates.
+
+`load_policies` reads text, schema and entities through `cedarpy`; nothing else in the project parses Cedar policies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import cedarpy
+from cedarpy import pst
+
+from models.cedar.types import Schema
+
+Profile = Literal["windtunnel", "tiered"]
+Severity = Literal["low", "medium", "high", "critical"]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Where something starts in a file. Lines and columns count from 1."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class Escalation:
+    """What a forbid asks for instead of denying: the chain, and the bounds its annotations set on the answer."""
+
+    chain: str
+    timeout: int | None
+    """Microseconds, or None where the rule sets no bound of its own."""
+    severity: Severity | None
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """One policy. `index` is its position in the set, `id` cedarpy's positional id, `name` what its author calls it."""
+
+    index: int
+    id: str
+    name: str
+    effect: Literal["permit", "forbid"]
+    syntax: pst.Template = field(repr=False)
+    text: str = field(repr=False)
+    annotations: Mapping[str, str]
+    span: Span
+    tier: str = ""
+    owner: str | None = None
+    overrides: frozenset[str] = frozenset()
+    escalation: Escalation | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySet:
+    """Policies with the schema they are judged under.
+
+    `permit_groups` holds the indices of permits by tier: a request is permitted when every group has a match. Under the
+    `windtunnel` profile there is one group; two tiers that each carry their own permits make two.
+    """
+
+    policies: tuple[Policy, ...]
+    text: str = field(repr=False)
+    handle: cedarpy.PolicySet = field(repr=False, compare=False)
+    schema: Schema
+    schema_text: str = field(repr=False)
+    schema_inferred: bool
+    entities: tuple[Mapping[str, Any], ...]
+    profile: Profile
+    permit_groups: tuple[tuple[int, ...], ...]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def chains(self) -> tuple[str, ...]:
+        """Names of the chains that some policy escalates to, sorted."""
+        return tuple(sorted({p.escalation.chain for p in self.policies if p.escalation}))

@@ -1,0 +1,338 @@
+"""Probability laws as scenario files write them: `lognormal(median=40ms, p95=90ms)`, `choice(low=0.4, high=0.6)`.
+
+A law is data: a kind, its parameters in base units (microseconds for durations, plain numbers otherwise) and the text
+it came from. Draws are by inverse transform, `quantile(u)` for u in (0, 1), so that one uniform gives one value. Only
+`math` functions are used: numpy's own differ from them in the last bit, and results must not depend on the path taken.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from statistics import NormalDist
+from typing import Annotated, Any, Final
+
+from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from models.units import parse_duration
+
+_NORMAL = NormalDist()
+_P95_Z: Final = _NORMAL.inv_cdf(0.95)
+
+CALL_TEXT_MAX: Final = 2_000
+_CALL = re.compile(r"\s*([a-z][a-z-]*)\s*\(([^()]*)\)\s*")
+_ARGUMENT = re.compile(r"\s*([A-Za-z0-9_.:/@-]+)\s*=\s*([^=,]+?)\s*")
+_PLAIN = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,12})?(?:e-?[0-9]{1,2})?")
+
+
+@dataclass(frozen=True, slots=True)
+class Law:
+    """A law of numbers. `parameters` are in base units, in the order the kind's constructor below states."""
+
+    kind: str
+    parameters: tuple[float, ...]
+    text: str = field(compare=False)
+
+    def quantile(self, u: float) -> float:
+        """The value below which a share `u` in (0, 1) of draws lie, in base units."""
+        return _KINDS[self.kind].quantile(self.parameters, u)
+
+    @property
+    def mean(self) -> float:
+        """The expectation, in base units."""
+        return _KINDS[self.kind].mean(self.parameters)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Beta:
+    """The law of a case's latent chance of success: Beta(alpha, beta), or one fixed chance for every case.
+
+    Attempts on one case share the draw, so repeated attempts are Beta-binomial, not independent.
+    """
+
+    alpha: float
+    beta: float
+    chance: float | None
+    text: str = field(compare=False)
+
+    @property
+    def mean(self) -> float:
+        return self.chance if self.chance is not None else self.alpha / (self.alpha + self.beta)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A law of texts: `values` with `weights` that add up to one."""
+
+    values: tuple[str, ...]
+    weights: tuple[float, ...]
+    text: str = field(compare=False)
+
+    def index(self, u: float) -> int:
+        """The position of the value that `u` in (0, 1) selects."""
+        reached = 0.0
+        for position, weight in enumerate(self.weights):
+            reached += weight
+            if u < reached:
+                return position
+        return len(self.values) - 1
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Chance:
+    """A law of booleans: true with probability `p`."""
+
+    p: float
+    text: str = field(compare=False)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+AttributeLaw = Law | Choice | Chance
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    quantile: Callable[[tuple[float, ...], float], float]
+    mean: Callable[[tuple[float, ...]], float]
+
+
+def _lognormal_quantile(parameters: tuple[float, ...], u: float) -> float:
+    mu, sigma = parameters
+    return math.exp(mu + sigma * _NORMAL.inv_cdf(u))
+
+
+def _weibull_quantile(parameters: tuple[float, ...], u: float) -> float:
+    shape, scale = parameters
+    return float(scale * math.pow(-math.log(1.0 - u), 1.0 / shape))
+
+
+def _table_quantile(parameters: tuple[float, ...], u: float) -> float:
+    half = len(parameters) // 2
+    shares, values = parameters[:half], parameters[half:]
+    for i in range(half - 1):
+        if u <= shares[i + 1]:
+            t = (u - shares[i]) / (shares[i + 1] - shares[i])
+            return values[i] + t * (values[i + 1] - values[i])
+    return values[-1]
+
+
+def _table_mean(parameters: tuple[float, ...]) -> float:
+    half = len(parameters) // 2
+    shares, values = parameters[:half], parameters[half:]
+    total = 0.0
+    for i in range(half - 1):
+        total += (shares[i + 1] - shares[i]) * (values[i] + values[i + 1]) / 2
+    return total
+
+
+def _mixture_quantile(parameters: tuple[float, ...], u: float) -> float:
+    half = len(parameters) // 2
+    reached = 0.0
+    for value, weight in zip(parameters[:half], parameters[half:], strict=True):
+        reached += weight
+        if u < reached:
+            return value
+    return parameters[half - 1]
+
+
+def _mixture_mean(parameters: tuple[float, ...]) -> float:
+    half = len(parameters) // 2
+    total = 0.0
+    for value, weight in zip(parameters[:half], parameters[half:], strict=True):
+        total += value * weight
+    return total
+
+
+_KINDS: Final[Mapping[str, _Kind]] = {
+    "constant": _Kind(lambda p, u: p[0], lambda p: p[0]),
+    "uniform": _Kind(lambda p, u: p[0] + u * (p[1] - p[0]), lambda p: (p[0] + p[1]) / 2),
+    "exponential": _Kind(lambda p, u: -p[0] * math.log(1.0 - u), lambda p: p[0]),
+    "lognormal": _Kind(_lognormal_quantile, lambda p: math.exp(p[0] + p[1] * p[1] / 2)),
+    "weibull": _Kind(_weibull_quantile, lambda p: p[1] * math.gamma(1.0 + 1.0 / p[0])),
+    "quantiles": _Kind(_table_quantile, _table_mean),
+    "values": _Kind(_mixture_quantile, _mixture_mean),
+}
+
+
+def _fault(message: str, value: object) -> PydanticCustomError:
+    return PydanticCustomError("law", "{message}, got {value}", {"message": message, "value": repr(value)[:80]})
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, str | int | float) or not _PLAIN.fullmatch(str(value)):
+        raise _fault("expected a number", value)
+    return float(value)
+
+
+def _duration(value: object) -> float:
+    return float(parse_duration(value))
+
+
+def _arguments(text: str, body: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for part in body.split(","):
+        argument = _ARGUMENT.fullmatch(part)
+        if not argument:
+            raise _fault("expected arguments such as `median=40ms`", text)
+        if argument[1] in found:
+            raise _fault(f"argument `{argument[1]}` is given twice", text)
+        found[argument[1]] = argument[2]
+    return found
+
+
+def _call(value: str) -> tuple[str, dict[str, str]]:
+    call = _CALL.fullmatch(value) if len(value) <= CALL_TEXT_MAX else None
+    if not call:
+        raise _fault("expected a law such as `lognormal(median=40ms, p95=90ms)`", value)
+    return call[1], _arguments(value, call[2])
+
+
+def _take(text: str, arguments: dict[str, str], *names: str) -> list[str]:
+    if set(arguments) != set(names):
+        raise _fault(f"expected the arguments {', '.join(f'`{n}`' for n in names)}", text)
+    return [arguments[name] for name in names]
+
+
+def _lognormal(text: str, arguments: dict[str, str], read: Callable[[object], float]) -> tuple[float, ...]:
+    """From median and p95, median and sigma (of the logarithm), or mean and cv (standard deviation over mean)."""
+    if "cv" in arguments:
+        mean, cv = _take(text, arguments, "mean", "cv")
+        variance = math.log(1.0 + _positive(text, _number(cv)) ** 2)
+        return math.log(_positive(text, read(mean))) - variance / 2, math.sqrt(variance)
+    if "sigma" in arguments:
+        median, sigma = _take(text, arguments, "median", "sigma")
+        return math.log(_positive(text, read(median))), _positive(text, _number(sigma))
+    median, p95 = _take(text, arguments, "median", "p95")
+    low, high = _positive(text, read(median)), read(p95)
+    if not high > low:
+        raise _fault("expected p95 above the median", text)
+    return math.log(low), (math.log(high) - math.log(low)) / _P95_Z
+
+
+def _positive(text: str, value: float) -> float:
+    if not value > 0:
+        raise _fault("expected values above zero", text)
+    return value
+
+
+def _quantiles(text: str, arguments: dict[str, str], read: Callable[[object], float]) -> tuple[float, ...]:
+    """A piecewise linear quantile table: `quantiles(p0=1s, p50=32m, p95=86h, p100=200h)`, from p0 to p100."""
+    points = []
+    for name, value in arguments.items():
+        if not re.fullmatch(r"p[0-9]{1,3}(\.[0-9]{1,4})?", name):
+            raise _fault("expected quantiles such as `p50=32m`", text)
+        points.append((float(name[1:]) / 100, read(value)))
+    shares = [share for share, _ in points]
+    values = [value for _, value in points]
+    ascending = all(a < b for a, b in zip(shares, shares[1:], strict=False)) and values == sorted(values)
+    if len(points) < 2 or shares[0] != 0 or shares[-1] != 1 or not ascending:
+        raise _fault("expected ascending quantiles from `p0` to `p100`", text)
+    return (*shares, *values)
+
+
+def _values(text: str, arguments: dict[str, str], read: Callable[[object], float]) -> tuple[float, ...]:
+    """Values with probabilities: `values(0.05=0.6, 1=0.4)`."""
+    values = [read(name) for name in arguments]
+    weights = _weights(text, [_number(weight) for weight in arguments.values()])
+    return (*values, *weights)
+
+
+def _weights(text: str, weights: list[float]) -> tuple[float, ...]:
+    if any(weight < 0 for weight in weights) or not abs(math.fsum(weights) - 1) <= 1e-6:
+        raise _fault("expected probabilities that add up to 1", text)
+    return tuple(weights)
+
+
+def _parameters(text: str, kind: str, arguments: dict[str, str], read: Callable[[object], float]) -> tuple[float, ...]:
+    match kind:
+        case "constant":
+            return tuple(read(v) for v in _take(text, arguments, "value"))
+        case "uniform":
+            low, high = (read(v) for v in _take(text, arguments, "low", "high"))
+            if not low <= high:
+                raise _fault("expected low at most high", text)
+            return low, high
+        case "exponential":
+            return (_positive(text, read(_take(text, arguments, "mean")[0])),)
+        case "weibull":
+            shape, scale = _take(text, arguments, "shape", "scale")
+            return _positive(text, _number(shape)), _positive(text, read(scale))
+        case "lognormal":
+            return _lognormal(text, arguments, read)
+        case "quantiles":
+            return _quantiles(text, arguments, read)
+        case "values":
+            return _values(text, arguments, read)
+    raise _fault(f"unknown law `{kind}`; known: {', '.join(sorted(_KINDS))}", text)
+
+
+def parse_duration_law(value: object) -> Law:
+    """A law of durations; a plain duration such as `5m` is constant."""
+    if isinstance(value, str) and "(" in value:
+        kind, arguments = _call(value)
+        return Law(kind, _parameters(value, kind, arguments, _duration), value)
+    return Law("constant", (_duration(value),), str(value))
+
+
+def parse_number_law(value: object) -> Law:
+    """A law of plain numbers; a number is constant."""
+    if isinstance(value, str) and "(" in value:
+        kind, arguments = _call(value)
+        return Law(kind, _parameters(value, kind, arguments, _number), value)
+    return Law("constant", (_number(value),), str(value))
+
+
+def parse_success(value: object) -> Beta:
+    """`beta(alpha=0.709, beta=0.276)`, or a fixed chance such as `0.95`."""
+    if isinstance(value, str) and "(" in value:
+        kind, arguments = _call(value)
+        if kind != "beta":
+            raise _fault("expected `beta(alpha=..., beta=...)` or a probability", value)
+        alpha, beta = (_positive(value, _number(v)) for v in _take(value, arguments, "alpha", "beta"))
+        return Beta(alpha, beta, None, value)
+    chance = _number(value)
+    if not 0 <= chance <= 1:
+        raise _fault("expected a probability from 0 to 1", value)
+    return Beta(0.0, 0.0, chance, str(value))
+
+
+def parse_attribute_law(value: object) -> AttributeLaw:
+    """The law of a case attribute: `choice(low=0.4, high=0.6)` is a String, `chance(p=0.1)` a Bool, any number law a Long."""
+    if isinstance(value, str) and "(" in value:
+        kind, arguments = _call(value)
+        if kind == "choice":
+            weights = _weights(value, [_number(weight) for weight in arguments.values()])
+            return Choice(tuple(arguments), weights, value)
+        if kind == "chance":
+            p = _number(_take(value, arguments, "p")[0])
+            if not 0 <= p <= 1:
+                raise _fault("expected a probability from 0 to 1", value)
+            return Chance(p, value)
+    return parse_number_law(value)
+
+
+def _law_type(parse: Callable[[object], Any], example: str) -> Any:
+    schema = {"type": ["string", "number"], "examples": [example]}
+    return (PlainValidator(parse), PlainSerializer(str, return_type=str), WithJsonSchema(schema))
+
+
+DurationLaw = Annotated[Law, *_law_type(parse_duration_law, "lognormal(median=40ms, p95=90ms)")]
+NumberLaw = Annotated[Law, *_law_type(parse_number_law, "values(0.25=0.8, 1=0.2)")]
+SuccessLaw = Annotated[Beta, *_law_type(parse_success, "beta(alpha=0.709, beta=0.276)")]
+AttributeLawText = Annotated[
+    AttributeLaw, *_law_type(parse_attribute_law, "choice(low=0.43, medium=0.535, high=0.035)")
+]

@@ -1,0 +1,1 @@
+"""What people read: outcomes, verdicts, terminal, JSON and HTML."""

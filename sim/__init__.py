@@ -1,0 +1,1 @@
+"""What will happen: a scenario becomes a plan, a plan becomes a run."""

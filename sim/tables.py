@@ -1,0 +1,77 @@
+"""The tables of a run: their columns, types and meaning. Times are integer microseconds from the start of a replication.
+
+Every table is sorted by replication, then by its own order, so the same run writes the same bytes.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+CASES = pa.schema(
+    [
+        ("replication", pa.int32()),
+        ("case", pa.int64()),  # 0.. in order of arrival within the replication
+        ("work", pa.string()),
+        ("arrived", pa.int64()),
+        ("ended", pa.int64()),  # null while in flight at the horizon
+        ("outcome", pa.string()),  # completed | denied | failed | expired | aborted | in-flight | stuck
+        ("measured", pa.bool_()),  # arrived after the warm-up
+        ("attempts", pa.int32()),  # attempts by agents
+        ("wrong", pa.bool_()),  # a wrong attempt went unnoticed and its effect stands
+        ("hand_offs", pa.int32()),  # agents gave the case to a person
+        ("missed_hand_off", pa.bool_()),  # an agent should have and did not
+        ("approvals", pa.int32()),  # approvals granted
+        ("cost", pa.int64()),  # millionths of the scenario's currency
+    ]
+)
+"""One row a case. Attributes follow as `attr.<name>` columns (string, int64 or bool)."""
+
+EVENTS = pa.schema(
+    [
+        ("replication", pa.int32()),
+        ("sequence", pa.int64()),  # 0.. in order of happening
+        ("time", pa.int64()),
+        ("kind", pa.string()),
+        ("case", pa.int64()),  # null where no case is concerned
+        (
+            "place",
+            pa.string(),
+        ),  # `desk:x`, `agent:x`, `endpoint:x`, `step:workflow.x`, `lock:x[value]`, `monitor:x`, `site:x`
+        ("value", pa.int64()),  # microseconds for `started` (wait) and `finished` (busy); a count or nothing otherwise
+        ("detail", pa.string()),  # empty, or what else there is to say, e.g. the members of a deadlock as JSON
+    ]
+)
+"""What happened. Kinds: arrived, entered, queued, started, finished, abandoned, rejected, attempt-failed, attempt-wrong,
+asked, answered, exhausted, bounced, locked, unlocked, blocked, deadlock, resolved, outage, outage-over, partition,
+partition-over, drift, alarm, rolled-back, handed-off, ended."""
+
+DECISIONS = pa.schema(
+    [
+        ("replication", pa.int32()),
+        ("sequence", pa.int64()),  # 0.. in order of decision
+        ("time", pa.int64()),
+        ("case", pa.int64()),
+        ("step", pa.string()),  # workflow.step
+        ("action", pa.string()),
+        ("decision", pa.string()),  # allow | deny | escalate: what policy says
+        ("enforced", pa.string()),  # what took effect: differs where the point was unreachable
+        ("reason", pa.string()),  # names of the determining policies, sorted, comma-separated; or why unreachable
+        ("approvals", pa.string()),  # chains that had approved, sorted, comma-separated
+        ("hash", pa.string()),  # hex sha256 over the previous row's hash and this row: a chain for each replication
+    ]
+)
+"""Every decision of the decision point, hash-chained."""
+
+SAMPLES = pa.schema(
+    [
+        ("replication", pa.int32()),
+        ("time", pa.int64()),
+        ("place", pa.string()),
+        ("queue", pa.int64()),  # items waiting
+        ("busy", pa.int64()),  # servers at work
+        ("capacity", pa.int64()),  # servers there (staff on duty, slots)
+    ]
+)
+"""Queues and servers at evenly spaced moments."""
+
+TABLES = {"cases": CASES, "events": EVENTS, "decisions": DECISIONS, "samples": SAMPLES}

@@ -1,0 +1,94 @@
+"""What verification says: findings, each with a verdict, a plain sentence, and the evidence behind it.
+
+The JSON form (`to_json`) is `windtunnel.findings/1`; every other format is projected from it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Verdict = Literal["violated", "holds", "undecided"]
+Severity = Literal["error", "warning", "info"]
+Overall = Literal["pass", "fail", "undecided"]
+
+SCHEMA = "windtunnel.findings/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where to look. `file` is as the user named it; line 0 where there is no line."""
+
+    file: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyRef:
+    """A policy or scenario element a finding is about."""
+
+    name: str
+    location: Location
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """A concrete request that shows a violation, in Cedar's JSON, shrunk; re-evaluated by cedarpy before it is shown."""
+
+    principal: str
+    action: str
+    resource: str
+    context: Mapping[str, Any]
+    entities: tuple[Mapping[str, Any], ...] = ()
+    approvals: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Which layers a verdict passed. `checked_by` is `cedarpy` for witnesses, `cvc5` for proofs, `none` for one solver only."""
+
+    solver: str
+    checked_by: str
+    smt2_sha256: str
+    """Digest of the SMT-LIB script, or of the scripts one after another where there are several; empty without a solver."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One answer of one check about one subject."""
+
+    check: str
+    name: str
+    severity: Severity
+    verdict: Verdict
+    policies: tuple[PolicyRef, ...]
+    message: str
+    location: Location
+    witness: Witness | None = None
+    proof: Proof | None = None
+    environment: str = ""
+    """The request environment of the witness, as `principal, action, resource`."""
+
+    @property
+    def id(self) -> str:
+        """Twelve hex digits that stay the same when rules move: the check and the names involved."""
+        words = "\x00".join((self.check, *(p.name for p in self.policies)))
+        return hashlib.sha256(words.encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """Everything one verification said. `scripts` maps a script's sha256 to its SMT-LIB text."""
+
+    findings: tuple[Finding, ...]
+    checked: Mapping[str, Any]
+    scripts: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def verdict(self) -> Overall:
+        """`fail` on a violated error, else `undecided` where any check is, else `pass`. Warnings and infos do not fail."""
+        if any(f.verdict == "violated" and f.severity == "error" for f in self.findings):
+            return "fail"
+        return "undecided" if any(f.verdict == "undecided" for f in self.findings) else "pass"
