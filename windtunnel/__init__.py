@@ -1,1 +1,15 @@
-"""The front door: the command line and the few public names."""
+"""Windtunnel: verify the policies of an agent fleet, simulate the fleet, report both.
+
+import windtunnel as wt
+
+scenario = wt.load("scenarios/incident-desk")
+findings = wt.verify(scenario)
+run = wt.simulate(scenario)
+outcomes = wt.assess(run)
+wt.report(run, findings, "report.html")
+"""
+
+from windtunnel.api import assess, load, open_run, report, simulate, verify
+
+__all__ = ["assess", "load", "open_run", "report", "simulate", "verify"]
+__version__ = "0.1.0"

@@ -1,0 +1,300 @@
+"""The command line. Each command reads its input, calls one step of the main job, prints, and exits with the verdict.
+
+Exit codes: 0 pass, 1 an objective or check failed, 2 the input or usage is wrong, 3 undecided, 70 internal error.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from models.diagnostics import Diagnostic, InputError
+from windtunnel import __version__, api
+
+EXIT_FAILED = 1
+EXIT_INPUT = 2
+EXIT_INTERNAL = 70
+EXIT_INTERRUPTED = 130
+
+app = typer.Typer(
+    name="windtunnel",
+    help="Verify the policies of an agent fleet, simulate the fleet, report both.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+class Format(StrEnum):
+    text = "text"
+    json = "json"
+
+
+class ReportFormat(StrEnum):
+    html = "html"
+    text = "text"
+    json = "json"
+
+
+class EffortName(StrEnum):
+    low = "low"
+    normal = "normal"
+    high = "high"
+
+
+class ProfileName(StrEnum):
+    windtunnel = "windtunnel"
+    tiered = "tiered"
+
+
+class Threshold(StrEnum):
+    error = "error"
+    warning = "warning"
+
+
+ScenarioPath = Annotated[Path, typer.Argument(metavar="SCENARIO", help="A scenario.yaml or its folder.")]
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
+OutFolder = Annotated[Path | None, typer.Option("--out", help="Folder of the run. [default: runs/NAME]")]
+Replications = Annotated[int | None, typer.Option(min=1, max=100_000, help="Replications, instead of the scenario's.")]
+Seed = Annotated[int | None, typer.Option(min=0, max=2**63 - 1, help="Seed, instead of the scenario's.")]
+Workers = Annotated[int | None, typer.Option(min=1, max=1024, help="Processes. [default: all cores]")]
+OutputFormat = Annotated[Format, typer.Option("--format", help="Text for people or JSON for programs.")]
+EffortOption = Annotated[EffortName, typer.Option(help="How far the solvers go before a check is undecided.")]
+FailOn = Annotated[Threshold, typer.Option(help="Least severity of a violated check that fails.")]
+
+
+@app.command()
+def run(
+    scenario: ScenarioPath,
+    out: OutFolder = None,
+    replications: Replications = None,
+    seed: Seed = None,
+    workers: Workers = None,
+    effort: EffortOption = EffortName.normal,
+    fail_on: FailOn = Threshold.error,
+    format: OutputFormat = Format.text,
+) -> None:
+    """Verify, simulate and report a scenario: the main job."""
+    from reports import html, json, progress, terminal
+    from reports.verdict import judge
+
+    loaded = api.load(scenario)
+    with progress.status("verifying policies and escalation chains"):
+        findings = api.verify(loaded, effort=effort.value)
+    with progress.bar("simulating") as advance:
+        finished = api.simulate(loaded, out, replications=replications, seed=seed, workers=workers, progress=advance)
+    with progress.status("assessing"):
+        outcomes = api.assess(finished)
+        verdict = judge(findings, outcomes, fail_on=fail_on.value)
+        json.write_findings(finished.folder, findings)
+        report = html.write_html(finished.folder / "report.html", finished, findings, fail_on=fail_on.value)
+    if format is Format.json:
+        _print_json(json.report_json(verdict, findings, outcomes))
+    else:
+        terminal.print_run(verdict, findings, outcomes, report)
+    raise typer.Exit(verdict.exit_code)
+
+
+@app.command()
+def verify(
+    target: Annotated[Path, typer.Argument(metavar="TARGET", help="A scenario, a .cedar file, or a folder of them.")],
+    schema: Annotated[
+        Path | None, typer.Option(help="Cedar or JSON schema. [default: the folder's, else inferred]")
+    ] = None,
+    entities: Annotated[Path | None, typer.Option(help="Entities in JSON. [default: the folder's, else none]")] = None,
+    profile: Annotated[ProfileName, typer.Option(help="How the set spells escalation.")] = ProfileName.windtunnel,
+    effort: EffortOption = EffortName.normal,
+    fail_on: FailOn = Threshold.error,
+    format: OutputFormat = Format.text,
+    scripts: Annotated[Path | None, typer.Option(help="Folder to write the SMT-LIB scripts to.")] = None,
+) -> None:
+    """Check what always holds of policies and escalation chains, with a witness for what does not."""
+    from reports import json, progress, terminal
+    from reports.verdict import judge
+    from verify.json import to_json, write_scripts
+    from verify.verify import verify as verify_policies
+
+    if _is_scenario(target):
+        _refuse_with_scenario(target, schema=schema, entities=entities)
+        loaded = api.load(target)
+        policies = loaded.policies
+    else:
+        from models.cedar.load import load_policies
+
+        loaded = None
+        policies = load_policies(target, schema=schema, entities=entities, profile=profile.value)
+    with progress.status("verifying"):
+        findings = verify_policies(policies, loaded, effort=effort.value)
+    if scripts is not None:
+        write_scripts(findings, scripts)
+    verdict = judge(findings, None, fail_on=fail_on.value)
+    if format is Format.json:
+        _print_json(to_json(findings) | {"verdict": verdict.result})
+    else:
+        terminal.print_findings(verdict, findings)
+    raise typer.Exit(verdict.exit_code)
+
+
+@app.command()
+def simulate(
+    scenario: ScenarioPath,
+    out: OutFolder = None,
+    replications: Replications = None,
+    seed: Seed = None,
+    workers: Workers = None,
+    format: OutputFormat = Format.text,
+) -> None:
+    """Simulate a scenario and judge its objectives, without verification or report."""
+    from reports import json, progress, terminal
+    from reports.verdict import judge
+
+    loaded = api.load(scenario)
+    with progress.bar("simulating") as advance:
+        finished = api.simulate(loaded, out, replications=replications, seed=seed, workers=workers, progress=advance)
+    outcomes = api.assess(finished)
+    verdict = judge(None, outcomes)
+    if format is Format.json:
+        _print_json(json.report_json(verdict, None, outcomes))
+    else:
+        terminal.print_outcomes(verdict, outcomes, finished.folder)
+    raise typer.Exit(verdict.exit_code)
+
+
+@app.command()
+def report(
+    run: RunPath,
+    format: Annotated[ReportFormat, typer.Option("--format", help="What to write.")] = ReportFormat.html,
+    out: Annotated[Path | None, typer.Option(help="File for HTML. [default: report.html in the run folder]")] = None,
+) -> None:
+    """Report a run again from its folder. Exits with the run's verdict."""
+    from reports import html, json, terminal
+    from reports.verdict import judge
+
+    opened = api.open_run(run)
+    findings = json.read_findings(opened.folder)
+    outcomes = api.assess(opened)
+    verdict = judge(findings, outcomes)
+    match format:
+        case ReportFormat.html:
+            typer.echo(html.write_html(out or opened.folder / "report.html", opened, findings))
+        case ReportFormat.json:
+            _print_json(json.report_json(verdict, findings, outcomes))
+        case ReportFormat.text:
+            terminal.print_run(verdict, findings, outcomes, None)
+    raise typer.Exit(verdict.exit_code)
+
+
+@app.command()
+def audit(run: RunPath) -> None:
+    """Check that a run's decision log and tables are as they were written. Exits 1 and names the row where not."""
+    from sim.audit import audit as audit_run
+
+    result = audit_run(run)
+    for line in result.lines():
+        typer.echo(line)
+    raise typer.Exit(0 if result.intact else EXIT_FAILED)
+
+
+@app.command()
+def replay(
+    run: RunPath,
+    case: Annotated[int, typer.Option("--case", min=0, help="Number of the case.")],
+    replication: Annotated[int, typer.Option(min=0, help="Number of the replication.")] = 0,
+) -> None:
+    """Tell the story of one case."""
+    from sim.replay import replay as replay_case
+
+    for line in replay_case(api.open_run(run), case, replication):
+        typer.echo(line)
+
+
+@app.command()
+def new(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder to make; its name becomes the scenario's.")],
+) -> None:
+    """Start a scenario: a small one that runs and passes, to change from there."""
+    from windtunnel.new import new_scenario
+
+    for path in new_scenario(folder):
+        typer.echo(path)
+
+
+@app.command()
+def schema(
+    out: Annotated[Path | None, typer.Option(help="File to write. [default: standard output]")] = None,
+) -> None:
+    """Print the JSON Schema of scenario files, for editors."""
+    from models.json_schema import schema_text
+
+    if out is None:
+        typer.echo(schema_text(), nl=False)
+    else:
+        out.write_text(schema_text(), encoding="utf-8")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"windtunnel {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback for internal errors.")] = False,
+) -> None:
+    """Options before the command; `main` reads `--debug` itself, because it must hold when a command has failed."""
+
+
+def _is_scenario(target: Path) -> bool:
+    return target.suffix in {".yaml", ".yml"} or (target / "scenario.yaml").is_file()
+
+
+def _refuse_with_scenario(target: Path, **options: Path | None) -> None:
+    given = [f"--{name}" for name, value in options.items() if value is not None]
+    if given:
+        message = f"{', '.join(given)} cannot be given with a scenario, which names its own"
+        raise InputError(Diagnostic(message, str(target)))
+
+
+def _print_json(value: Any) -> None:
+    import json
+
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def _guarded(command: Callable[[], Any], debug: bool) -> int:
+    """Run a command and turn its end into an exit code. No traceback without `--debug`."""
+    try:
+        command()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except InputError as error:
+        typer.echo(str(error), err=True)
+        return EXIT_INPUT
+    except KeyboardInterrupt:
+        typer.echo("interrupted: nothing half-written is kept", err=True)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader has gone; there is nobody left to tell
+        return 0
+    except Exception as error:
+        if debug:
+            raise
+        typer.echo(f"internal error: {type(error).__name__}: {error}", err=True)
+        typer.echo("This is a fault in Windtunnel, not in your input. `windtunnel --debug ...` shows where.", err=True)
+        return EXIT_INTERNAL
+    return 0
+
+
+def main() -> None:
+    """Entry point of the `windtunnel` command."""
+    sys.exit(_guarded(app, debug="--debug" in sys.argv[1:]))
