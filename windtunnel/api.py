@@ -45,8 +45,8 @@ def simulate(
     """Run every replication and write the run folder, `runs/NAME` unless `out` names another.
 
     `replications` and `seed` replace the scenario's own; `workers` is processes (default: all cores). Results do not
-    depend on `workers`. `progress(done, total)` is called after each replication. A script that calls this with more than
-    one worker needs the usual `if __name__ == "__main__":` guard.
+    depend on `workers`. `progress(done, total)` is called after each replication. A script that calls this with more
+    than one worker needs the usual `if __name__ == "__main__":` guard.
     """
     from sim.simulate import simulate as run_scenario
 

@@ -115,7 +115,7 @@ def verify(
     scripts: Annotated[Path | None, typer.Option(help="Folder to write the SMT-LIB scripts to.")] = None,
 ) -> None:
     """Check what always holds of policies and escalation chains, with a witness for what does not."""
-    from reports import json, progress, terminal
+    from reports import progress, terminal
     from reports.verdict import judge
     from verify.json import to_json, write_scripts
     from verify.verify import verify as verify_policies
