@@ -1,0 +1,169 @@
+"""The main job as its users do it: the command line on the shipped scenarios, the run folder, the report."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SCENARIOS = ROOT / "scenarios"
+AWS_SAMPLES = ROOT.parent / "shared" / "data" / "cedar" / "agents" / "aws-samples" / "policies"
+
+
+def windtunnel(*words: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "windtunnel", *map(str, words)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "NO_COLOR": "1", "COLUMNS": "100"}
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def incident_desk(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    out = tmp_path_factory.mktemp("runs") / "incident-desk"
+    return out, windtunnel("run", SCENARIOS / "incident-desk", "--out", out)
+
+
+def test_incident_desk_is_a_no_go(incident_desk: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    _, done = incident_desk
+    assert done.returncode == 1, done.stderr
+    assert "fail" in done.stdout.lower()
+
+
+def test_the_report_names_what_was_planted(incident_desk: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    out, _ = incident_desk
+    page = (out / "report.html").read_text(encoding="utf-8")
+    for word in (
+        "P201", "unreachable-escalation", "database-change", "database-freeze",
+        "P106", "conflict", "restart-at-once", "platinum-hands-off",
+        "lock:service", "lock:record",
+    ):  # fmt: skip
+        assert word in page, word
+
+
+def test_a_run_folder_holds_what_it_should(incident_desk: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    out, _ = incident_desk
+    assert {path.name for path in out.iterdir() if path.is_file()} == {
+        "run.json", "scenario.json", "findings.json", "report.html",
+        "cases.parquet", "events.parquet", "decisions.parquet", "samples.parquet",
+    }  # fmt: skip
+    text = (out / "run.json").read_text() + (out / "report.html").read_text()
+    assert str(ROOT) not in text
+    assert str(out) not in text
+
+
+def test_the_fixed_desk_passes(tmp_path: Path) -> None:
+    done = windtunnel("run", SCENARIOS / "incident-desk-fixed", "--out", tmp_path / "run", "--format", "json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout)["verdict"]["result"] == "pass"
+
+
+def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
+    for name, workers in (("a", "1"), ("b", "2")):
+        windtunnel(
+            "run", SCENARIOS / "incident-desk", "--out", tmp_path / name / "run", "--replications", "3", "--workers", workers
+        )
+    for path in sorted((tmp_path / "a" / "run").iterdir()):
+        if path.is_file():
+            assert path.read_bytes() == (tmp_path / "b" / "run" / path.name).read_bytes(), path.name
+
+
+def test_another_seed_gives_other_cases(tmp_path: Path) -> None:
+    for seed in ("1", "2"):
+        done = windtunnel(
+            "simulate", SCENARIOS / "refund-desk", "--out", tmp_path / seed, "--replications", "1", "--workers", "1", "--seed", seed
+        )
+        assert done.returncode in {0, 1, 3}, done.stderr
+    assert (tmp_path / "1" / "cases.parquet").read_bytes() != (tmp_path / "2" / "cases.parquet").read_bytes()
+
+
+def test_audit_passes_then_names_the_changed_row(
+    incident_desk: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    out, _ = incident_desk
+    assert windtunnel("audit", out).returncode == 0
+    copy = tmp_path / "run"
+    shutil.copytree(out, copy)
+    log = copy / "decisions.parquet"
+    data = bytearray(log.read_bytes())
+    spot = data.index(b"agents-triage", len(data) // 3)
+    data[spot] ^= 1
+    log.write_bytes(data)
+    done = windtunnel("audit", copy)
+    assert done.returncode == 1
+    assert "row" in done.stdout
+
+
+def test_replay_tells_a_case(incident_desk: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    out, _ = incident_desk
+    done = windtunnel("replay", out, "--case", "3")
+    assert done.returncode == 0, done.stderr
+    assert "arrived" in done.stdout
+    assert windtunnel("replay", out, "--case", "999999999").returncode == 2
+
+
+def test_report_agrees_with_the_run(incident_desk: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path) -> None:
+    out, _ = incident_desk
+    done = windtunnel("report", out, "--out", tmp_path / "again.html")
+    assert done.returncode == 1
+    assert (tmp_path / "again.html").read_bytes() == (out / "report.html").read_bytes()
+
+
+def test_verify_finds_the_dead_timeout_in_the_public_set() -> None:
+    if not AWS_SAMPLES.is_dir():
+        pytest.skip("public policy sets are not beside the project")
+    done = windtunnel("verify", AWS_SAMPLES, "--profile", "tiered", "--format", "json")
+    said = json.loads(done.stdout)
+    assert said["schema"] == "windtunnel.findings/1"
+    ambiguous = {
+        frozenset(policy["name"] for policy in finding["policies"]): finding
+        for finding in said["findings"]
+        if finding["check"] == "P204" and finding["verdict"] == "violated"
+    }
+    dead = ambiguous[frozenset({"force_push_main", "force_push_any"})]
+    assert "600" in dead["message"] or "10m" in dead["message"]
+    overlap = ambiguous[frozenset({"write_env_files", "write_credentials"})]
+    path = overlap["witness"]["context"]["file_path"]
+    assert path.endswith(".env")
+    assert "credentials" in path
+    assert not [finding for finding in said["findings"] if finding["verdict"] == "undecided"]
+
+
+def test_new_makes_a_scenario_that_passes(tmp_path: Path) -> None:
+    assert windtunnel("new", "my-desk", cwd=tmp_path).returncode == 0
+    done = windtunnel("run", "my-desk", "--workers", "2", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "runs" / "my-desk" / "report.html").is_file()
+    again = windtunnel("new", "my-desk", cwd=tmp_path)
+    assert again.returncode == 2
+    assert "exists" in again.stderr
+
+
+def test_help_answers_and_usage_errors_exit_2() -> None:
+    assert windtunnel("--help").returncode == 0
+    assert windtunnel("run").returncode == 2
+    assert windtunnel("fly").returncode == 2
+    assert windtunnel("verify", "nowhere").returncode == 2
+
+
+def test_an_interrupt_leaves_nothing_that_looks_whole(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "windtunnel", "simulate", str(SCENARIOS / "incident-desk"), "--out", str(tmp_path / "run")]
+    command += ["--replications", "2000", "--workers", "2"]
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not list(tmp_path.glob(".*partial*")):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert list(tmp_path.iterdir()) == []
