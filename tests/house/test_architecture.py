@@ -58,11 +58,7 @@ def test_starting_loads_no_heavy_library(module: str) -> None:
 
 
 def test_only_the_backends_touch_a_solver() -> None:
-    touching = {
-        path.name
-        for path in (ROOT / "verify").rglob("*.py")
-        if _imports(path.read_text()) & {"z3", "cvc5"}
-    }
+    touching = {path.name for path in (ROOT / "verify").rglob("*.py") if _imports(path.read_text()) & {"z3", "cvc5"}}
     assert touching == {"z3_backend.py", "cvc5_backend.py"}
 
 
