@@ -69,10 +69,15 @@ class PolicySet:
     policies: tuple[Policy, ...]
     text: str = field(repr=False)
     handle: cedarpy.PolicySet = field(repr=False, compare=False)
+    matcher: cedarpy.PolicySet = field(repr=False, compare=False)
+    """The same policies, every one a permit: one evaluation then tells every policy that matches."""
     schema: Schema
     schema_text: str = field(repr=False)
     schema_inferred: bool
     entities: tuple[Mapping[str, Any], ...]
+    """The entity store in Cedar's JSON, references and extension values written out, the schema's actions included."""
+    store: cedarpy.Entities = field(repr=False, compare=False)
+    """The same entities, as cedarpy holds them."""
     profile: Profile
     permit_groups: tuple[tuple[int, ...], ...]
     warnings: tuple[str, ...] = ()

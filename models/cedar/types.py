@@ -59,7 +59,9 @@ Type = BoolType | LongType | StringType | ExtensionType | SetType | EntityRefTyp
 
 @dataclass(frozen=True, slots=True)
 class EntityType:
-    """An entity type: what it may be a member of (direct parents), its attributes, its tags, or its closed list of ids."""
+    """An entity type: what it may be a member of (direct parents), its attributes, its tags, or its closed list of
+    ids.
+    """
 
     name: str
     parents: tuple[str, ...] = ()

@@ -1,0 +1,176 @@
+"""What a policy's annotations say, by profile.
+
+`windtunnel`: `@id` names, `@escalate("chain")` on a forbid turns its denial into a question, `@timeout("15m")` and
+`@severity("high")` bound the answer, `@owner`, `@overrides("a, b")`.
+
+`tiered`: two tiers, `hard` and `soft`, by `@tier` or else by the file. A hard rule is absolute. A soft forbid
+escalates, to the chain of `@escalate` or else to `human`; `@rule_id` (or `@id`) names, `@approval_timeout_s` is whole
+seconds. A forbid of no tier is hard.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from pydantic_core import PydanticCustomError
+
+from models.cedar.policies import Escalation, Profile, Severity
+from models.units import DURATION_MAX, SECOND, parse_duration
+
+DEFAULT_CHAIN = "human"
+"""The chain of a soft forbid that names none."""
+
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)
+"""Least first."""
+
+_KNOWN: Mapping[Profile, tuple[str, ...]] = {
+    "windtunnel": ("id", "escalate", "timeout", "severity", "owner", "overrides", "invariant"),
+    "tiered": (
+        "id",
+        "rule_id",
+        "tier",
+        "escalate",
+        "approval_timeout_s",
+        "severity",
+        "owner",
+        "overrides",
+        "invariant",
+    ),
+}
+_TIERS = ("hard", "soft")
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with one annotation."""
+
+    annotation: str
+    message: str
+    help: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the annotations of one policy come to. `warnings` are about annotations that are read but do nothing."""
+
+    name: str | None
+    tier: str
+    escalation: Escalation | None
+    owner: str | None
+    overrides: frozenset[str]
+    faults: tuple[Fault, ...]
+    warnings: tuple[Fault, ...]
+
+
+def file_tier(stem: str, tiers: set[str]) -> str:
+    """The tier of a file's policies that carry no `@tier`: that of all those that do, else the one its name holds."""
+    if len(tiers) == 1:
+        return next(iter(tiers))
+    named = [tier for tier in _TIERS if tier in stem.lower()]
+    return named[0] if len(named) == 1 and not tiers else ""
+
+
+def read(
+    annotations: Mapping[str, str],
+    effect: Literal["permit", "forbid"],
+    profile: Profile,
+    tier_of_file: str = "",
+) -> Reading:
+    """What one policy's annotations mean. Never raises; faults are returned, all of them."""
+    faults: list[Fault] = []
+    tier = _tier(annotations, tier_of_file, faults) if profile == "tiered" else ""
+    escalation = _escalation(annotations, effect, profile, tier, faults)
+    names = ("rule_id", "id") if profile == "tiered" else ("id",)
+    return Reading(
+        name=next((annotations[key] for key in names if annotations.get(key)), None),
+        tier=tier,
+        escalation=escalation,
+        owner=annotations.get("owner") or None,
+        overrides=frozenset(filter(None, (part.strip() for part in annotations.get("overrides", "").split(",")))),
+        faults=tuple(faults),
+        warnings=(*_idle(annotations, profile, escalation), *_misspelt(annotations, profile)),
+    )
+
+
+def _tier(annotations: Mapping[str, str], tier_of_file: str, faults: list[Fault]) -> str:
+    tier = annotations.get("tier", tier_of_file)
+    if tier not in (*_TIERS, ""):
+        faults.append(Fault("tier", f'the tier is "hard" or "soft", got "{tier}"', _near(tier, _TIERS)))
+    return tier
+
+
+def _escalation(
+    annotations: Mapping[str, str], effect: str, profile: Profile, tier: str, faults: list[Fault]
+) -> Escalation | None:
+    named = "escalate" in annotations
+    if named and effect == "permit":
+        message = "`@escalate` stands on a permit: it fails closed only on a forbid"
+        faults.append(Fault("escalate", message, "turn the policy into a `forbid`, with a `permit` beneath it"))
+        return None
+    if named and not annotations["escalate"].strip():
+        faults.append(Fault("escalate", "`@escalate` names no chain", 'write `@escalate("finance")`'))
+        return None
+    if profile == "tiered":
+        if named and tier != "soft":
+            faults.append(Fault("escalate", "a rule of the hard tier is absolute: it cannot escalate"))
+            return None
+        if effect == "permit" or tier != "soft":
+            return None
+    elif not named:
+        return None
+    chain = annotations.get("escalate", DEFAULT_CHAIN).strip()
+    return Escalation(chain, _timeout(annotations, profile, faults), _severity(annotations, faults))
+
+
+def _timeout(annotations: Mapping[str, str], profile: Profile, faults: list[Fault]) -> int | None:
+    key = "timeout" if profile == "windtunnel" else "approval_timeout_s"
+    if key not in annotations:
+        return None
+    parse: Callable[[str], int] = parse_duration if profile == "windtunnel" else _seconds
+    try:
+        return parse(annotations[key])
+    except (PydanticCustomError, ValueError) as error:
+        message = error.message() if isinstance(error, PydanticCustomError) else str(error)
+        faults.append(Fault(key, f"`@{key}`: {message}"))
+        return None
+
+
+def _seconds(text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or not 0 < int(text[:18]) * SECOND <= DURATION_MAX or len(text) > 18:
+        raise ValueError(f'expected whole seconds, such as "300", at most ten years, got "{text[:40]}"')
+    return int(text) * SECOND
+
+
+def _severity(annotations: Mapping[str, str], faults: list[Fault]) -> Severity | None:
+    severity = annotations.get("severity")
+    if severity is None:
+        return None
+    if severity not in SEVERITIES:
+        message = f'the severity is "low", "medium", "high" or "critical", got "{severity}"'
+        faults.append(Fault("severity", message, _near(severity, SEVERITIES)))
+        return None
+    return severity
+
+
+def _idle(annotations: Mapping[str, str], profile: Profile, escalation: Escalation | None) -> tuple[Fault, ...]:
+    key = "timeout" if profile == "windtunnel" else "approval_timeout_s"
+    if escalation or key not in annotations or "escalate" in annotations:
+        return ()
+    return (Fault(key, f"`@{key}` does nothing: the policy does not escalate"),)
+
+
+def _misspelt(annotations: Mapping[str, str], profile: Profile) -> tuple[Fault, ...]:
+    known = _KNOWN[profile]
+    return tuple(
+        Fault(key, f"`@{key}` is not read", hint)
+        for key in annotations
+        if key not in known and key not in _KNOWN["tiered"] and (hint := _near(key, known, mark="@"))
+    )
+
+
+def _near(name: str, known: tuple[str, ...], mark: str = "") -> str:
+    found = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
+    return f"did you mean `{mark}{found[0]}`?" if found else ""

@@ -1,0 +1,87 @@
+"""Entity stores: attributes, tags and ancestors of the entities that policies read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from typing import Any
+
+import cedarpy
+
+from models.cedar.types import Schema
+from models.cedar.uids import Uid, parse_uid
+
+
+def uid_of(value: Mapping[str, Any]) -> Uid:
+    """The uid that Cedar's JSON names, with or without `__entity` around it. Raises ValueError on anything else."""
+    inner = value.get("__entity", value)
+    if not isinstance(inner, Mapping) or not isinstance(inner.get("type"), str) or not isinstance(inner.get("id"), str):
+        raise ValueError(f"expected an entity reference, got {str(value)[:80]}")
+    return Uid(inner["type"], inner["id"])
+
+
+class Store:
+    """Entities by uid, with every ancestor of each. Built from Cedar's JSON; the first of two equal uids counts."""
+
+    def __init__(self, entities: Iterable[Mapping[str, Any]]) -> None:
+        self._entities: dict[Uid, Mapping[str, Any]] = {}
+        for entity in entities:
+            self._entities.setdefault(uid_of(entity["uid"]), entity)
+        self._ancestors: dict[Uid, frozenset[Uid]] = {}
+
+    def __contains__(self, uid: object) -> bool:
+        return uid in self._entities
+
+    @cached_property
+    def uids(self) -> frozenset[Uid]:
+        return frozenset(self._entities)
+
+    def attributes(self, uid: Uid) -> Mapping[str, Any]:
+        """Attribute values in Cedar's JSON. Raises KeyError for an entity that is not in the store."""
+        return self._entities[uid].get("attrs") or {}
+
+    def tags(self, uid: Uid) -> Mapping[str, Any]:
+        """Tag values in Cedar's JSON. Raises KeyError for an entity that is not in the store."""
+        return self._entities[uid].get("tags") or {}
+
+    def ancestors(self, uid: Uid) -> frozenset[Uid]:
+        """Everything above an entity, itself not counted; nothing for an entity that is not in the store."""
+        if uid not in self._ancestors:
+            self._ancestors[uid] = self._climb(uid)
+        return self._ancestors[uid]
+
+    def _climb(self, uid: Uid) -> frozenset[Uid]:
+        found: set[Uid] = set()
+        pending = [uid]
+        while pending:
+            for parent in self._entities.get(pending.pop(), {}).get("parents") or ():
+                above = uid_of(parent)
+                if above not in found:
+                    found.add(above)
+                    pending.append(above)
+        return frozenset(found)
+
+
+def action_entities(schema: Schema) -> list[dict[str, Any]]:
+    """The actions of a schema as entities, in Cedar's JSON."""
+    return [
+        {"uid": _json(parse_uid(action.uid)), "attrs": {}, "parents": [_json(parse_uid(p)) for p in action.parents]}
+        for action in schema.actions.values()
+    ]
+
+
+def _json(uid: Uid) -> dict[str, str]:
+    return {"type": uid.type, "id": uid.id}
+
+
+def with_actions(entities: Iterable[Mapping[str, Any]], schema: Schema) -> list[Mapping[str, Any]]:
+    """The entities, and after them the schema's actions that are not among them."""
+    given = list(entities)
+    known = {uid_of(entity["uid"]) for entity in given}
+    return [*given, *(action for action in action_entities(schema) if uid_of(action["uid"]) not in known)]
+
+
+def entities_handle(entities: Iterable[Mapping[str, Any]], schema: Schema) -> cedarpy.Entities:
+    """cedarpy's store of these entities and the schema's actions. Raises ValueError where cedarpy refuses them."""
+    return cedarpy.Entities.from_json_str(json.dumps(with_actions(entities, schema)))

@@ -1,0 +1,207 @@
+"""Cedar's own complaints, put in their place.
+
+`cedarpy` says what is wrong with a text but not where. Where a policy does not parse, the place is the first token that
+makes a cut-off text fail for another reason than being cut off; where the message quotes a name, it is that name's
+token.
+"""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import cedarpy
+
+from models.cedar.source import NESTING_MAX, OPERATORS_MAX, Source, Statement, Token, max_nesting, tokens
+from models.cedar.types import EntityRefType, RecordType, Schema, SetType, Type
+from models.diagnostics import Diagnostic
+
+_CUT_OFF = "unexpected end of input"
+_QUOTED = re.compile(r"`([^`]*)`")
+_KEYWORDS = (
+    *("permit", "forbid", "when", "unless", "principal", "action", "resource", "context"),
+    *("in", "is", "has", "like", "if", "then", "else", "true", "false"),
+    *("contains", "containsAll", "containsAny", "isEmpty", "getTag", "hasTag"),
+    *("decimal", "ip", "datetime", "duration"),
+)
+_SCHEMA_KEYWORDS = (
+    *("namespace", "entity", "action", "type", "enum", "tags", "in", "appliesTo", "principal", "resource", "context"),
+    *("Bool", "Long", "String", "Set", "decimal", "ipaddr", "datetime", "duration"),
+)
+
+
+def _complaint(parse: Callable[[str], object], text: str) -> str:
+    """What Cedar says against a text; empty where it reads it."""
+    try:
+        parse(text)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """A help line with the known name nearest to a misspelt one; empty where none is near."""
+    found = difflib.get_close_matches(name, [k for k in known if k != name], n=1, cutoff=0.75)
+    return f"did you mean `{found[0]}`?" if found else ""
+
+
+def too_deep(source: Source) -> list[Diagnostic]:
+    """Policies that `cedarpy` must not be given: it dies of them."""
+    found = []
+    for statement in source.statements:
+        if statement.nesting > NESTING_MAX:
+            found.append(source.diagnostic(f"brackets are nested more than {NESTING_MAX} deep", statement.start))
+        elif statement.operators > OPERATORS_MAX:
+            message = f"one policy has more than {OPERATORS_MAX} operators"
+            found.append(source.diagnostic(message, statement.start, "split it into several policies"))
+    return found
+
+
+def policy_faults(source: Source) -> list[Diagnostic]:
+    """One diagnostic for every policy of the file that Cedar does not read."""
+    if deep := too_deep(source):
+        return deep
+    if not _complaint(cedarpy.policies_to_pst, source.text):
+        return []
+    found = [
+        _policy_fault(source, statement, message)
+        for statement in source.statements
+        if (message := _complaint(cedarpy.policies_to_pst, source.slice(statement)))
+    ]
+    return found or [source.diagnostic(_complaint(cedarpy.policies_to_pst, source.text), 0)]
+
+
+def _policy_fault(source: Source, statement: Statement, message: str) -> Diagnostic:
+    offset = _fault_offset(source, statement, message)
+    run_on = _run_on_string(statement, offset)
+    if run_on is not None:
+        return source.diagnostic(message, run_on, "this string runs over the end of its line: is its end missing?")
+    words = _QUOTED.findall(message)
+    hint = near(words[0], _KEYWORDS) if words else ""
+    return source.diagnostic(message.removeprefix("cedarpy: "), offset, hint or _policy_hint(message, statement))
+
+
+def _policy_hint(message: str, statement: Statement) -> str:
+    if message == _CUT_OFF and statement.tokens[-1].text != ";":
+        return "a policy ends with `;`"
+    if "nesting exceeds" in message:
+        return "split the policy, or replace a long `||` of comparisons by `[...].contains(...)`"
+    return ""
+
+
+def _run_on_string(statement: Statement, before: int) -> int | None:
+    """A string over several lines that ends at or before a fault: most likely a missing quote."""
+    starts = (t.start for t in statement.tokens if t.kind == "string" and "\n" in t.text and t.start <= before)
+    return next(starts, None)
+
+
+def _fault_offset(source: Source, statement: Statement, message: str) -> int:
+    text = source.slice(statement)
+    last = statement.tokens[-1]
+    if message == _CUT_OFF:
+        return last.end - 1
+    if message.startswith("integer parse error"):
+        return next(t.start for t in statement.tokens if t.kind == "number" and len(t.text) > 18)
+    token = _first_bad(statement.tokens, lambda end: _complaint(cedarpy.policies_to_pst, text[: end - statement.start]))
+    if token is None or token is last:
+        return quoted_offset(statement, message)
+    return token.start
+
+
+def _first_bad(stream: Sequence[Token], complaint_at: Callable[[int], str]) -> Token | None:
+    """The first token that a cut-off text cannot end with. A cut before it fails only for being cut off."""
+    low, high = 0, len(stream)
+    while low < high:
+        middle = (low + high) // 2
+        if complaint_at(stream[middle].end) in ("", _CUT_OFF):
+            low = middle + 1
+        else:
+            high = middle
+    return stream[low] if low < len(stream) else None
+
+
+def quoted_offset(statement: Statement, message: str) -> int:
+    """Where a name that the message quotes stands in the policy; the policy's start where it does not."""
+    for quoted in _QUOTED.findall(message):
+        if (offset := _name_offset(statement.tokens, quoted)) is not None:
+            return offset
+    return statement.start
+
+
+def _name_offset(stream: Sequence[Token], quoted: str) -> int | None:
+    """A name after `.`, `[` or `has` first, then a name anywhere, then the first word of a quoted expression."""
+    name = quoted.strip('"')
+    if not name:
+        return None
+    for before, token in itertools.pairwise(stream):
+        if token.content == name and before.text in (".", "[", "has"):
+            return token.start
+    parts = {name, name.rsplit("::", 1)[-1].strip('"'), re.split(r"[^A-Za-z0-9_]", name)[0]} - {""}
+    return next((token.start for token in stream if token.content in parts), None)
+
+
+def schema_fault(source: Source, message: str) -> Diagnostic:
+    """Cedar's complaint about a schema, at the token it is about."""
+    stream = tuple(tokens(source.text))
+    words = _QUOTED.findall(message) or re.findall(r": ([\w:]+)$", message)
+    if message.startswith("error parsing schema: "):
+        offset = _syntax_offset(source, stream)
+    else:
+        offsets = (_name_offset(stream, word) for word in words)
+        offset = next((found for found in offsets if found is not None), 0)
+    declared = [after.text for word, after in itertools.pairwise(stream) if word.text in ("entity", "type")]
+    hint = near(words[0], [*_SCHEMA_KEYWORDS, *declared]) if words else ""
+    return source.diagnostic(message.removeprefix("error parsing schema: "), offset, hint)
+
+
+def _syntax_offset(source: Source, stream: Sequence[Token]) -> int:
+    def complaint_at(end: int) -> str:
+        message = _complaint(cedarpy.Schema.from_str, source.text[:end])
+        return message.removeprefix("error parsing schema: ") if message.startswith("error parsing schema: ") else ""
+
+    token = _first_bad(stream, complaint_at)
+    return token.start if token else max(0, len(source.text.rstrip()) - 1)
+
+
+def schema_too_deep(source: Source) -> bool:
+    """Whether `cedarpy` must not be given this schema text."""
+    brackets = (t for t in tokens(source.text.replace("<", "[").replace(">", "]")))
+    return max_nesting(brackets) > NESTING_MAX
+
+
+def validation_message(message: str) -> str:
+    """Cedar's validation message without the positional id of the policy."""
+    return re.sub(r"^for policy `[^`]*`, ", "", message)
+
+
+def validation_help(message: str, schema: Schema) -> str:
+    """The schema's name nearest to one that the message quotes and the schema does not have."""
+    known = set(schema_names(schema))
+    for quoted in _QUOTED.findall(message):
+        if quoted not in known and (hint := near(quoted, known)):
+            return hint
+    return ""
+
+
+def schema_names(schema: Schema) -> Iterator[str]:
+    """Every type name, action id and attribute name that a schema declares."""
+    for entity in schema.entity_types.values():
+        yield entity.name
+        yield from _attribute_names(entity.attributes)
+    for action in schema.actions.values():
+        yield action.uid
+        yield from _attribute_names(action.context)
+
+
+def _attribute_names(typed: Type) -> Iterator[str]:
+    match typed:
+        case RecordType(attributes):
+            for name, attribute in attributes.items():
+                yield name
+                yield from _attribute_names(attribute.type)
+        case SetType(element):
+            yield from _attribute_names(element)
+        case EntityRefType():
+            return
