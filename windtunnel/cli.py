@@ -6,7 +6,7 @@ Exit codes: 0 pass, 1 an objective or check failed, 2 the input or usage is wron
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -251,7 +251,7 @@ def _root(
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback for internal errors.")] = False,
 ) -> None:
-    """Options before the command; `main` reads `--debug` itself, because it must hold when a command has failed."""
+    """Options before the command. `exit_code` reads `--debug` itself: it must hold when a command has failed."""
 
 
 def _is_scenario(target: Path) -> bool:
@@ -271,10 +271,10 @@ def _print_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
 
 
-def _guarded(command: Callable[[], Any], debug: bool) -> int:
-    """Run a command and turn its end into an exit code. No traceback without `--debug`."""
+def exit_code(arguments: Sequence[str]) -> int:
+    """Run the command line on `arguments` and turn its end into an exit code. No traceback without `--debug`."""
     try:
-        command()
+        app(list(arguments))
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except InputError as error:
@@ -287,7 +287,7 @@ def _guarded(command: Callable[[], Any], debug: bool) -> int:
         sys.stderr.close()  # the reader has gone; there is nobody left to tell
         return 0
     except Exception as error:
-        if debug:
+        if "--debug" in arguments:
             raise
         typer.echo(f"internal error: {type(error).__name__}: {error}", err=True)
         typer.echo("This is a fault in Windtunnel, not in your input. `windtunnel --debug ...` shows where.", err=True)
@@ -297,4 +297,4 @@ def _guarded(command: Callable[[], Any], debug: bool) -> int:
 
 def main() -> None:
     """Entry point of the `windtunnel` command."""
-    sys.exit(_guarded(app, debug="--debug" in sys.argv[1:]))
+    sys.exit(exit_code(sys.argv[1:]))

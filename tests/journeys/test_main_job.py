@@ -169,17 +169,17 @@ def test_help_answers_and_usage_errors_exit_2() -> None:
 
 
 INTERRUPTED = """
-import os, signal, sys
-from windtunnel import api, cli
+import contextlib, os, signal, sys
+from reports import progress
+from windtunnel import cli
 
-def interrupt(done, total):
-    os.killpg(0, signal.SIGINT)  # what a terminal sends on Ctrl-C: to this process and its workers
-
-def command():
-    api.simulate(api.load(sys.argv[1]), sys.argv[2], replications=40, workers=2, progress=interrupt)
+@contextlib.contextmanager
+def bar(what):  # interrupts where the progress bar would move first
+    yield lambda done, total: os.killpg(0, signal.SIGINT)  # what a terminal sends on Ctrl-C, to the workers too
 
 if __name__ == "__main__":
-    sys.exit(cli._guarded(command, debug=False))
+    progress.bar = bar
+    sys.exit(cli.exit_code(["simulate", sys.argv[1], "--out", sys.argv[2], "--replications", "40", "--workers", "2"]))
 """
 
 
