@@ -11,18 +11,26 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from statistics import NormalDist
 from typing import Annotated, Any, Final
 
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from models.units import parse_duration
+from models.diagnostics import near, quoted
+from models.units import parse_duration, value_error
 
 _NORMAL = NormalDist()
 _P95_Z: Final = _NORMAL.inv_cdf(0.95)
 
 CALL_TEXT_MAX: Final = 2_000
+SIGMA_MAX: Final = 10.0
+SHAPE_MIN: Final = 0.05
+"""Bounds on how heavy a tail may be, so that no draw overflows. A sigma of 10 is a p95 of 14 million medians."""
+BETA_MIN: Final = 0.001
+BETA_MAX: Final = 1e6
+"""Bounds on the parameters of a Beta law, so that its quantiles stay computable."""
 _CALL = re.compile(r"\s*([a-z][a-z-]*)\s*\(([^()]*)\)\s*")
 _ARGUMENT = re.compile(r"\s*([A-Za-z0-9_.:/@-]+)\s*=\s*([^=,]+?)\s*")
 _PLAIN = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,12})?(?:e-?[0-9]{1,2})?")
@@ -44,6 +52,11 @@ class Law:
     def mean(self) -> float:
         """The expectation, in base units."""
         return _KINDS[self.kind].mean(self.parameters)
+
+    @property
+    def support(self) -> tuple[float, float]:
+        """The least and the greatest value (or infinity) that a draw can take, in base units."""
+        return _KINDS[self.kind].support(self.parameters)
 
     def __str__(self) -> str:
         return self.text
@@ -108,6 +121,7 @@ AttributeLaw = Law | Choice | Chance
 class _Kind:
     quantile: Callable[[tuple[float, ...], float], float]
     mean: Callable[[tuple[float, ...]], float]
+    support: Callable[[tuple[float, ...]], tuple[float, float]]
 
 
 def _lognormal_quantile(parameters: tuple[float, ...], u: float) -> float:
@@ -117,7 +131,7 @@ def _lognormal_quantile(parameters: tuple[float, ...], u: float) -> float:
 
 def _weibull_quantile(parameters: tuple[float, ...], u: float) -> float:
     shape, scale = parameters
-    return float(scale * math.pow(-math.log(1.0 - u), 1.0 / shape))
+    return float(scale * math.pow(-math.log1p(-u), 1.0 / shape))
 
 
 def _table_quantile(parameters: tuple[float, ...], u: float) -> float:
@@ -157,24 +171,25 @@ def _mixture_mean(parameters: tuple[float, ...]) -> float:
     return total
 
 
+def _mixture_support(parameters: tuple[float, ...]) -> tuple[float, float]:
+    values = parameters[: len(parameters) // 2]
+    return min(values), max(values)
+
+
 _KINDS: Final[Mapping[str, _Kind]] = {
-    "constant": _Kind(lambda p, u: p[0], lambda p: p[0]),
-    "uniform": _Kind(lambda p, u: p[0] + u * (p[1] - p[0]), lambda p: (p[0] + p[1]) / 2),
-    "exponential": _Kind(lambda p, u: -p[0] * math.log(1.0 - u), lambda p: p[0]),
-    "lognormal": _Kind(_lognormal_quantile, lambda p: math.exp(p[0] + p[1] * p[1] / 2)),
-    "weibull": _Kind(_weibull_quantile, lambda p: p[1] * math.gamma(1.0 + 1.0 / p[0])),
-    "quantiles": _Kind(_table_quantile, _table_mean),
-    "values": _Kind(_mixture_quantile, _mixture_mean),
+    "constant": _Kind(lambda p, _: p[0], lambda p: p[0], lambda p: (p[0], p[0])),
+    "uniform": _Kind(lambda p, u: p[0] + u * (p[1] - p[0]), lambda p: (p[0] + p[1]) / 2, lambda p: (p[0], p[1])),
+    "exponential": _Kind(lambda p, u: -p[0] * math.log1p(-u), lambda p: p[0], lambda _: (0.0, math.inf)),
+    "lognormal": _Kind(_lognormal_quantile, lambda p: math.exp(p[0] + p[1] * p[1] / 2), lambda _: (0.0, math.inf)),
+    "weibull": _Kind(_weibull_quantile, lambda p: p[1] * math.gamma(1.0 + 1.0 / p[0]), lambda _: (0.0, math.inf)),
+    "quantiles": _Kind(_table_quantile, _table_mean, lambda p: (p[len(p) // 2], p[-1])),
+    "values": _Kind(_mixture_quantile, _mixture_mean, _mixture_support),
 }
-
-
-def _fault(message: str, value: object) -> PydanticCustomError:
-    return PydanticCustomError("law", "{message}, got {value}", {"message": message, "value": repr(value)[:80]})
 
 
 def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, str | int | float) or not _PLAIN.fullmatch(str(value)):
-        raise _fault("expected a number", value)
+        raise value_error(f"{quoted(value)} is not a number", "a plain number, such as `0.5`")
     return float(value)
 
 
@@ -182,14 +197,14 @@ def _duration(value: object) -> float:
     return float(parse_duration(value))
 
 
-def _arguments(text: str, body: str) -> dict[str, str]:
+def _arguments(body: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for part in body.split(","):
         argument = _ARGUMENT.fullmatch(part)
         if not argument:
-            raise _fault("expected arguments such as `median=40ms`", text)
+            raise value_error(f"{quoted(part.strip())} is not an argument", "arguments such as `median=40ms`")
         if argument[1] in found:
-            raise _fault(f"argument `{argument[1]}` is given twice", text)
+            raise value_error(f"argument {quoted(argument[1])} is given twice", "each argument once")
         found[argument[1]] = argument[2]
     return found
 
@@ -197,13 +212,16 @@ def _arguments(text: str, body: str) -> dict[str, str]:
 def _call(value: str) -> tuple[str, dict[str, str]]:
     call = _CALL.fullmatch(value) if len(value) <= CALL_TEXT_MAX else None
     if not call:
-        raise _fault("expected a law such as `lognormal(median=40ms, p95=90ms)`", value)
-    return call[1], _arguments(value, call[2])
+        raise value_error(f"{quoted(value)} is not a law", "a law such as `lognormal(median=40ms, p95=90ms)`")
+    return call[1], _arguments(call[2])
 
 
 def _take(text: str, arguments: dict[str, str], *names: str) -> list[str]:
     if set(arguments) != set(names):
-        raise _fault(f"expected the arguments {', '.join(f'`{n}`' for n in names)}", text)
+        given = ", ".join(map(quoted, arguments))
+        raise value_error(
+            f"wrong arguments {given} in {quoted(text)}", f"the arguments {', '.join(map(quoted, names))}"
+        )
     return [arguments[name] for name in names]
 
 
@@ -211,22 +229,36 @@ def _lognormal(text: str, arguments: dict[str, str], read: Callable[[object], fl
     """From median and p95, median and sigma (of the logarithm), or mean and cv (standard deviation over mean)."""
     if "cv" in arguments:
         mean, cv = _take(text, arguments, "mean", "cv")
-        variance = math.log(1.0 + _positive(text, _number(cv)) ** 2)
-        return math.log(_positive(text, read(mean))) - variance / 2, math.sqrt(variance)
+        sigma = _sigma(text, math.sqrt(math.log1p(_positive(text, _number(cv)) ** 2)))
+        return math.log(_positive(text, read(mean))) - sigma * sigma / 2, sigma
     if "sigma" in arguments:
-        median, sigma = _take(text, arguments, "median", "sigma")
-        return math.log(_positive(text, read(median))), _positive(text, _number(sigma))
+        median, spread = _take(text, arguments, "median", "sigma")
+        return math.log(_positive(text, read(median))), _sigma(text, _positive(text, _number(spread)))
     median, p95 = _take(text, arguments, "median", "p95")
     low, high = _positive(text, read(median)), read(p95)
     if not high > low:
-        raise _fault("expected p95 above the median", text)
-    return math.log(low), (math.log(high) - math.log(low)) / _P95_Z
+        raise value_error(f"p95 is not above the median in {quoted(text)}", "a p95 above the median")
+    return math.log(low), _sigma(text, (math.log(high) - math.log(low)) / _P95_Z)
 
 
 def _positive(text: str, value: float) -> float:
     if not value > 0:
-        raise _fault("expected values above zero", text)
+        raise value_error(f"a value of zero or less in {quoted(text)}", "values above zero")
     return value
+
+
+def _sigma(text: str, sigma: float) -> float:
+    if sigma > SIGMA_MAX:
+        raise value_error(
+            f"the tail of {quoted(text)} is too heavy", f"a sigma of the logarithm of at most {SIGMA_MAX:g}"
+        )
+    return sigma
+
+
+def _shape(text: str, shape: float) -> float:
+    if shape < SHAPE_MIN:
+        raise value_error(f"the tail of {quoted(text)} is too heavy", f"a shape of at least {SHAPE_MIN:g}")
+    return shape
 
 
 def _quantiles(text: str, arguments: dict[str, str], read: Callable[[object], float]) -> tuple[float, ...]:
@@ -234,26 +266,27 @@ def _quantiles(text: str, arguments: dict[str, str], read: Callable[[object], fl
     points = []
     for name, value in arguments.items():
         if not re.fullmatch(r"p[0-9]{1,3}(\.[0-9]{1,4})?", name):
-            raise _fault("expected quantiles such as `p50=32m`", text)
+            raise value_error(f"{quoted(name)} is not a quantile", "quantiles such as `p50=32m`")
         points.append((float(name[1:]) / 100, read(value)))
     shares = [share for share, _ in points]
     values = [value for _, value in points]
-    ascending = all(a < b for a, b in zip(shares, shares[1:], strict=False)) and values == sorted(values)
+    ascending = all(a < b for a, b in pairwise(shares)) and values == sorted(values)
     if len(points) < 2 or shares[0] != 0 or shares[-1] != 1 or not ascending:
-        raise _fault("expected ascending quantiles from `p0` to `p100`", text)
+        raise value_error(f"{quoted(text)} is no quantile table", "ascending quantiles from `p0` to `p100`")
     return (*shares, *values)
 
 
 def _values(text: str, arguments: dict[str, str], read: Callable[[object], float]) -> tuple[float, ...]:
-    """Values with probabilities: `values(0.05=0.6, 1=0.4)`."""
-    values = [read(name) for name in arguments]
-    weights = _weights(text, [_number(weight) for weight in arguments.values()])
-    return (*values, *weights)
+    """Values with probabilities: `values(0.05=0.6, 1=0.4)`, kept ascending, so that the quantile rises with u."""
+    points = sorted((read(name), _number(weight)) for name, weight in arguments.items())
+    weights = _weights(text, [weight for _, weight in points])
+    return (*(value for value, _ in points), *weights)
 
 
 def _weights(text: str, weights: list[float]) -> tuple[float, ...]:
     if any(weight < 0 for weight in weights) or not abs(math.fsum(weights) - 1) <= 1e-6:
-        raise _fault("expected probabilities that add up to 1", text)
+        total = math.fsum(weights)
+        raise value_error(f"the weights of {quoted(text)} add up to {total:g}", "probabilities that add up to 1")
     return tuple(weights)
 
 
@@ -264,20 +297,26 @@ def _parameters(text: str, kind: str, arguments: dict[str, str], read: Callable[
         case "uniform":
             low, high = (read(v) for v in _take(text, arguments, "low", "high"))
             if not low <= high:
-                raise _fault("expected low at most high", text)
+                raise value_error(f"low is above high in {quoted(text)}", "low at most high")
             return low, high
         case "exponential":
             return (_positive(text, read(_take(text, arguments, "mean")[0])),)
         case "weibull":
             shape, scale = _take(text, arguments, "shape", "scale")
-            return _positive(text, _number(shape)), _positive(text, read(scale))
+            return _shape(text, _number(shape)), _positive(text, read(scale))
         case "lognormal":
             return _lognormal(text, arguments, read)
         case "quantiles":
             return _quantiles(text, arguments, read)
         case "values":
             return _values(text, arguments, read)
-    raise _fault(f"unknown law `{kind}`; known: {', '.join(sorted(_KINDS))}", text)
+    raise _unknown(kind, tuple(sorted(_KINDS)))
+
+
+def _unknown(kind: str, known: tuple[str, ...]) -> PydanticCustomError:
+    close = near(kind, known)
+    hint = f" (did you mean {quoted(close)}?)" if close else ""
+    return value_error(f"unknown law {quoted(kind)}", f"one of {', '.join(map(quoted, known))}{hint}")
 
 
 def parse_duration_law(value: object) -> Law:
@@ -301,38 +340,47 @@ def parse_success(value: object) -> Beta:
     if isinstance(value, str) and "(" in value:
         kind, arguments = _call(value)
         if kind != "beta":
-            raise _fault("expected `beta(alpha=..., beta=...)` or a probability", value)
-        alpha, beta = (_positive(value, _number(v)) for v in _take(value, arguments, "alpha", "beta"))
+            raise value_error(f"{quoted(value)} is no law of success", "`beta(alpha=..., beta=...)` or a probability")
+        alpha, beta = (_beta(value, _number(v)) for v in _take(value, arguments, "alpha", "beta"))
         return Beta(alpha, beta, None, value)
+    return Beta(0.0, 0.0, _probability(value), str(value))
+
+
+def _beta(text: str, value: float) -> float:
+    if not BETA_MIN <= value <= BETA_MAX:
+        raise value_error(f"{value:g} in {quoted(text)} is out of range", f"values from {BETA_MIN:g} to {BETA_MAX:g}")
+    return value
+
+
+def _probability(value: object) -> float:
     chance = _number(value)
     if not 0 <= chance <= 1:
-        raise _fault("expected a probability from 0 to 1", value)
-    return Beta(0.0, 0.0, chance, str(value))
+        raise value_error(f"{quoted(value)} is no probability", "a number from 0 to 1")
+    return chance
 
 
 def parse_attribute_law(value: object) -> AttributeLaw:
-    """The law of a case attribute: `choice(low=0.4, high=0.6)` is a String, `chance(p=0.1)` a Bool, any number law a Long."""
+    """The law of a case attribute: `choice(a=0.4, b=0.6)` for String, `chance(p=0.1)` for Bool, numbers for Long."""
     if isinstance(value, str) and "(" in value:
         kind, arguments = _call(value)
         if kind == "choice":
             weights = _weights(value, [_number(weight) for weight in arguments.values()])
             return Choice(tuple(arguments), weights, value)
         if kind == "chance":
-            p = _number(_take(value, arguments, "p")[0])
-            if not 0 <= p <= 1:
-                raise _fault("expected a probability from 0 to 1", value)
-            return Chance(p, value)
+            return Chance(_probability(_take(value, arguments, "p")[0]), value)
+        if kind not in _KINDS:
+            raise _unknown(kind, ("chance", "choice", *sorted(_KINDS)))
     return parse_number_law(value)
 
 
-def _law_type(parse: Callable[[object], Any], example: str) -> Any:
-    schema = {"type": ["string", "number"], "examples": [example]}
+def _law_type(name: str, parse: Callable[[object], Any], example: str) -> Any:
+    schema = {"title": name, "type": ["string", "number"], "examples": [example]}
     return (PlainValidator(parse), PlainSerializer(str, return_type=str), WithJsonSchema(schema))
 
 
-DurationLaw = Annotated[Law, *_law_type(parse_duration_law, "lognormal(median=40ms, p95=90ms)")]
-NumberLaw = Annotated[Law, *_law_type(parse_number_law, "values(0.25=0.8, 1=0.2)")]
-SuccessLaw = Annotated[Beta, *_law_type(parse_success, "beta(alpha=0.709, beta=0.276)")]
+DurationLaw = Annotated[Law, *_law_type("law of durations", parse_duration_law, "lognormal(median=40ms, p95=90ms)")]
+NumberLaw = Annotated[Law, *_law_type("law of numbers", parse_number_law, "values(0.25=0.8, 1=0.2)")]
+SuccessLaw = Annotated[Beta, *_law_type("law of success", parse_success, "beta(alpha=0.709, beta=0.276)")]
 AttributeLawText = Annotated[
-    AttributeLaw, *_law_type(parse_attribute_law, "choice(low=0.43, medium=0.535, high=0.035)")
+    AttributeLaw, *_law_type("attribute law", parse_attribute_law, "choice(low=0.43, medium=0.535, high=0.035)")
 ]

@@ -1,8 +1,8 @@
 """The scenario: one description of agents, people, workflows, policies, faults and objectives.
 
-Every class here is one mapping of a scenario file. Keys are written in kebab-case (`warm-up`), attributes in snake_case
-(`warm_up`). All are frozen and strict; cross-references between parts are checked in `models.check`. What each key makes
-happen is told in the attribute's description, which also feeds the JSON Schema an editor shows.
+Every class here is one mapping of a scenario file. Keys are written in kebab-case (`warm-up`), attributes in
+snake_case (`warm_up`). All are frozen and strict; cross-references between parts are checked in `models.check`. What
+each key makes happen is told in the attribute's description, which also feeds the JSON Schema and `docs/scenario.md`.
 """
 
 from __future__ import annotations
@@ -11,17 +11,21 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, WithJsonSchema
-from pydantic_core import PydanticCustomError
 
+from models.diagnostics import quoted
 from models.laws import AttributeLawText, DurationLaw, NumberLaw, SuccessLaw, parse_duration_law, parse_number_law
-from models.units import DAY, SECOND, DaysText, Duration, HoursText, Money, MoneyText, Probability, Rate
+from models.units import DAY, SECOND, DaysText, Duration, HoursText, Money, MoneyText, Probability, Rate, value_error
 
 FORMAT_VERSION = 1
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,62}$")]
-AttributeName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}(\.[A-Za-z_][A-Za-z0-9_]{0,62}){0,7}$")]
+NAME = r"^[A-Za-z][A-Za-z0-9_-]{0,62}$"
+ATTRIBUTE_NAME = r"^[A-Za-z_][A-Za-z0-9_]{0,62}(\.[A-Za-z_][A-Za-z0-9_]{0,62}){0,7}$"
+ENTITY_UID = r'^([A-Za-z_][A-Za-z0-9_]*::)+"[^"\\]{0,200}"$'
+
+Name = Annotated[str, Field(pattern=NAME)]
+AttributeName = Annotated[str, Field(pattern=ATTRIBUTE_NAME)]
 """A case attribute. Dots nest records: `input.amount` is `context.input.amount` in a policy."""
-EntityUid = Annotated[str, Field(pattern=r'^([A-Za-z_][A-Za-z0-9_]*::)+"[^"\\]{0,200}"$', examples=['Agent::"triage"'])]
+EntityUid = Annotated[str, Field(pattern=ENTITY_UID, examples=['Agent::"triage"'])]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 
 ZERO_DURATION = parse_duration_law("0s")
@@ -35,8 +39,17 @@ class Part(BaseModel):
     """A frozen, strict mapping with kebab-case keys and no unknown ones."""
 
     model_config = ConfigDict(
-        frozen=True, strict=True, extra="forbid", alias_generator=_kebab, use_attribute_docstrings=True
+        frozen=True,
+        strict=True,
+        extra="forbid",
+        alias_generator=_kebab,
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,
     )
+
+
+START_YEARS = range(1970, 2200)
+"""Years a scenario may start in: what the time zone database and calendar arithmetic cover with room to spare."""
 
 
 def _start(value: object) -> datetime:
@@ -45,10 +58,10 @@ def _start(value: object) -> datetime:
     except ValueError:
         moment = None
     if moment is None or moment.tzinfo is None:
-        expected = "a time with a zone, such as `2026-01-05T00:00:00Z`"
-        raise PydanticCustomError(
-            "start", "expected {expected}, got {value}", {"expected": expected, "value": repr(value)[:80]}
-        )
+        raise value_error(f"{quoted(value)} is not a start", "a time with a zone, such as `2026-01-05T00:00:00Z`")
+    if moment.year not in START_YEARS:
+        expected = f"a year from {START_YEARS[0]} to {START_YEARS[-1]}"
+        raise value_error(f"{quoted(value)} is out of range", expected)
     return moment
 
 
@@ -56,7 +69,7 @@ Start = Annotated[
     datetime,
     PlainValidator(_start),
     PlainSerializer(datetime.isoformat, return_type=str),
-    WithJsonSchema({"type": "string", "examples": ["2026-01-05T00:00:00Z"]}),
+    WithJsonSchema({"title": "time", "type": "string", "examples": ["2026-01-05T00:00:00Z"]}),
 ]
 
 
@@ -64,7 +77,7 @@ Start = Annotated[
 
 
 class Site(Part):
-    """A place that agents, endpoints, desks and the decision point run at. A partition cuts sites off from the others."""
+    """A place that agents, endpoints, desks and the decision point run at. A partition cuts sites off from others."""
 
     description: str = ""
 
@@ -132,7 +145,7 @@ class HandOff(Part):
 
 
 class Capability(Part):
-    """One thing an agent pool can do. One attempt holds one slot: own service time, then its endpoint calls one by one."""
+    """One thing an agent pool can do. An attempt holds one slot: own service time, then its endpoint calls in turn."""
 
     service: DurationLaw = Field(default=ZERO_DURATION)
     endpoint: Name | None = None
@@ -180,7 +193,7 @@ class Desk(Part):
     approves: Probability = 1.0
     """Chance that a review approves."""
     bounce_back: Probability = 0.0
-    """Chance that a review sends the item back to the level below it in the chain. At the first level it is not drawn."""
+    """Chance that a review sends the item back to the level below it in the chain. Not drawn at the first level."""
     queue: Queue = Queue()
     cost_per_hour: MoneyText = Money(0, "")
     """Cost of an hour of work (busy time)."""
@@ -254,7 +267,7 @@ class Task(_Step):
     timeout: Duration | None = None
     """Longest time of one attempt, queue and service together; then it fails and its slot is free."""
     patience: DurationLaw | None = None
-    """Longest wait in the pool's queue; then the case leaves the step as it does on failure, with no further attempt."""
+    """Longest wait in the pool's queue; then the case leaves the step as on failure, with no further attempt."""
     retry: Retry = Retry()
     next: Name | None = None
     on_failure: Name | None = None
@@ -330,7 +343,7 @@ class Workflow(Part):
     """Steps by name. Each names the next; a step without `next` ends the case `completed`."""
 
     start: Name
-    steps: dict[Name, Step] = Field(min_length=1)
+    steps: dict[Name, Step] = Field(min_length=1, max_length=500)
 
 
 # --- work -------------------------------------------------------------------------------------------------------------
@@ -342,7 +355,7 @@ class Poisson(Part):
 
 
 class Weekly(Part):
-    """A Poisson process whose rate follows the hour and the weekday: `rate x by_hour x by_weekday`, both scaled to mean 1."""
+    """A Poisson process whose rate follows the calendar: `rate x by-hour x by-weekday`, both scaled to mean 1."""
 
     kind: Literal["weekly"]
     rate: Rate
@@ -425,8 +438,8 @@ Fault = Annotated[Partition | OutageFault | Drift, Field(discriminator="kind")]
 class PageHinkley(Part):
     """The Page-Hinkley test for a rise of the error rate (Page 1954; the form and defaults of river 0.26.1).
 
-    With x_t = 1 for a wrong attempt: mean_t the running mean, S_t = alpha * S_(t-1) + (x_t - mean_t - delta); alarm when
-    S_t - min S exceeds the threshold and at least `minimum` labels were seen.
+    With x_t = 1 for a wrong attempt: mean_t the running mean, S_t = alpha * S_(t-1) + (x_t - mean_t - delta); alarm
+    when S_t - min S exceeds the threshold and at least `minimum` labels were seen.
     """
 
     kind: Literal["page-hinkley"]

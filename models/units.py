@@ -7,12 +7,15 @@ durations and money are exact, so two runs add up to the same bytes.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
+
+from models.diagnostics import quoted
 
 MICROSECOND = 1
 MILLISECOND = 1_000
@@ -39,31 +42,38 @@ _DURATION = re.compile(rf"(?:{_NUMBER}(?:{_DURATION_UNIT}))+")
 _RATE = re.compile(rf"({_NUMBER})\s*/\s*({_DURATION_UNIT})")
 _MONEY = re.compile(rf"({_NUMBER})\s+([A-Z]{{3}})")
 _HOURS = re.compile(r"([01][0-9]|2[0-4]):([0-5][0-9])-([01][0-9]|2[0-4]):([0-5][0-9])")
+_RATE_UNITS = ("d", "h", "min", "s", "w", "ms", "us")
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 DURATION_MAX = 10 * 366 * DAY
 """The longest duration a scenario may name: ten years, a guard against a mistyped unit."""
 
 
-def _expected(kind: str, what: str, value: object) -> PydanticCustomError:
-    return PydanticCustomError(kind, "expected {what}, got {value}", {"what": what, "value": repr(value)[:80]})
+def value_error(fault: str, expected: str) -> PydanticCustomError:
+    """A fault in a value of the file: what is wrong with it, and what was expected instead."""
+    return PydanticCustomError("value", "{fault}: expected {expected}", {"fault": fault, "expected": expected})
+
+
+def _not_a(what: str, expected: str, value: object) -> PydanticCustomError:
+    return value_error(f"{quoted(value)} is not {what}", expected)
 
 
 def parse_duration(value: object) -> int:
-    """Microseconds of a text such as `15m`, `1h30m`, `0.5h`, `250us`. Raises a pydantic error that says what was expected."""
-    what = "a duration with a unit, such as `15m`, `1h30m` or `40ms`"
-    if isinstance(value, bool) or not isinstance(value, str) or not _DURATION.fullmatch(value):
-        raise _expected("duration", what, value)
+    """Microseconds of a text such as `15m`, `1h30m`, `0.5h`, `250us`. Raises a pydantic error, as all parsers here."""
+    if not isinstance(value, str) or not _DURATION.fullmatch(value):
+        raise _not_a(
+            "a duration", "a number with a unit (us, ms, s, m, h, d, w), such as `15m`, `1h30m` or `40ms`", value
+        )
     total = sum(Decimal(number) * _DURATION_UNITS[unit] for number, unit in _DURATION_PART.findall(value))
     if total != int(total):
-        raise _expected("duration", "a whole number of microseconds", value)
+        raise value_error(f"{quoted(value)} is finer than a microsecond", "a whole number of microseconds")
     if total > DURATION_MAX:
-        raise _expected("duration", "a duration of at most ten years", value)
+        raise value_error(f"{quoted(value)} is too long", "a duration of at most ten years")
     return int(total)
 
 
 def format_duration(micros: int) -> str:
-    """The shortest exact text of a duration, largest unit first: `90m` reads `1h30m`. Inverse of `parse_duration`."""
+    """The exact text of a duration, largest unit first: `90m` reads `1h30m`. Inverse of `parse_duration`."""
     if micros == 0:
         return "0s"
     parts = []
@@ -78,11 +88,22 @@ def parse_rate(value: object) -> float:
     """Events per second of a text such as `40/h`."""
     found = _RATE.fullmatch(value) if isinstance(value, str) else None
     if not found:
-        raise _expected("rate", "a rate with a unit of time, such as `40/h` or `600/min`", value)
+        raise _not_a("a rate", "a number per unit of time (us, ms, s, m, h, d, w), such as `40/h` or `600/min`", value)
     rate = float(found[1]) * SECOND / _DURATION_UNITS[found[2]]
     if not rate > 0:
-        raise _expected("rate", "a rate above zero", value)
+        raise value_error(f"{quoted(value)} is no rate", "a rate above zero")
     return rate
+
+
+def format_rate(rate: float) -> str:
+    """A text that `parse_rate` reads as exactly this rate; the first unit of d, h, min, s that allows it."""
+    texts = [
+        f"{rate * _DURATION_UNITS[unit] / SECOND:.{digits}f}/{unit}" for unit in _RATE_UNITS for digits in range(10)
+    ]
+    for text in texts:
+        if _RATE.fullmatch(text) and float(text.split("/")[0]) > 0 and parse_rate(text) == rate:
+            return text
+    return texts[9]  # not a rate that a file wrote: nine decimals per day
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -99,16 +120,12 @@ class Money:
 
 def parse_money(value: object) -> Money:
     """Money of a text such as `0.003 USD`."""
-    what = "an amount and a currency, such as `0.003 USD`"
     found = _MONEY.fullmatch(value) if isinstance(value, str) else None
     if not found:
-        raise _expected("money", what, value)
-    try:
-        micros = Decimal(found[1]).scaleb(6)
-    except InvalidOperation:  # pragma: no cover - the pattern admits only plain decimals
-        raise _expected("money", what, value) from None
+        raise _not_a("an amount of money", "an amount and a currency, such as `0.003 USD`", value)
+    micros = Decimal(found[1]).scaleb(6)
     if micros != int(micros):
-        raise _expected("money", "at most six decimals", value)
+        raise value_error(f"{quoted(value)} is finer than a millionth", "at most six decimals")
     return Money(int(micros), found[2])
 
 
@@ -125,13 +142,13 @@ class Hours:
 
 def parse_hours(value: object) -> Hours:
     """A daily window of a text such as `08:00-17:00`. `24:00` is the end of the day."""
-    what = "hours such as `08:00-17:00`, the end after the start (split a night shift at `24:00`)"
+    expected = "hours such as `08:00-17:00`, the end after the start (split a night shift at `24:00`)"
     found = _HOURS.fullmatch(value) if isinstance(value, str) else None
     if not found:
-        raise _expected("hours", what, value)
+        raise _not_a("a daily window", expected, value)
     start, end = int(found[1]) * 60 + int(found[2]), int(found[3]) * 60 + int(found[4])
     if not start < end <= 1440:
-        raise _expected("hours", what, value)
+        raise _not_a("a daily window", expected, value)
     return Hours(start, end)
 
 
@@ -147,46 +164,43 @@ class Days:
 
 def parse_days(value: object) -> Days:
     """Days of a text such as `mon-fri`, `sat,sun` or `daily`."""
-    what = "days such as `mon-fri`, `sat,sun` or `daily`"
+    expected = "days such as `mon-fri`, `sat,sun` or `daily`"
     if not isinstance(value, str):
-        raise _expected("days", what, value)
+        raise _not_a("days of the week", expected, value)
     if value == "daily":
         return Days(tuple(range(7)))
     found: set[int] = set()
     for part in value.split(","):
         ends = part.strip().split("-")
         if len(ends) > 2 or any(end not in _DAYS for end in ends):
-            raise _expected("days", what, value)
+            raise _not_a("days of the week", expected, value)
         first, last = _DAYS.index(ends[0]), _DAYS.index(ends[-1])
         span = range(first, last + 1) if first <= last else (*range(first, 7), *range(last + 1))
         found.update(span)
     return Days(tuple(sorted(found)))
 
 
-def _text_type(parse: Any, show: Any, pattern: str, example: str) -> Any:
-    schema = {"type": "string", "pattern": pattern, "examples": [example]}
+def _text_type(
+    name: str, parse: Callable[[object], Any], show: Callable[[Any], str], pattern: str, example: str
+) -> Any:
+    schema = {"title": name, "type": "string", "pattern": f"^{pattern}$", "examples": [example]}
     return (PlainValidator(parse), PlainSerializer(show, return_type=str), WithJsonSchema(schema))
 
 
-Duration = Annotated[int, *_text_type(parse_duration, format_duration, rf"^({_NUMBER}({_DURATION_UNIT}))+$", "15m")]
+_ANY_DAY = "|".join(_DAYS)
+_ANY_DAYS = rf"\s*({_ANY_DAY})(-({_ANY_DAY}))?\s*"
+
+Duration = Annotated[int, *_text_type("duration", parse_duration, format_duration, _DURATION.pattern, "15m")]
 """Integer microseconds; a text with a unit in the file."""
 
-Rate = Annotated[
-    float,
-    *_text_type(
-        parse_rate,
-        lambda r: f"{r * 86400:.9f}".rstrip("0").rstrip(".") + "/d",
-        rf"^{_NUMBER}\s*/\s*({_DURATION_UNIT})$",
-        "40/h",
-    ),
-]
+Rate = Annotated[float, *_text_type("rate", parse_rate, format_rate, _RATE.pattern, "40/h")]
 """Events per second; a text with a unit of time in the file."""
 
-MoneyText = Annotated[Money, *_text_type(parse_money, str, rf"^{_NUMBER}\s+[A-Z]{{3}}$", "0.003 USD")]
+MoneyText = Annotated[Money, *_text_type("money", parse_money, str, _MONEY.pattern, "0.003 USD")]
 """Money; an amount and an ISO 4217 code in the file."""
 
-HoursText = Annotated[Hours, *_text_type(parse_hours, str, f"^{_HOURS.pattern}$", "08:00-17:00")]
-DaysText = Annotated[Days, *_text_type(parse_days, str, r"^(daily|(mon|tue|wed|thu|fri|sat|sun)([-,].+)?)$", "mon-fri")]
+HoursText = Annotated[Hours, *_text_type("hours", parse_hours, str, _HOURS.pattern, "08:00-17:00")]
+DaysText = Annotated[Days, *_text_type("days", parse_days, str, rf"(daily|{_ANY_DAYS}(,{_ANY_DAYS})*)", "mon-fri")]
 
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 """A number from 0 to 1."""

@@ -1,0 +1,177 @@
+"""The JSON Schema of scenario files: what editors read, and where error messages learn what a place expects.
+
+The committed copy beside this module is what a scenario's modeline names; `python -m models.reference` writes it anew.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from models.diagnostics import listed, quoted
+from models.scenario import ATTRIBUTE_NAME, ENTITY_UID, NAME, Part, Scenario
+
+SCHEMA_FILE: Final = Path(__file__).with_name("scenario.schema.json")
+DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+_PATTERNS: Final = {
+    NAME: "a name: a letter, then letters, digits, `-` or `_`, at most 63 in all",
+    ATTRIBUTE_NAME: "an attribute name: letters, digits and `_`, parts joined by dots, such as `input.amount`",
+    ENTITY_UID: 'a Cedar entity, such as `Agent::"triage"`',
+}
+
+Node = Mapping[str, Any]
+
+
+@cache
+def scenario_schema() -> dict[str, Any]:
+    """The schema of a scenario file, JSON Schema 2020-12."""
+    schema = Scenario.model_json_schema(by_alias=True)
+    for name, definition in (*schema["$defs"].items(), ("Scenario", schema)):
+        _tidy(definition, _defaults(_parts()[name]))
+    head = {"$schema": DIALECT, "title": "Windtunnel scenario", "description": "A whole scenario file."}
+    return head | {key: value for key, value in schema.items() if key not in head}
+
+
+def schema_text() -> str:
+    """The schema as the committed file holds it."""
+    return json.dumps(scenario_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def schema_at(path: tuple[str | int, ...], value: Any) -> Node:
+    """What the schema says about the place `path` of a file with the plain values `value`; empty: nothing."""
+    node = resolved(scenario_schema(), value)
+    for key in path:
+        value = _child(value, key)
+        node = resolved(_step(node, key), value)
+    return node
+
+
+def resolved(node: Node, value: Any) -> Node:
+    """The node itself, past references, `or null`, and the choice by `kind` that `value` makes."""
+    while True:
+        if "$ref" in node:
+            node = scenario_schema()["$defs"][node["$ref"].rpartition("/")[2]]
+        elif len(rest := [option for option in node.get("anyOf", ()) if option.get("type") != "null"]) == 1:
+            node = rest[0]
+        elif "discriminator" in node and (chosen := _chosen(node, value)):
+            node = {"$ref": chosen}
+        else:
+            return node
+
+
+def kinds(node: Node) -> tuple[str, ...]:
+    """The kinds a discriminated union knows."""
+    return tuple(node.get("discriminator", {}).get("mapping", ()))
+
+
+def expectation(node: Node) -> str:
+    """What a place expects, in words: `a whole number from 1 to 1,000`."""
+    if "anyOf" in node:
+        options = [expectation(option) for option in node["anyOf"] if option.get("type") != "null"]
+        return " or ".join(filter(None, (", ".join(options[:-1]), options[-1])))
+    if "discriminator" in node:
+        return f"a mapping with a `kind`: {listed(kinds(node))}"
+    if "enum" in node or "const" in node:
+        known = node.get("enum", [node.get("const")])
+        return f"one of {', '.join(map(quoted, known))}" if len(known) > 1 else quoted(known[0])
+    if node.get("pattern") in _PATTERNS:
+        return _PATTERNS[node["pattern"]]
+    if "examples" in node:
+        return f"{_article(node.get('title', 'text'))}, such as {quoted(node['examples'][0])}"
+    return _plain_expectation(node)
+
+
+def _plain_expectation(node: Node) -> str:
+    match node.get("type"):
+        case "string":
+            return "a text"
+        case "boolean":
+            return "`true` or `false`"
+        case "integer":
+            return "a whole number" + _range(node)
+        case "number":
+            return "a number" + _range(node)
+        case "array":
+            return f"a list of {_size(node)}entries, each {expectation(resolved(node.get('items', {}), None))}"
+    return "a mapping"
+
+
+def _size(node: Node) -> str:
+    least, most = node.get("minItems", 0), node.get("maxItems")
+    if least == most:
+        return f"{least} "
+    words = [f"at least {least}"] if least else []
+    return " and ".join(words + ([f"at most {most}"] if most else [])) + (" " if least or most else "")
+
+
+def _range(node: Node) -> str:
+    low, high = node.get("minimum"), node.get("maximum")
+    if low is not None and high is not None:
+        return f" from {low:,g} to {high:,g}" if max(abs(low), abs(high)) < 1e6 else f" from {low:,} to {high:,}"
+    words = {
+        "minimum": "of at least",
+        "exclusiveMinimum": "above",
+        "maximum": "of at most",
+        "exclusiveMaximum": "below",
+    }
+    return "".join(f", {word} {node[key]:,}" for key, word in words.items() if key in node)
+
+
+def _article(noun: str) -> str:
+    return noun if noun in ("hours", "days", "money") else f"a{'n' if noun[0] in 'aeiou' else ''} {noun}"
+
+
+def _child(value: Any, key: str | int) -> Any:
+    if isinstance(value, dict):
+        return value.get(key)
+    return value[key] if isinstance(value, list) and isinstance(key, int) and key < len(value) else None
+
+
+def _step(node: Node, key: str | int) -> Node:
+    if isinstance(key, int):
+        items: Node = node.get("items", {})
+        return items
+    found: Node | None = node.get("properties", {}).get(key)
+    return found if found is not None else next(iter(node.get("patternProperties", {}).values()), {})
+
+
+def _chosen(node: Node, value: Any) -> str | None:
+    kind = value.get("kind") if isinstance(value, dict) else None
+    found: str | None = node["discriminator"]["mapping"].get(kind) if isinstance(kind, str) else None
+    return found
+
+
+@cache
+def _parts() -> dict[str, type[Part]]:
+    return {part.__name__: part for part in _subclasses(Part)}
+
+
+def _subclasses(part: type[Part]) -> Iterator[type[Part]]:
+    for child in part.__subclasses__():
+        yield child
+        yield from _subclasses(child)
+
+
+def _defaults(part: type[Part]) -> dict[str, Any]:
+    """The defaults of a mapping's keys, as a file would write them."""
+    return part.model_construct().model_dump(mode="json", by_alias=True, warnings=False, exclude_none=True)
+
+
+def _tidy(definition: dict[str, Any], defaults: Mapping[str, Any]) -> None:
+    """Drop what only repeats the key or means nothing, and write defaults as a file would."""
+    for key, node in definition.get("properties", {}).items():
+        for name in ("default", "title") if str(node.get("title", "A"))[0].isupper() else ("default",):
+            node.pop(name, None)
+        default = defaults.get(key)
+        if default not in (None, {}, [], "") and not _is_free(node, default):
+            node["default"] = default
+        if "patternProperties" in node:
+            node["additionalProperties"] = False
+
+
+def _is_free(node: Node, default: Any) -> bool:
+    """An amount of nothing has no currency, so no file can write it."""
+    return node.get("title") == "money" and default.startswith("0 ")

@@ -1,0 +1,240 @@
+"""From a scenario file to a `LoadedScenario`: the scenario, its policies, its traces, and where everything stands."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from glob import escape as glob_escape
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from models.check import check
+from models.diagnostics import Diagnostic, InputError, Problem, near, quoted
+from models.reading import DIAGNOSTICS_MAX, Document, read_bytes, read_document
+from models.references import check_references
+from models.requests import check_conditions, check_requests
+from models.scenario import Policies, Scenario, Trace
+from models.validation import explain, repaired, validate, version_fault
+
+if TYPE_CHECKING:
+    from models.cedar.policies import PolicySet, Span
+
+SCENARIO_FILE = "scenario.yaml"
+POLICY_BYTES_MAX = 12_000_000
+"""The largest policy, schema or entity file that is read."""
+
+
+@dataclass(frozen=True)
+class LoadedScenario:
+    """A scenario with everything it names.
+
+    `inputs` maps each file it was read from, by its path relative to the scenario's folder, to the file's sha256; the
+    scenario file itself is not among them. `traces` maps the name of a stream of work to its arrival times in
+    microseconds. `digest` is a sha256 over the scenario's values and `inputs`: comments and layout leave it as it is.
+    """
+
+    scenario: Scenario
+    path: Path
+    digest: str
+    policies: PolicySet | None
+    inputs: Mapping[str, str]
+    traces: Mapping[str, tuple[int, ...]] = field(repr=False)
+    document: Document = field(repr=False, compare=False)
+
+    def locate(self, *keys: str | int) -> Span:
+        """Where a key stands in the scenario file; the nearest one above it where it does not; line 1 otherwise."""
+        from models.cedar.policies import Span
+
+        place = self.document.place(keys, of_key=True)
+        return Span(self.path.name, place.line, place.column)
+
+
+def load(path: Path) -> LoadedScenario:
+    """Load a scenario file, or the `scenario.yaml` of a folder. Raises `InputError` with every fault."""
+    file = path / SCENARIO_FILE if path.is_dir() else path
+    document = read_document(file)
+    judged = _judge(document)
+    faults = [*document.faults, *judged.faults]
+    outside = _outside(judged.readable, document, file.parent) if judged.readable else _Outside()
+    faults += outside.faults
+    if judged.whole and outside.policies:
+        faults += _diagnostics(document, check_requests(judged.whole, outside.policies))
+    if faults or judged.whole is None:
+        raise InputError(*_in_order(faults, str(file)))
+    digest = _digest(judged.whole, outside.inputs)
+    return LoadedScenario(judged.whole, file, digest, outside.policies, outside.inputs, outside.traces, document)
+
+
+# --- the scenario file ------------------------------------------------------------------------------------------------
+
+
+class _Judged(NamedTuple):
+    """The scenario as it stands, or as it reads without its faulty values, and its faults."""
+
+    whole: Scenario | None
+    readable: Scenario | None
+    faults: list[Diagnostic]
+
+
+def _judge(document: Document) -> _Judged:
+    """What the document says, and everything wrong with it; names are checked even where values are faulty."""
+    wrong_version = version_fault(document)
+    if wrong_version:
+        return _Judged(None, None, [wrong_version])
+    scenario, complaints = validate(document.value)
+    if scenario is not None:
+        problems = (*check(scenario), *check_conditions(scenario))
+        return _Judged(scenario, scenario, _diagnostics(document, problems))
+    values = repaired(document.value, complaints)
+    readable = validate(values).scenario if values is not None else None
+    unread = {(fault.line, fault.column) for fault in document.faults}
+    faults = [fault for fault in explain(document, complaints) if (fault.line, fault.column) not in unread]
+    if readable:
+        faults += _diagnostics(document, check_references(readable))
+    return _Judged(None, readable, faults)
+
+
+def _diagnostics(document: Document, problems: Iterable[Problem]) -> list[Diagnostic]:
+    return [
+        document.diagnostic(problem.keys, problem.message, problem.help, of_key=problem.of_key)
+        for problem in islice(problems, DIAGNOSTICS_MAX)
+    ]
+
+
+def _in_order(faults: Iterable[Diagnostic], main: str) -> list[Diagnostic]:
+    """Each fault once, the scenario file's first, by place; a bounded number of them."""
+    each = {(fault.file != main, fault.file, fault.line, fault.column, fault.message): fault for fault in faults}
+    kept = [each[key] for key in sorted(each)]
+    if len(kept) > DIAGNOSTICS_MAX:
+        more = Diagnostic(f"and {len(kept) - DIAGNOSTICS_MAX} more faults", main)
+        kept = [*kept[:DIAGNOSTICS_MAX], more]
+    return kept
+
+
+# --- what the scenario names ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Outside:
+    """What other files hold, and their faults."""
+
+    policies: PolicySet | None = None
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    traces: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    faults: tuple[Diagnostic, ...] = ()
+
+
+def _outside(scenario: Scenario, document: Document, folder: Path) -> _Outside:
+    missing = {problem.keys: problem for problem in _missing_files(scenario, folder)}
+    faults = _diagnostics(document, missing.values())
+    inputs: dict[str, str] = {}
+    policies = None
+    if scenario.policies is not None and not any(keys[0] == "policies" for keys in missing):
+        try:
+            policies = _policies(scenario.policies, folder)
+            inputs |= _digests(_policy_files(scenario.policies, folder), folder)
+        except InputError as error:
+            faults += [_from_here(fault, folder) for fault in error.diagnostics]
+    traces: dict[str, tuple[int, ...]] = {}
+    for name, trace in _named_traces(scenario):
+        if _trace_keys(name) not in missing:
+            try:
+                traces[name] = _trace(folder / trace.file, trace, folder, inputs)
+            except InputError as error:
+                faults += error.diagnostics
+    return _Outside(policies, dict(sorted(inputs.items())), traces, tuple(faults))
+
+
+def _missing_files(scenario: Scenario, folder: Path) -> Iterator[Problem]:
+    named: list[tuple[tuple[str, ...], str | None]] = []
+    if scenario.policies is not None:
+        given = scenario.policies
+        yield from _missing(("policies", "path"), given.path, folder, folders=True)
+        named += [(("policies", "schema"), given.schema_), (("policies", "entities"), given.entities)]
+    named += [(_trace_keys(name), trace.file) for name, trace in _named_traces(scenario)]
+    for keys, text in named:
+        if text is not None:
+            yield from _missing(keys, text, folder)
+
+
+def _missing(keys: tuple[str, ...], text: str, folder: Path, *, folders: bool = False) -> Iterator[Problem]:
+    path = folder / text
+    try:
+        if path.is_file() or (folders and path.is_dir()):
+            return
+        beside = sorted(entry.name for entry in islice(path.parent.iterdir(), 1000)) if path.parent.is_dir() else []
+        what = "not a file" if path.exists() else "no such file or folder" if folders else "no such file"
+    except (OSError, ValueError):  # a name too long, a NUL in it, a folder that may not be read
+        beside, what = [], "not a path that can be read"
+    close = near(path.name, beside)
+    help = f"did you mean {quoted(close)}?" if close else "expected a path from the scenario file"
+    yield Problem(keys, f"{what}: {quoted(text)}", help)
+
+
+def _policies(given: Policies, folder: Path) -> PolicySet:
+    from models.cedar.load import load_policies  # cedarpy, only for scenarios with policies
+
+    return load_policies(
+        folder / given.path,
+        schema=None if given.schema_ is None else folder / given.schema_,
+        entities=None if given.entities is None else folder / given.entities,
+        profile=given.profile,
+        root=folder,
+    )
+
+
+def _policy_files(given: Policies, folder: Path) -> list[Path]:
+    """The files a policy set is read from: those that are named, and every Cedar or JSON file that goes with them."""
+    path = folder / given.path
+    pattern = "*" if path.is_dir() else f"{glob_escape(path.stem)}*"
+    beside = (path if path.is_dir() else path.parent).glob(pattern)
+    found = {file for file in beside if file.suffix in (".cedar", ".cedarschema", ".json") and file.is_file()}
+    named = (given.path, given.schema_, given.entities)
+    found |= {folder / text for text in named if text is not None and (folder / text).is_file()}
+    return sorted(found)
+
+
+def _digests(files: Iterable[Path], folder: Path) -> dict[str, str]:
+    return {_relative(file, folder): _sha256(read_bytes(file, POLICY_BYTES_MAX)) for file in files}
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _relative(file: Path, folder: Path) -> str:
+    return Path(os.path.relpath(file, folder)).as_posix()
+
+
+def _from_here(fault: Diagnostic, folder: Path) -> Diagnostic:
+    """A fault whose file is named from the scenario's folder, with the file as the user can open it."""
+    file = folder / fault.file
+    return replace(fault, file=str(file)) if file.exists() else fault
+
+
+def _named_traces(scenario: Scenario) -> Iterator[tuple[str, Trace]]:
+    for name, work in scenario.work.items():
+        if isinstance(work.arrivals, Trace):
+            yield name, work.arrivals
+
+
+def _trace_keys(work: str) -> tuple[str, ...]:
+    return ("work", work, "arrivals", "file")
+
+
+def _trace(file: Path, trace: Trace, folder: Path, inputs: dict[str, str]) -> tuple[int, ...]:
+    from models.traces import FILE_BYTES_MAX, arrivals  # csv and decimal, only for scenarios with traces
+
+    data = read_bytes(file, FILE_BYTES_MAX)
+    inputs[_relative(file, folder)] = _sha256(data)
+    return arrivals(data, str(file), trace)
+
+
+def _digest(scenario: Scenario, inputs: Mapping[str, str]) -> str:
+    # Keys keep their order: it numbers the parts of a scenario, so it decides their draws.
+    content = {"scenario": scenario.dump(), "inputs": inputs}
+    return _sha256(json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode())

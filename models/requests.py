@@ -1,0 +1,205 @@
+"""The requests a scenario makes of its policies, held against the schema; and the conditions of its choices.
+
+Cedar judges the conditions: each is validated as the `when` of a policy whose context holds the case's attributes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from models.check import APPROVALS
+from models.diagnostics import Problem, near, quoted, suggestion
+from models.laws import AttributeLaw, Chance, Choice
+from models.scenario import ChoiceStep, Scenario, Task, Work
+
+if TYPE_CHECKING:
+    from models.cedar.columns import Condition
+    from models.cedar.policies import PolicySet
+    from models.cedar.types import Action, RecordType, Schema, Type
+
+Keys = tuple[str | int, ...]
+Record = dict[str, "Type | Record"]
+"""What a case's context holds: types, nested as the dots of the attributes say."""
+
+
+# --- conditions -------------------------------------------------------------------------------------------------------
+
+
+def check_conditions(scenario: Scenario) -> Iterator[Problem]:
+    """Conditions of arms that Cedar does not read, or that read what no case has."""
+    for name, workflow in scenario.workflows.items():
+        works = {key: work for key, work in scenario.work.items() if work.workflow == name}
+        for step_name, step in workflow.steps.items():
+            for position, arm in enumerate(step.arms) if isinstance(step, ChoiceStep) else ():
+                if arm.when is not None:
+                    keys: Keys = ("workflows", name, "steps", step_name, "arms", position, "when")
+                    for message, help in _condition(arm.when, works):
+                        yield Problem(keys, message, help)
+
+
+def _condition(text: str, works: Mapping[str, Work]) -> Iterator[tuple[str, str]]:
+    from models.cedar.columns import condition  # numpy and cedarpy, only for scenarios with conditions
+
+    try:
+        parsed = condition(text)
+    except ValueError as error:
+        yield f"not a condition: {error}", 'a Cedar condition over the case, such as `context.priority == "high"`'
+        return
+    unknown = tuple(_unknown_paths(parsed, works))
+    yield from unknown
+    if not unknown:
+        for name, work in works.items():
+            yield from _mistyped(text, name, work)
+
+
+def _unknown_paths(parsed: Condition, works: Mapping[str, Work]) -> Iterator[tuple[str, str]]:
+    """Attributes that no stream of work has; such a condition never holds, even behind a `has`."""
+    known = {attribute for work in works.values() for attribute in work.attributes}
+    for path in map(".".join, parsed.paths) if works else ():
+        if path and path not in known and not any(name.startswith(path + ".") for name in known):
+            yield f"no case has the attribute {quoted(path)}", suggestion(path, sorted(known), "attributes")
+
+
+def _mistyped(text: str, name: str, work: Work) -> Iterator[tuple[str, str]]:
+    import cedarpy
+
+    context = cedar_type(record(work.attributes, {}))
+    schema = f'entity Any; action "any" appliesTo {{ principal: Any, resource: Any, context: {context} }};'
+    result = cedarpy.validate_policies(f"permit (principal, action, resource) when {{\n{text}\n}};", schema)
+    for message in sorted({error.error for error in result.errors}):
+        plain = message.removeprefix("for policy `policy0`, ").replace(' in context for Action::"any"', "")
+        yield f"the condition does not fit the cases of {quoted(name)}: {plain}", f"their attributes are {context}"
+
+
+def record(attributes: Mapping[str, AttributeLaw], constants: Mapping[str, bool | int | str]) -> Record:
+    """The context of a request: case attributes and a step's constants, dots made into records."""
+    found: Record = {}
+    for name, value in (*attributes.items(), *constants.items()):
+        *outer, last = name.split(".")
+        inner = found
+        for part in outer:
+            below = inner.setdefault(part, {})
+            if not isinstance(below, dict):  # a clash, which is reported on its own
+                break
+            inner = below
+        else:
+            inner[last] = _type_of(value)
+    return found
+
+
+def _type_of(value: AttributeLaw | bool | int | str) -> Type:
+    from models.cedar.types import BoolType, LongType, StringType
+
+    if isinstance(value, bool | Chance):
+        return BoolType()
+    return StringType() if isinstance(value, str | Choice) else LongType()
+
+
+def cedar_type(value: Type | Record) -> str:
+    """A type as Cedar writes it."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f'"{name}": {cedar_type(inner)}' for name, inner in value.items()) + "}"
+    return _NAMES.get(type(value).__name__, str(getattr(value, "name", "another type")))
+
+
+_NAMES = {"BoolType": "Bool", "LongType": "Long", "StringType": "String", "RecordType": "a record", "SetType": "a set"}
+
+
+# --- requests ---------------------------------------------------------------------------------------------------------
+
+
+def check_requests(scenario: Scenario, policies: PolicySet) -> Iterator[Problem]:
+    """Requests that the schema does not admit. An inferred schema admits what it was inferred from, so says nothing."""
+    if policies.schema_inferred:
+        return
+    seen = set()
+    for name, workflow in scenario.workflows.items():
+        works = {key: work for key, work in scenario.work.items() if work.workflow == name}
+        for step_name, step in workflow.steps.items():
+            if isinstance(step, Task) and step.action is not None:
+                keys: Keys = ("workflows", name, "steps", step_name)
+                for problem in _request(scenario, policies.schema, step, works, keys):
+                    if problem not in seen:
+                        seen.add(problem)
+                        yield problem
+
+
+def _request(
+    scenario: Scenario, schema: Schema, task: Task, works: Mapping[str, Work], keys: Keys
+) -> Iterator[Problem]:
+    from models.cedar.uids import parse_uid
+
+    uid = str(parse_uid(task.action or ""))
+    action = schema.actions.get(uid)
+    if action is None or not action.principals:
+        known = sorted(known for known, what in schema.actions.items() if what.principals)
+        message = (
+            f"the schema has no action {quoted(uid)}" if action is None else f"{quoted(uid)} is a group of actions"
+        )
+        yield Problem((*keys, "action"), message, suggestion(uid, known, "actions"))
+        return
+    pool = scenario.agents.get(task.agent)
+    if pool is not None and pool.principal is not None:
+        yield from _entity(("agents", task.agent, "principal"), pool.principal, action.principals, action, schema)
+    if task.resource is not None:
+        yield from _entity((*keys, "resource"), task.resource, action.resources, action, schema)
+    for work_name, work in works.items():
+        yield from _context(action, task, work_name, work, keys)
+
+
+def _entity(keys: Keys, text: str, types: tuple[str, ...], action: Action, schema: Schema) -> Iterator[Problem]:
+    from models.cedar.uids import parse_uid
+
+    uid = parse_uid(text)
+    if uid.type not in types:
+        what = "does not apply to" if uid.type in schema.entity_types else "applies to no type"
+        message = f"{quoted(action.uid)} {what} {quoted(uid.type)}"
+        yield Problem(keys, message, suggestion(uid.type, sorted(types), "types for it"))
+        return
+    ids = schema.entity_types[uid.type].ids
+    if ids is not None and uid.id not in ids:
+        yield Problem(keys, f"{quoted(uid.type)} has no entity {quoted(uid.id)}", suggestion(uid.id, ids, "entities"))
+
+
+def _context(action: Action, task: Task, work_name: str, work: Work, keys: Keys) -> Iterator[Problem]:
+    supplied = record(work.attributes, task.context)
+    for path, expected, given in _mismatches(action.context, supplied, ()):
+        if path == (APPROVALS,):
+            continue
+        name = ".".join(path)
+        if given is None:
+            message = f"{quoted(action.uid)} needs the context attribute {quoted(name)}, a {cedar_type(expected)}"
+            close = near(name, (*work.attributes, *task.context))
+            help = f"add it to `work.{work_name}.attributes`, or to the step's `context`"
+            yield Problem((*keys, "action"), message, help + (f"; did you mean {quoted(close)}?" if close else ""))
+        else:
+            message = f"{quoted(name)} is {cedar_type(given)}, and {quoted(action.uid)} takes {cedar_type(expected)}"
+            help = "`choice(...)` gives a String, `chance(...)` a Bool, a law of numbers a Long"
+            yield Problem(_place_of(name, task, work_name, keys), message, help)
+
+
+def _place_of(name: str, task: Task, work_name: str, keys: Keys) -> Keys:
+    """Where an attribute is given: as it stands, or the first one below it."""
+    for part in task.context:
+        if part == name or part.startswith(name + "."):
+            return (*keys, "context", part)
+    return ("work", work_name, "attributes", name)
+
+
+def _mismatches(
+    expected: RecordType, given: Record, path: tuple[str, ...]
+) -> Iterator[tuple[tuple[str, ...], Type, Type | Record | None]]:
+    """Attributes that are needed and not given, or given with another type. Others given are not sent."""
+    from models.cedar.types import RecordType
+
+    for name, attribute in expected.attributes.items():
+        value = given.get(name)
+        here = (*path, name)
+        if value is None:
+            if attribute.required:
+                yield here, attribute.type, None
+        elif isinstance(value, dict) and isinstance(attribute.type, RecordType):
+            yield from _mismatches(attribute.type, value, here)
+        elif value != attribute.type:
+            yield here, attribute.type, value
