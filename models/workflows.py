@@ -84,24 +84,47 @@ def _reach(start: str, following: Callable[[str], Collection[str]]) -> dict[str,
 
 
 def _endless(workflow: Workflow) -> Iterator[Problem]:
-    """Cycles that no limit ever breaks. A limited step leads, once its limit is reached, to `on-limit` instead."""
-    graph = {step: _unbounded(workflow, step) for step in workflow.steps}
-    for cycle in _cycles(graph):
-        first = min(cycle, key=list(workflow.steps).index)
-        turn = cycle.index(first)
-        ring = [*cycle[turn:], *cycle[:turn], first]
-        limited = any(workflow.steps[step].limit for step in cycle)
-        help = "`on-limit` leads back into it; lead out of the cycle" if limited else "give one of its steps a `limit`"
-        message = f"steps can go round without end: {' -> '.join(map(quoted, ring))}"
-        yield Problem((first,), message, help, of_key=True)
+    """Cycles without a limit; and what a limit does not end, since a step at its limit leads to `on-limit` instead."""
+    graph = {step: _unbounded(what) for step, what in workflow.steps.items()}
+    unlimited = {step: ways for step, ways in graph.items() if workflow.steps[step].limit is None}
+    for cycle in _cycles({step: _within(unlimited, ways) for step, ways in unlimited.items()}):
+        yield _round(workflow, cycle, "give one of its steps a `limit`")
+    timeless = {step: ways for step, ways in graph.items() if isinstance(workflow.steps[step], ChoiceStep)}
+    for cycle in _cycles({step: _within(timeless, ways) for step, ways in timeless.items()}):
+        if any(workflow.steps[step].limit for step in cycle):
+            yield _round(workflow, cycle, "its steps take no time; lead `on-limit` out of the cycle")
+    for step, what in workflow.steps.items():
+        if what.limit is not None and not any(map(_may_end, map(workflow.steps.get, _reach(step, graph.__getitem__)))):
+            message = f"once {quoted(step)} is at its limit, the case can never end"
+            yield Problem((step, "on-limit"), message, "lead `on-limit` to a step that leads to an end", of_key=True)
 
 
-def _unbounded(workflow: Workflow, step: str) -> tuple[str, ...]:
+def _unbounded(step: Step) -> tuple[str, ...]:
     """Steps that a case can go to from this one any number of times."""
-    what = workflow.steps[step]
-    if what.limit is not None:
-        return () if what.on_limit is None else (what.on_limit,)
-    return tuple(way.target for way in exits(what) if way.keys != ("join",) and way.keys != ("on-limit",))
+    if step.limit is not None:
+        return () if step.on_limit is None else (step.on_limit,)
+    return tuple(way.target for way in exits(step) if way.keys not in (("join",), ("on-limit",)))
+
+
+def _within(graph: Graph, ways: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(way for way in ways if way in graph)
+
+
+def _round(workflow: Workflow, cycle: tuple[str, ...], help: str) -> Problem:
+    first = min(cycle, key=list(workflow.steps).index)
+    turn = cycle.index(first)
+    ring = (*cycle[turn:], *cycle[:turn], first)
+    message = f"steps can go round without end: {' -> '.join(map(quoted, ring))}"
+    return Problem((first,), message, help, of_key=True)
+
+
+def _may_end(step: Step | None) -> bool:
+    """Whether a case can end at a step, rightly or wrongly."""
+    if step is None or (step.limit is not None and step.on_limit is not None):
+        return False
+    if isinstance(step, End) or step.limit is not None or _completes(step) is not None:
+        return True
+    return isinstance(step, Task) and (step.on_failure is None or (step.action is not None and step.on_deny is None))
 
 
 def _cycles(graph: Graph) -> Iterator[tuple[str, ...]]:
