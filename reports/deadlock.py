@@ -1,0 +1,125 @@
+"""Rings of cases that wait for each other's locks: how many, who, how long, and what they cost."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from reports.intervals import Interval, Sample, bounded, student
+from reports.tables import RunTables
+
+RINGS_SHOWN: Final = 5
+"""Kinds of rings kept with an example; the rest is counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One case in a ring: it holds `holds` and waits for `waits`, which the next member holds."""
+
+    case: int
+    step: str
+    holds: tuple[str, ...]
+    waits: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """Deadlocks of one kind: the same steps waiting for the same locks, whatever the locks' values."""
+
+    count: int
+    replication: int
+    time: int
+    """Where the example happened, us."""
+    members: tuple[Member, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DeadlockOutcome:
+    """Deadlocks of a run. Intervals are of means over replications."""
+
+    resolution: str
+    found: int
+    """In all replications."""
+    replications: int
+    """Replications with any."""
+    count: Interval
+    stuck: Interval
+    """Time from a deadlock to its resolution, us; one that is not resolved counts as at least the rest of the run."""
+    lost: Interval
+    """Cases that were aborted or are stuck at the horizon, in one replication."""
+    rings: tuple[Ring, ...]
+    """Most frequent kinds first, each with its first example."""
+    kinds: int
+
+
+def assess_deadlock(tables: RunTables) -> DeadlockOutcome:
+    """Deadlocks, their rings and what became of them."""
+    found = tables.of_kind("deadlock")
+    lost = tables.cases[tables.cases["outcome"].isin(["aborted", "stuck"])]
+    rings = _rings(found)
+    return DeadlockOutcome(
+        resolution=tables.scenario.deadlock.resolution,
+        found=len(found),
+        replications=int((tables.count(found) > 0).sum()),
+        count=tables.mean_count(found),
+        stuck=student(_stuck(found, tables), floor=0.0),
+        lost=tables.mean_count(lost),
+        rings=rings[:RINGS_SHOWN],
+        kinds=len(rings),
+    )
+
+
+def _rings(found: pd.DataFrame) -> tuple[Ring, ...]:
+    examples: dict[tuple[tuple[str, str], ...], Ring] = {}
+    counts: Counter[tuple[tuple[str, str], ...]] = Counter()
+    columns = (found[column].tolist() for column in ("replication", "time", "detail"))
+    for replication, time, detail in zip(*columns, strict=True):
+        members = read_members(detail)
+        kind = _kind(members)
+        counts[kind] += 1
+        examples.setdefault(kind, Ring(0, replication, time, members))
+    ranked = sorted(counts, key=lambda kind: (-counts[kind], kind))
+    return tuple(Ring(counts[k], examples[k].replication, examples[k].time, examples[k].members) for k in ranked)
+
+
+def _kind(members: tuple[Member, ...]) -> tuple[tuple[str, str], ...]:
+    """What a ring is like: step and lock of each member, begun at the least so that rotation does not matter."""
+    pairs = [(member.step, member.waits.partition("[")[0]) for member in members]
+    return min(tuple(pairs[i:] + pairs[:i]) for i in range(len(pairs))) if pairs else ()
+
+
+def read_members(detail: str) -> tuple[Member, ...]:
+    """The members of a ring from a `deadlock` event's detail; empty where it is not one. Tables are not trusted."""
+    try:
+        ring: Any = json.loads(detail)["ring"]
+        return tuple(
+            Member(int(m["case"]), str(m["step"]), tuple(map(str, m["holds"])), str(m["waits-for"])) for m in ring
+        )
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return ()
+
+
+def _stuck(found: pd.DataFrame, tables: RunTables) -> Sample:
+    """Mean time from a deadlock to its resolution in each replication; nan without deadlocks."""
+    over = tables.of_kind("resolved")
+    keys = ["replication", "case"]
+    # A resolution names the youngest member, the case that arrived last; a deadlock names the one that closed the ring.
+    youngest = [max((m.case for m in read_members(detail)), default=-1) for detail in found["detail"].tolist()]
+    begun = found.assign(case=youngest)
+    begun = begun.assign(nth=begun.groupby(keys).cumcount())
+    ended = over.assign(nth=over.groupby(keys).cumcount())[[*keys, "nth", "time"]]
+    both = begun.merge(ended, on=[*keys, "nth"], how="left", suffixes=("", "_over"))
+    unresolved = both["time_over"].isna().to_numpy()
+    lasted = (both["time_over"].fillna(tables.scenario.horizon) - both["time"]).to_numpy(dtype="float64")
+    replication = both["replication"].to_numpy()
+    number = np.bincount(replication, minlength=tables.replications)
+    ends = (lasted, np.where(unresolved, math.inf, lasted))
+    low, high = (np.bincount(replication, weights=v, minlength=tables.replications) for v in ends)
+    means = [np.divide(v, number, out=np.full(len(number), np.nan), where=number > 0) for v in (low, high)]
+    return bounded(*means)

@@ -1,0 +1,114 @@
+"""How soon drift is noticed, how often an alarm is false, and what harm is done before."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from models.scenario import Drift, Monitor
+from reports.intervals import Array, Interval, bounded, exact, student
+from reports.tables import RunTables
+
+
+@dataclass(frozen=True, slots=True)
+class DriftOutcome:
+    """One drift of a capability under one monitor, or under none (`monitor` is empty)."""
+
+    agent: str
+    capability: str
+    monitor: str
+    action: str
+    onset: int
+    """us"""
+    delay: Interval
+    """Time from the onset to the first alarm, us. A drift that raised none counts as at least the rest of the run."""
+    missed: int
+    """Replications in which no alarm followed the onset."""
+    replications: int
+    false_alarms: Interval
+    """Alarms before the onset in one replication."""
+    harm: Interval
+    """Wrong effects between the onset and the alarm (the roll-back, where the monitor does one), in one replication."""
+    alarms: tuple[float, ...]
+    """Moment of the first alarm after the onset for each replication, us; nan where it is missed."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuietMonitor:
+    """A monitor of a capability that does not drift: every alarm is false."""
+
+    monitor: str
+    agent: str
+    capability: str
+    false_alarms: Interval
+
+
+def assess_drift(tables: RunTables) -> tuple[DriftOutcome, ...]:
+    """Every drift fault with every monitor of its capability, in the scenario's order."""
+    drifts = [fault for fault in tables.scenario.faults if isinstance(fault, Drift)]
+    return tuple(_drift(drift, name, tables) for drift in drifts for name in _monitors(drift, tables) or [""])
+
+
+def assess_quiet_monitors(tables: RunTables) -> tuple[QuietMonitor, ...]:
+    """Monitors whose capability never drifts in the scenario."""
+    drifting = {(f.agent, f.capability) for f in tables.scenario.faults if isinstance(f, Drift)}
+    return tuple(
+        QuietMonitor(name, monitor.agent, monitor.capability, tables.mean_count(_at_monitor(tables, "alarm", name)))
+        for name, monitor in tables.scenario.monitors.items()
+        if (monitor.agent, monitor.capability) not in drifting
+    )
+
+
+def _monitors(drift: Drift, tables: RunTables) -> list[str]:
+    def watches(monitor: Monitor) -> bool:
+        return (monitor.agent, monitor.capability) == (drift.agent, drift.capability)
+
+    return [name for name, monitor in tables.scenario.monitors.items() if watches(monitor)]
+
+
+def _drift(drift: Drift, name: str, tables: RunTables) -> DriftOutcome:
+    horizon = tables.scenario.horizon
+    rolls_back = bool(name) and tables.scenario.monitors[name].action == "roll-back"
+    alarms = _at_monitor(tables, "alarm", name)
+    first = _first_after(alarms, drift.at, tables)
+    stopped = _first_after(_at_monitor(tables, "rolled-back", name), drift.at, tables) if rolls_back else first
+    seen = np.where(np.isnan(first), float(horizon), first) - drift.at
+    return DriftOutcome(
+        agent=drift.agent,
+        capability=drift.capability,
+        monitor=name,
+        action=tables.scenario.monitors[name].action if name else "",
+        onset=drift.at,
+        delay=student(bounded(seen, np.where(np.isnan(first), math.inf, seen)), floor=0.0),
+        missed=int(np.isnan(first).sum()),
+        replications=tables.replications,
+        false_alarms=tables.mean_count(alarms[alarms["time"] < drift.at]),
+        harm=student(exact(_harm(drift, stopped, tables)), floor=0.0),
+        alarms=tuple(map(float, first)),
+    )
+
+
+def _at_monitor(tables: RunTables, kind: str, name: str) -> pd.DataFrame:
+    events = tables.of_kind(kind)
+    return events[events["place"] == f"monitor:{name}"]
+
+
+def _first_after(events: pd.DataFrame, onset: int, tables: RunTables) -> Array:
+    first = events[events["time"] >= onset].groupby("replication")["time"].min()
+    return first.reindex(range(tables.replications)).to_numpy(dtype="float64")
+
+
+def wrong_effects(tables: RunTables, agent: str, capability: str) -> pd.DataFrame:
+    """Events of attempts of a capability that were wrong and went unnoticed."""
+    events = tables.of_kind("attempt-wrong")
+    return events[(events["place"] == f"agent:{agent}") & (events["detail"] == capability)]
+
+
+def _harm(drift: Drift, stopped: Array, tables: RunTables) -> Array:
+    wrong = wrong_effects(tables, drift.agent, drift.capability)
+    until = np.where(np.isnan(stopped), float(tables.scenario.horizon), stopped)[wrong["replication"].to_numpy()]
+    time = wrong["time"].to_numpy()
+    return tables.count(wrong[(time >= drift.at) & (time < until)])

@@ -1,0 +1,118 @@
+"""JSON of reports: `windtunnel.report/1`, and the findings kept beside a run.
+
+JSON has no infinities: a bound that is not known is null.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from models.diagnostics import InputError, input_error
+from verify.findings import SCHEMA as FINDINGS_SCHEMA
+from verify.findings import Finding, Findings, Location, PolicyRef, Proof, Witness
+from verify.json import to_json
+
+if TYPE_CHECKING:
+    from reports.outcomes import Outcomes
+    from reports.verdict import Verdict
+
+SCHEMA: Final = "windtunnel.report/1"
+FINDINGS_FILE: Final = "findings.json"
+FINDINGS_MAX: Final = 64 * 2**20
+"""Bytes of a findings file that are read at most."""
+
+
+def report_json(verdict: Verdict, findings: Findings | None, outcomes: Outcomes | None) -> dict[str, Any]:
+    """Verdict, findings and outcomes as plain JSON values; a part that was not asked for is null."""
+    return {
+        "schema": SCHEMA,
+        "verdict": {"result": verdict.result, "reasons": list(verdict.reasons), "exit_code": verdict.exit_code},
+        "findings": to_json(findings) if findings is not None else None,
+        "outcomes": plain(outcomes),
+    }
+
+
+def plain(value: Any) -> Any:
+    """A value of frozen dataclasses, tuples, mappings and scalars as JSON values."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def write_findings(folder: Path, findings: Findings) -> Path:
+    """Keep findings beside a run's tables, so that the run can be reported again. Returns the file."""
+    path = folder / FINDINGS_FILE
+    text = json.dumps(to_json(findings), indent=1, ensure_ascii=False, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
+    return path
+
+
+def read_findings(folder: Path) -> Findings | None:
+    """The findings kept beside a run, None where there are none. Raises `InputError` where they cannot be read."""
+    path = folder / FINDINGS_FILE
+    if not path.is_file():
+        return None
+    try:
+        if path.stat().st_size > FINDINGS_MAX:
+            raise input_error(f"the file is larger than {FINDINGS_MAX} bytes", str(path))
+        return from_json(json.loads(path.read_text(encoding="utf-8")))
+    except InputError:
+        raise
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+        message = f"not findings of this version ({FINDINGS_SCHEMA}): {type(error).__name__}: {error}"
+        raise input_error(message, str(path), help="run `windtunnel run` again") from None
+
+
+def from_json(value: Mapping[str, Any]) -> Findings:
+    """The inverse of `verify.json.to_json`, without the scripts. Raises ValueError, TypeError or KeyError."""
+    if value["schema"] != FINDINGS_SCHEMA:
+        raise ValueError(f"the schema is {value['schema']!r}")
+    return Findings(tuple(map(_finding, value["findings"])), dict(value["checked"]))
+
+
+def _finding(value: Mapping[str, Any]) -> Finding:
+    if value["verdict"] not in ("violated", "holds", "undecided") or value["severity"] not in (
+        "error",
+        "warning",
+        "info",
+    ):
+        raise ValueError("a finding's verdict or severity is unknown")
+    witness, proof = value.get("witness"), value.get("proof")
+    return Finding(
+        check=str(value["check"]),
+        name=str(value["name"]),
+        severity=value["severity"],
+        verdict=value["verdict"],
+        policies=tuple(PolicyRef(str(p["name"]), _location(p["location"])) for p in value["policies"]),
+        message=str(value["message"]),
+        location=_location(value["location"]),
+        witness=_witness(witness) if witness else None,
+        proof=Proof(str(proof["solver"]), str(proof["checked_by"]), str(proof["smt2_sha256"])) if proof else None,
+        environment=str(value.get("environment", "")),
+    )
+
+
+def _location(value: Mapping[str, Any]) -> Location:
+    return Location(str(value["file"]), int(value["line"]))
+
+
+def _witness(value: Mapping[str, Any]) -> Witness:
+    return Witness(
+        principal=str(value["principal"]),
+        action=str(value["action"]),
+        resource=str(value["resource"]),
+        context=dict(value["context"]),
+        entities=tuple(map(dict, value["entities"])),
+        approvals=tuple(map(str, value["approvals"])),
+    )

@@ -1,0 +1,295 @@
+"""Objectives of a scenario: what each measures in a run, its interval over replications, and its verdict.
+
+Unfinished work never helps an objective. Where a limit is a time, only cases (or waits) that began at least that long
+before the horizon are judged: of each of them it is known whether it kept the limit, finished or not, and the choice
+does not depend on how it went. Where there is no time limit, unfinished cases are counted both ways, and the interval
+spans both.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import singledispatch
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from models.scenario import CaseCost, CaseShare, CaseTime, DeskLoad, DeskWait, EventCount, Objective
+from reports.compliance import violations
+from reports.intervals import Array, Interval, Sample, bounded, decide, exact, student, too_few, unseen, with_trials
+from reports.people import desk_load
+from reports.tables import RunTables, quantiles, ratio
+from reports.waits import waits
+from reports.words import Unit, count, duration, estimate, limit, percent_of_confidence, share, span
+from verify.findings import Overall
+
+OPEN_SHARE_MAX: Final = 0.05
+"""Share of unfinished cases above which a mean cost cannot pass: what they will cost is unknown. An assumption."""
+
+MISSING_SHARE_MAX: Final = 0.5
+"""Share of replications with nothing to measure above which there is no verdict. An assumption."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectiveOutcome:
+    """One objective, judged. `sample` has a value (or its bounds) for each replication; limits are in the same unit."""
+
+    name: str
+    kind: str
+    description: str
+    measures: str
+    unit: Unit
+    at_most: float | None
+    at_least: float | None
+    interval: Interval
+    sample: Sample
+    verdict: Overall
+    sentence: str
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """What an objective's definition gives in a run, before it is judged."""
+
+    measures: str
+    unit: Unit
+    sample: Sample
+    at_most: float | None = None
+    at_least: float | None = None
+    ceiling: float = math.inf
+    trials: int = 0
+    """Cases behind a share, for the exact bound where no replication saw a miss."""
+    notes: tuple[str, ...] = ()
+    obstacle: str = ""
+    """Why it cannot pass however good its interval looks; empty where nothing stands in the way."""
+
+
+def judge_objective(name: str, objective: Objective, tables: RunTables) -> ObjectiveOutcome:
+    """Measure an objective in a run and judge it."""
+    measure = measured(objective, tables)
+    interval = student(measure.sample, objective.confidence, floor=0.0, ceiling=measure.ceiling)
+    interval = with_trials(interval, measure.trials)
+    verdict = decide(interval, at_most=measure.at_most, at_least=measure.at_least)
+    obstacle = _obstacle(measure, interval)
+    if obstacle and verdict == "pass":
+        verdict = "undecided"
+    return ObjectiveOutcome(
+        name=name,
+        kind=objective.kind,
+        description=objective.description,
+        measures=measure.measures,
+        unit=measure.unit,
+        at_most=measure.at_most,
+        at_least=measure.at_least,
+        interval=interval,
+        sample=measure.sample,
+        verdict=verdict,
+        sentence=_sentence(name, measure, interval, verdict, obstacle, tables.scenario.currency),
+        notes=measure.notes + _notes(measure, interval),
+    )
+
+
+def _obstacle(measure: Measure, interval: Interval) -> str:
+    missing = measure.sample.missing
+    if missing > MISSING_SHARE_MAX * len(measure.sample.low) and not too_few(interval):
+        return f"there was nothing to measure in {missing} of {count(len(measure.sample.low), 'replication')}"
+    return too_few(interval) or measure.obstacle
+
+
+def _notes(measure: Measure, interval: Interval) -> tuple[str, ...]:
+    notes = []
+    if measure.sample.missing > 0:
+        notes.append(f"{count(measure.sample.missing, 'replication')} had nothing to measure and are left out.")
+    if measure.unit == "count" and interval.point and interval.estimate == 0:
+        chance = share(unseen(interval.replications, interval.confidence))
+        confidence = percent_of_confidence(interval.confidence)
+        notes.append(
+            f"None was seen in {interval.replications} replications. At {confidence} confidence one replication may "
+            f"still have any with a chance of up to {chance}."
+        )
+    elif interval.point:
+        notes.append("All replications agree exactly.")
+    return tuple(notes)
+
+
+def _sentence(name: str, measure: Measure, interval: Interval, verdict: Overall, obstacle: str, currency: str) -> str:
+    promised = limit(measure.at_most, measure.at_least, measure.unit, currency)
+    word = {"pass": "is met", "fail": "is missed", "undecided": "is undecided"}[verdict]
+    if not interval.known:
+        return f"{name} {word}: {measure.obstacle or 'nothing was measured'}."
+    confidence = percent_of_confidence(interval.confidence)
+    seen = f"{measure.measures} is {estimate(interval, measure.unit, currency)}"
+    if interval.point:
+        seen += " in every replication"
+    elif math.isfinite(interval.low):
+        seen += f" ({confidence} interval {span(interval, measure.unit, currency)})"
+    why = f"; {obstacle or 'the interval reaches both sides of the limit'}" if verdict == "undecided" else ""
+    return f"{name} {word}: {seen}, promised {promised}{why}."
+
+
+@singledispatch
+def measured(objective: Objective, tables: RunTables) -> Measure:  # noqa: ARG001 - each kind registers its own
+    """What an objective's definition gives in a run."""
+    raise TypeError(f"no measure for {type(objective).__name__}")
+
+
+def _cases(tables: RunTables, work: str | None) -> pd.DataFrame:
+    cases = tables.measured
+    return cases if work is None else cases[cases["work"] == work]
+
+
+def _whose(work: str | None) -> str:
+    return f" of {work}" if work else ""
+
+
+def _ordinal(quantile: float) -> str:
+    percent = f"{quantile * 100:g}"
+    if "." in percent:
+        return f"{percent}th"
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(int(percent) % 10, "th") if int(percent) not in (11, 12, 13) else "th"
+    return f"{percent}{ending}"
+
+
+def _too_late(left_out: int, all_of_them: int, what: str, within: int) -> tuple[tuple[str, ...], str]:
+    """A note on what began too late to be judged, and the obstacle where nothing is left."""
+    if left_out == all_of_them:
+        return (), f"the run is too short: no measured {what} began {duration(within)} before its end"
+    if not left_out:
+        return (), ""
+    note = f"{count(left_out, what)} that began in the last {duration(within)} are left out: too late to be judged."
+    return (note,), ""
+
+
+@measured.register
+def _(objective: CaseTime, tables: RunTables) -> Measure:
+    cases = _cases(tables, objective.work)
+    concerned = cases[(cases["outcome"] == "completed") | cases["open"]]
+    judged = concerned[concerned["age"] >= objective.at_most]
+    is_open = judged["open"].to_numpy()
+    low = np.where(is_open, judged["age"], judged["time"])
+    notes, obstacle = _too_late(len(concerned) - len(judged), len(concerned), "case", objective.at_most)
+    if is_open.any():
+        notes += (f"{count(int(is_open.sum()), 'unfinished case')} count as longer than all finished ones.",)
+    return Measure(
+        f"the {_ordinal(objective.quantile)} percentile of the time to completion{_whose(objective.work)}",
+        "duration",
+        _quantile_bounds(judged, low, np.where(is_open, math.inf, low), objective.quantile, tables),
+        at_most=float(objective.at_most),
+        notes=notes,
+        obstacle=obstacle,
+    )
+
+
+def _quantile_bounds(rows: pd.DataFrame, low: Array, high: Array, q: float, tables: RunTables) -> Sample:
+    replication = rows["replication"].to_numpy()
+    ends = (quantiles(replication, values.astype("float64"), q, tables.replications) for values in (low, high))
+    return bounded(*ends)
+
+
+@measured.register
+def _(objective: CaseShare, tables: RunTables) -> Measure:
+    cases = _cases(tables, objective.work)
+    hit = cases["outcome"].isin(objective.outcomes)
+    if objective.wrong is not None:
+        hit &= cases["wrong"] == objective.wrong
+    notes: tuple[str, ...] = ()
+    obstacle = ""
+    if objective.within is None:
+        unknown = cases["outcome"] == "in-flight"
+        if unknown.any():
+            notes = (f"{count(int(unknown.sum()), 'case')} in flight at the horizon count both ways.",)
+    else:
+        judged = cases["age"] >= objective.within
+        notes, obstacle = _too_late(int((~judged).sum()), len(cases), "case", objective.within)
+        hit &= cases["time"] <= objective.within
+        cases, hit = cases[judged], hit[judged]
+        unknown = pd.Series(False, index=cases.index)
+    all_of_them, hits, unknowns = (tables.count(rows) for rows in (cases, cases[hit], cases[unknown]))
+    best = np.where(all_of_them > unknowns, ratio(hits, all_of_them - unknowns), ratio(hits, all_of_them))
+    return Measure(
+        _share_words(objective),
+        "share",
+        bounded(ratio(hits, all_of_them), ratio(hits + unknowns, all_of_them), best),
+        at_most=objective.at_most,
+        at_least=objective.at_least,
+        ceiling=1.0,
+        trials=len(cases),
+        notes=notes,
+        obstacle=obstacle,
+    )
+
+
+def _share_words(objective: CaseShare) -> str:
+    outcomes = " or ".join(objective.outcomes)
+    within = f" within {duration(objective.within)}" if objective.within is not None else ""
+    wrong = {None: "", True: " with a wrong effect", False: " without a wrong effect"}[objective.wrong]
+    return f"the share of cases{_whose(objective.work)} {outcomes}{within}{wrong}"
+
+
+@measured.register
+def _(objective: DeskWait, tables: RunTables) -> Measure:
+    every = waits(tables, f"desk:{objective.desk}")
+    judged = every[every["since"] <= tables.scenario.horizon - objective.at_most]
+    notes, obstacle = _too_late(len(every) - len(judged), len(every), "wait", objective.at_most)
+    unserved = int((judged["end"] != "started").sum())
+    if unserved:
+        notes += (f"{count(unserved, 'wait')} that did not end in service count as longer than all that did.",)
+    low, high = judged["low"].to_numpy(), judged["high"].to_numpy()
+    return Measure(
+        f"the {_ordinal(objective.quantile)} percentile of the wait at {objective.desk}",
+        "duration",
+        _quantile_bounds(judged, low, high, objective.quantile, tables),
+        at_most=float(objective.at_most),
+        notes=notes,
+        obstacle=obstacle,
+    )
+
+
+@measured.register
+def _(objective: DeskLoad, tables: RunTables) -> Measure:
+    return Measure(
+        f"busy over staffed time of {objective.desk}",
+        "share",
+        exact(desk_load(tables, objective.desk)),
+        at_most=objective.at_most,
+    )
+
+
+@measured.register
+def _(objective: CaseCost, tables: RunTables) -> Measure:
+    cases = _cases(tables, objective.work)
+    spent = tables.total(cases, "cost") / 1e6
+    begun, ended = tables.count(cases), tables.count(cases[~cases["open"]])
+    # What unfinished cases have cost is spent: it counts against the ended ones on the high side.
+    high = np.where((ended == 0) & (begun > 0), math.inf, ratio(spent, ended))
+    still_open = float(cases["open"].mean()) if len(cases) else 0.0
+    obstacle = f"{share(still_open)} of the cases were unfinished, so their cost is not known"
+    return Measure(
+        f"the mean cost of a case{_whose(objective.work)}",
+        "money",
+        bounded(ratio(spent, begun), high),
+        at_most=objective.at_most.micros / 1e6,
+        obstacle=obstacle if still_open > OPEN_SHARE_MAX else "",
+    )
+
+
+@measured.register
+def _(objective: EventCount, tables: RunTables) -> Measure:
+    match objective.of:
+        case "deadlocks":
+            rows = tables.of_kind("deadlock")
+        case "drift-alarms":
+            rows = tables.of_kind("alarm")
+        case "unanswered-escalations":
+            rows = tables.of_kind("exhausted")
+        case "violations":
+            rows = violations(tables.decisions)
+    return Measure(
+        f"the number of {objective.of.replace('-', ' ')} in one replication",
+        "count",
+        exact(tables.count(rows)),
+        at_most=objective.at_most,
+    )

@@ -1,0 +1,108 @@
+"""The outcomes of a run: everything that is judged or told of it, computed once from its tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from reports.cases import WorkOutcome, assess_work
+from reports.compliance import Compliance, assess_compliance
+from reports.deadlock import DeadlockOutcome, assess_deadlock
+from reports.drift import DriftOutcome, QuietMonitor, assess_drift, assess_quiet_monitors
+from reports.escalation import EscalationOutcome, assess_escalation
+from reports.objectives import ObjectiveOutcome, judge_objective
+from reports.people import DeskOutcome, assess_people
+from reports.resilience import FaultOutcome, assess_resilience
+from reports.series import FaultBand, HarmCourse, QueueCourse, fault_bands, harm_courses, queue_courses, sample_every
+from reports.tables import RunTables, read_tables
+
+if TYPE_CHECKING:
+    from sim.run import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What a run was made of, enough to make it again. Digests are sha256 in hex; times are microseconds."""
+
+    scenario: str
+    description: str
+    scenario_digest: str
+    inputs: Mapping[str, str]
+    """Digest of each input file, by its name relative to the scenario."""
+    tables: Mapping[str, str]
+    """Digest of each table file."""
+    roots: tuple[str, ...]
+    """Last hash of the decision log's chain in each replication."""
+    versions: Mapping[str, str]
+    engine: str
+    seed: int
+    replications: int
+    start: str
+    horizon: int
+    warm_up: int
+    sample_every: int
+    currency: str
+    events: int
+    """Rows of the event table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """Outcomes of one run. Parts that the scenario has no use for are empty."""
+
+    provenance: Provenance
+    objectives: tuple[ObjectiveOutcome, ...]
+    work: tuple[WorkOutcome, ...]
+    people: tuple[DeskOutcome, ...]
+    escalation: tuple[EscalationOutcome, ...]
+    compliance: Compliance
+    deadlock: DeadlockOutcome
+    drift: tuple[DriftOutcome, ...]
+    quiet_monitors: tuple[QuietMonitor, ...]
+    resilience: tuple[FaultOutcome, ...]
+    queues: tuple[QueueCourse, ...]
+    harm: tuple[HarmCourse, ...]
+    faults: tuple[FaultBand, ...]
+
+
+def assess(run: Run) -> Outcomes:
+    """Assess a run: judge each objective, and measure the rest of what the report tells."""
+    tables = read_tables(run)
+    return Outcomes(
+        provenance=_provenance(run, tables),
+        objectives=tuple(judge_objective(name, o, tables) for name, o in tables.scenario.objectives.items()),
+        work=assess_work(tables),
+        people=assess_people(tables),
+        escalation=assess_escalation(tables),
+        compliance=assess_compliance(tables),
+        deadlock=assess_deadlock(tables),
+        drift=assess_drift(tables),
+        quiet_monitors=assess_quiet_monitors(tables),
+        resilience=assess_resilience(tables),
+        queues=queue_courses(tables),
+        harm=harm_courses(tables),
+        faults=fault_bands(tables),
+    )
+
+
+def _provenance(run: Run, tables: RunTables) -> Provenance:
+    scenario, manifest = run.scenario, run.manifest
+    return Provenance(
+        scenario=scenario.name,
+        description=scenario.description,
+        scenario_digest=manifest.scenario_digest,
+        inputs=manifest.inputs,
+        tables=manifest.tables,
+        roots=tuple(manifest.roots),
+        versions=manifest.versions,
+        engine=manifest.engine,
+        seed=manifest.seed,
+        replications=manifest.replications,
+        start=scenario.start.isoformat(),
+        horizon=scenario.horizon,
+        warm_up=scenario.warm_up,
+        sample_every=sample_every(tables.samples),
+        currency=scenario.currency,
+        events=len(tables.events),
+    )

@@ -1,0 +1,125 @@
+"""Faults of the platform: how long they last, what fails meanwhile, and how soon the queues are back."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from reports.intervals import Array, Interval, bounded, exact, student
+from reports.tables import RunTables, ratio
+
+_BEGINS: Final = {"outage": "outage-over", "partition": "partition-over"}
+"""Kinds of events that open a window, with the kind that closes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class FaultOutcome:
+    """Outages of an endpoint, or partitions of a site. Intervals are of means over replications."""
+
+    kind: str
+    place: str
+    windows: Interval
+    """Windows in one replication."""
+    lasting: Interval
+    """Time in windows in one replication, us."""
+    failed: Interval
+    """Failed attempts by agents while a window lasts, in one replication."""
+    failed_share: Interval
+    """Share of all failed attempts that fall into a window."""
+    recovery: Interval
+    """Time from the end of a window until no more items wait in all queues together than before it began, us."""
+
+
+def windows(tables: RunTables) -> pd.DataFrame:
+    """Fault windows: `replication`, `kind`, `place`, `begin`, `end` (the horizon where it has not ended), us."""
+    found = [_paired(tables, kind, over) for kind, over in _BEGINS.items()]
+    return pd.concat(found, ignore_index=True)
+
+
+def _paired(tables: RunTables, kind: str, over: str) -> pd.DataFrame:
+    keys = ["replication", "place"]
+    begins, ends = (
+        rows.assign(nth=rows.groupby(keys, observed=True).cumcount())[[*keys, "nth", "time"]]
+        for rows in (tables.of_kind(kind), tables.of_kind(over))
+    )
+    both = begins.merge(ends, on=[*keys, "nth"], how="left", suffixes=("", "_over"))
+    end = both["time_over"].fillna(tables.scenario.horizon).astype("int64")
+    return pd.DataFrame(
+        {
+            "replication": both["replication"],
+            "kind": kind,
+            "place": both["place"].astype(str),
+            "begin": both["time"],
+            "end": end,
+        }
+    )
+
+
+def assess_resilience(tables: RunTables) -> tuple[FaultOutcome, ...]:
+    """Outcomes of every kind of fault at every place that had one, sorted."""
+    every = windows(tables)
+    failed = tables.of_kind("attempt-failed")
+    waiting = tables.samples.groupby(["replication", "time"], as_index=False).agg(queue=("queue", "sum"))
+    return tuple(
+        _fault(str(kind), str(place), rows, failed, waiting, tables)
+        for (kind, place), rows in every.groupby(["kind", "place"], sort=True)
+    )
+
+
+def _fault(
+    kind: str, place: str, rows: pd.DataFrame, failed: pd.DataFrame, waiting: pd.DataFrame, tables: RunTables
+) -> FaultOutcome:
+    inside = tables.count(failed[_inside(failed, rows)])
+    low, high = _recovery(rows, waiting, tables)
+    replication = rows["replication"].to_numpy()
+    number = np.bincount(replication, minlength=tables.replications)
+
+    def mean(values: Array) -> Array:
+        return ratio(np.bincount(replication, weights=values, minlength=tables.replications), number)
+
+    return FaultOutcome(
+        kind=kind,
+        place=place,
+        windows=student(exact(number), floor=0.0),
+        lasting=student(exact(tables.total(rows.assign(lasts=rows["end"] - rows["begin"]), "lasts")), floor=0.0),
+        failed=student(exact(inside), floor=0.0),
+        failed_share=student(exact(ratio(inside, tables.count(failed))), floor=0.0, ceiling=1.0),
+        recovery=student(bounded(mean(low), mean(high)), floor=0.0),
+    )
+
+
+def _inside(events: pd.DataFrame, rows: pd.DataFrame) -> Array:
+    """Whether each event falls into a window of its replication. Windows of one place do not overlap in time."""
+    if not len(events) or not len(rows):
+        return np.zeros(len(events), dtype=bool)
+    ordered = rows.sort_values("begin")[["replication", "begin", "end"]]
+    times = events[["replication", "time"]].reset_index(drop=True).reset_index(names="row").sort_values("time")
+    found = pd.merge_asof(times, ordered, left_on="time", right_on="begin", by="replication").sort_values("row")
+    return (found["time"] < found["end"]).to_numpy(dtype=bool)
+
+
+def _recovery(rows: pd.DataFrame, waiting: pd.DataFrame, tables: RunTables) -> tuple[Array, Array]:
+    """Bounds of the time to recover of each window; the high one is inf where it had not recovered at the horizon."""
+    number, time, queue = (waiting[column].to_numpy() for column in ("replication", "time", "queue"))
+    starts = np.searchsorted(number, np.arange(tables.replications + 1))
+    bounds = [
+        _recovered(time[starts[r] : starts[r + 1]], queue[starts[r] : starts[r + 1]], begin, end)
+        for r, begin, end in zip(*(rows[column].tolist() for column in ("replication", "begin", "end")), strict=True)
+    ]
+    recovered = np.array(bounds, dtype="float64")
+    unknown = np.isnan(recovered)
+    rest = (tables.scenario.horizon - rows["end"]).to_numpy(dtype="float64")
+    return np.where(unknown, rest, recovered), np.where(unknown, math.inf, recovered)
+
+
+def _recovered(times: Array, queue: Array, begin: int, end: int) -> float:
+    """Time from `end` to the first sample with no more waiting than at the last one before `begin`; nan without one."""
+    before = int(np.searchsorted(times, begin, side="left"))
+    level = queue[before - 1] if before else 0
+    after = int(np.searchsorted(times, end, side="left"))
+    back = np.flatnonzero(queue[after:] <= level)
+    return float(times[after + back[0]] - end) if len(back) else math.nan

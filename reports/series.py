@@ -1,0 +1,104 @@
+"""Courses over time for charts: queues, and wrong effects of a capability. Aggregated, never one point a case."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from models.scenario import Drift, OutageFault, Partition
+from reports.drift import wrong_effects
+from reports.tables import RunTables
+
+POINTS: Final = 240
+"""Points of a course at most: one for each two pixels of a printed chart."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueCourse:
+    """The queue of a desk over time: mean, least and most over replications, with the people on duty. Times in us."""
+
+    desk: str
+    time: tuple[int, ...]
+    mean: tuple[float, ...]
+    least: tuple[float, ...]
+    most: tuple[float, ...]
+    on_duty: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HarmCourse:
+    """Wrong effects of a drifting capability: the mean number in one replication from each time to the next, us."""
+
+    agent: str
+    capability: str
+    edges: tuple[int, ...]
+    mean: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FaultBand:
+    """A scheduled fault as it shows in a chart, us."""
+
+    label: str
+    begin: int
+    end: int
+
+
+def queue_courses(tables: RunTables) -> tuple[QueueCourse, ...]:
+    """The queue of every desk, in the scenario's order."""
+    courses = (_queue(name, tables) for name in tables.scenario.desks)
+    return tuple(course for course in courses if course.time)
+
+
+def _queue(desk: str, tables: RunTables) -> QueueCourse:
+    here = tables.samples[tables.samples["place"] == f"desk:{desk}"]
+    width = max(1, -(-tables.scenario.horizon // POINTS))
+    binned = here.assign(bin=here["time"] // width)
+    # A peak between two points must not vanish: each replication counts with its longest queue of the bin.
+    peaks = binned.groupby(["replication", "bin"])[["queue", "capacity"]].max().reset_index()
+    course = peaks.groupby("bin").agg(
+        mean=("queue", "mean"), least=("queue", "min"), most=("queue", "max"), on_duty=("capacity", "mean")
+    )
+    return QueueCourse(
+        desk,
+        tuple(int(b) * width for b in course.index),
+        *(tuple(float(v) for v in course[column]) for column in ("mean", "least", "most", "on_duty")),
+    )
+
+
+def harm_courses(tables: RunTables) -> tuple[HarmCourse, ...]:
+    """Wrong effects of every capability that drifts."""
+    drifting = dict.fromkeys((f.agent, f.capability) for f in tables.scenario.faults if isinstance(f, Drift))
+    return tuple(_harm(agent, capability, tables) for agent, capability in drifting)
+
+
+def _harm(agent: str, capability: str, tables: RunTables) -> HarmCourse:
+    bins = 48
+    edges = np.linspace(0, tables.scenario.horizon, bins + 1).astype("int64")
+    found, _ = np.histogram(wrong_effects(tables, agent, capability)["time"].to_numpy(), bins=edges)
+    mean = found / tables.replications
+    return HarmCourse(agent, capability, tuple(map(int, edges)), tuple(map(float, mean)))
+
+
+def fault_bands(tables: RunTables) -> tuple[FaultBand, ...]:
+    """Scheduled outages, partitions and drifts, in the scenario's order."""
+    horizon = tables.scenario.horizon
+    bands = []
+    for fault in tables.scenario.faults:
+        match fault:
+            case Partition():
+                bands.append(FaultBand(f"partition of {', '.join(fault.sites)}", fault.at, fault.at + fault.lasts))
+            case OutageFault():
+                bands.append(FaultBand(f"outage of {fault.endpoint}", fault.at, fault.at + fault.lasts))
+            case Drift():
+                bands.append(FaultBand(f"drift of {fault.agent} {fault.capability}", fault.at, horizon))
+    return tuple(FaultBand(b.label, b.begin, min(b.end, horizon)) for b in bands if b.begin < horizon)
+
+
+def sample_every(samples: pd.DataFrame) -> int:
+    """Distance of the sample moments, us; 0 where there are fewer than two."""
+    times = np.unique(samples["time"].to_numpy())
+    return int(times[1] - times[0]) if len(times) > 1 else 0

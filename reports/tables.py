@@ -1,0 +1,103 @@
+"""The tables of a run, prepared once for all measures: measured cases, events by kind, replications without any row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pandas as pd
+
+from models.scenario import Scenario
+from reports.intervals import Array, Interval, exact, student
+
+if TYPE_CHECKING:
+    from sim.run import Run
+
+OPEN: Final = ("in-flight", "stuck")
+"""Outcomes of cases that had not ended at the horizon."""
+
+
+@dataclass(frozen=True)
+class RunTables:
+    """Pandas frames by the schemas of `sim.tables`, with `replications` as the number there are in the run."""
+
+    scenario: Scenario
+    replications: int
+    cases: pd.DataFrame
+    events: pd.DataFrame
+    decisions: pd.DataFrame
+    samples: pd.DataFrame
+
+    @cached_property
+    def measured(self) -> pd.DataFrame:
+        """Cases that arrived after the warm-up; `time` to the end (nan while open), `age` at the horizon, `open`."""
+        cases = self.cases[self.cases["measured"]]
+        time = (cases["ended"] - cases["arrived"]).astype("float64")
+        age = self.scenario.horizon - cases["arrived"]
+        return cases.assign(time=time, age=age, open=cases["outcome"].isin(OPEN))
+
+    @cached_property
+    def _by_kind(self) -> dict[str, pd.DataFrame]:
+        return {str(kind): rows for kind, rows in self.events.groupby("kind", observed=True, sort=False)}
+
+    def of_kind(self, *kinds: str) -> pd.DataFrame:
+        """Events of these kinds, in order of replication and sequence."""
+        found = [self._by_kind[kind] for kind in kinds if kind in self._by_kind]
+        if not found:
+            return self.events.iloc[:0]
+        return found[0] if len(found) == 1 else pd.concat(found).sort_values(["replication", "sequence"])
+
+    def count(self, rows: pd.DataFrame) -> Array:
+        """Rows of each replication, 0 where there are none."""
+        return np.bincount(rows["replication"].to_numpy(), minlength=self.replications)
+
+    def total(self, rows: pd.DataFrame, column: str) -> Array:
+        """Sum of a column for each replication, 0 where there are no rows."""
+        weights = rows[column].to_numpy(dtype="float64")
+        return np.bincount(rows["replication"].to_numpy(), weights=weights, minlength=self.replications)
+
+    def mean_count(self, rows: pd.DataFrame) -> Interval:
+        """Mean number of rows in one replication."""
+        return student(exact(self.count(rows)), floor=0.0)
+
+
+def read_tables(run: Run) -> RunTables:
+    """Read the tables of a run. Text columns with few values become categories, which makes grouping fast."""
+    return RunTables(
+        scenario=run.scenario,
+        replications=run.manifest.replications,
+        cases=_categories(run.cases(), ("work", "outcome")),
+        events=_categories(run.events(), ("kind", "place")),
+        decisions=_categories(run.decisions(), ("step", "action", "decision", "enforced", "reason", "approvals")),
+        samples=_categories(run.samples(), ("place",)),
+    )
+
+
+def _categories(frame: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
+    return frame.astype(dict.fromkeys(columns, "category"))
+
+
+def quantiles(replication: Array, values: Array, q: float, replications: int) -> Array:
+    """The `q` quantile of the values of each replication, nan where it has none. Values may be inf.
+
+    The inverse of the empirical distribution (Hyndman and Fan's type 1): the least value that a share `q` does not
+    exceed. It is one of the values, so it is defined with infinite ones too.
+    """
+    order = np.lexsort((values, replication))
+    counts = np.bincount(replication, minlength=replications)
+    starts = np.concatenate(([0], np.cumsum(counts)[:-1]))
+    ranks = np.ceil(q * counts - 1e-9).astype("int64").clip(1)  # 0.55 * 20 is 11.000000000000002
+    found = np.full(replications, np.nan)
+    some = counts > 0
+    found[some] = values[order][(starts + ranks - 1)[some]]
+    return found
+
+
+def ratio(parts: Array, wholes: Array) -> Array:
+    """`parts / wholes` for each replication, nan where the whole is nothing."""
+    result: Array = np.full(len(wholes), np.nan)
+    np.divide(parts, wholes, out=result, where=wholes > 0, dtype="float64")
+    return result

@@ -1,0 +1,156 @@
+"""The summary in the terminal: verdict first, then objectives, findings, deadlocks, and where the report lies.
+
+Off a terminal, or with NO_COLOR set, it is plain text. Verdicts are words and symbols, never colour alone.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from reports import words
+from reports.ring import ring_lines
+from verify.findings import Finding, Findings
+
+if TYPE_CHECKING:
+    from reports.objectives import ObjectiveOutcome
+    from reports.outcomes import Outcomes
+    from reports.verdict import Verdict
+
+WIDTH_MAX: Final = 100
+MOST_FINDINGS: Final = 20
+"""Findings told one by one; the rest is counted and stands in the report."""
+
+_STYLES: Final = {
+    "pass": "green", "holds": "green", "fail": "bold red", "violated": "bold red", "undecided": "yellow",
+}  # fmt: skip
+_SYMBOLS: Final = {"pass": "✓", "holds": "✓", "fail": "✗", "violated": "✗", "undecided": "?"}
+_PLAIN_SYMBOLS: Final = {"pass": "+", "holds": "+", "fail": "x", "violated": "x", "undecided": "?"}
+_RANK: Final = {"violated": 0, "undecided": 1, "holds": 2}
+_SEVERITY_RANK: Final = {"error": 0, "warning": 1, "info": 2}
+
+
+def print_run(verdict: Verdict, findings: Findings | None, outcomes: Outcomes, report: Path | None) -> None:
+    """Print everything about a run."""
+    console = _console()
+    _verdict(console, verdict, outcomes.provenance.scenario)
+    _outcomes(console, outcomes)
+    if findings is not None:
+        _findings(console, findings)
+    if report is not None:
+        console.print(f"\nreport: {escape(str(report))}", soft_wrap=True)
+
+
+def print_findings(verdict: Verdict, findings: Findings) -> None:
+    """Print what verification found."""
+    console = _console()
+    _verdict(console, verdict, "")
+    _findings(console, findings)
+
+
+def print_outcomes(verdict: Verdict, outcomes: Outcomes, folder: Path) -> None:
+    """Print what simulation found, and where its tables are."""
+    console = _console()
+    _verdict(console, verdict, outcomes.provenance.scenario)
+    _outcomes(console, outcomes)
+    console.print(f"\nrun: {escape(str(folder))}", soft_wrap=True)
+
+
+def _console() -> Console:
+    console = Console(highlight=False)
+    return Console(highlight=False, width=min(console.width, WIDTH_MAX))
+
+
+def _mark(console: Console, word: str) -> Text:
+    symbols = _SYMBOLS if console.encoding.lower().startswith("utf") else _PLAIN_SYMBOLS
+    return Text(f"{symbols[word]} {word}", style=_STYLES[word])
+
+
+def _verdict(console: Console, verdict: Verdict, scenario: str) -> None:
+    line = _mark(console, verdict.result)
+    line.append(f"  {scenario}" if scenario else "", style="bold")
+    console.print(line)
+    for reason in verdict.reasons:
+        console.print(Text(f"  {_safe(reason)}"))
+
+
+def _safe(text: str) -> str:
+    """Text without control characters: names and witnesses come from files, and a terminal obeys escape sequences."""
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+
+
+def _outcomes(console: Console, outcomes: Outcomes) -> None:
+    made = outcomes.provenance
+    measured = sum(work.cases for work in outcomes.work)
+    console.print(
+        f"\n{words.count(made.replications, 'replication')} of {words.duration(made.horizon)} "
+        f"(warm-up {words.duration(made.warm_up)}), {words.count(measured, 'measured case')}, seed {made.seed}"
+    )
+    if outcomes.objectives:
+        console.print(_objectives(console, outcomes.objectives, made.currency))
+    for line in ring_lines(outcomes.deadlock):
+        console.print(Text(_safe(line)))
+
+
+def _objectives(console: Console, objectives: Iterable[ObjectiveOutcome], currency: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for heading in ("verdict", "objective", "promised", "found", "interval"):
+        table.add_column(heading, overflow="fold", no_wrap=heading == "verdict")
+    for o in objectives:
+        table.add_row(
+            _mark(console, o.verdict),
+            o.name,
+            words.limit(o.at_most, o.at_least, o.unit, currency),
+            words.estimate(o.interval, o.unit, currency),
+            words.span(o.interval, o.unit, currency),
+        )
+    return table
+
+
+def _findings(console: Console, findings: Findings) -> None:
+    ranked = sorted(findings.findings, key=_weight)
+    told = [f for f in ranked if f.verdict != "holds"]
+    console.print(f"\nchecks: {_counts(findings)}")
+    for finding in told[:MOST_FINDINGS]:
+        _finding(console, finding)
+    if len(told) > MOST_FINDINGS:
+        console.print(f"  and {len(told) - MOST_FINDINGS} more")
+    held = Counter(f"{f.check} {f.name}" for f in ranked if f.verdict == "holds")
+    if held:
+        names = ", ".join(f"{name} ({number})" if number > 1 else name for name, number in sorted(held.items()))
+        line = _mark(console, "holds")
+        line.append(f": {_safe(names)}", style="default")
+        console.print(line)
+
+
+def _counts(findings: Findings) -> str:
+    counts = Counter(f.verdict for f in findings.findings)
+    return ", ".join(f"{counts[v]} {v}" for v in ("violated", "undecided", "holds")) if counts else "none"
+
+
+def _weight(finding: Finding) -> tuple[int, int, str]:
+    return _RANK[finding.verdict], _SEVERITY_RANK[finding.severity], finding.check
+
+
+def _finding(console: Console, finding: Finding) -> None:
+    line = _mark(console, finding.verdict)
+    line.append(f"  {finding.check} {finding.name}", style="bold")
+    line.append(f"  {finding.severity}", style="dim")
+    console.print(line)
+    console.print(Text(f"    {_safe(finding.message)}"))
+    where = [f"{_safe(p.name)} ({_safe(p.location.file)}:{p.location.line})" for p in finding.policies]
+    if where:
+        console.print(Text("    " + words.listed(where), style="dim"))
+    if finding.witness is not None:
+        w = finding.witness
+        approvals = f", approved by {words.listed(w.approvals)}" if w.approvals else ""
+        console.print(
+            Text(_safe(f"    e.g. {w.principal} {w.action} {w.resource} {dict(w.context)}{approvals}"), style="dim")
+        )

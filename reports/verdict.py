@@ -1,0 +1,87 @@
+"""The verdict on a scenario: one word, the reasons in plain sentences, and the exit code that says the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+from verify.findings import Finding, Findings, Overall
+
+if TYPE_CHECKING:
+    from reports.objectives import ObjectiveOutcome
+    from reports.outcomes import Outcomes
+
+FailOn = Literal["error", "warning"]
+"""The least severity of a violated check that fails."""
+
+EXIT_CODES: Final[dict[Overall, int]] = {"pass": 0, "fail": 1, "undecided": 3}
+
+MOST_REASONS: Final = 6
+"""Reasons told one by one; the rest is counted. An assumption: what fits the first screen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What verification and simulation say together. `reasons` are sentences, the weightiest first."""
+
+    result: Overall
+    reasons: tuple[str, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """0 pass, 1 fail, 3 undecided."""
+        return EXIT_CODES[self.result]
+
+
+def failing(findings: Findings, fail_on: FailOn = "error") -> tuple[Finding, ...]:
+    """The violated findings that fail: errors, and warnings too where `fail_on` says so. Infos never fail."""
+    severities = {"error"} if fail_on == "error" else {"error", "warning"}
+    return tuple(f for f in findings.findings if f.verdict == "violated" and f.severity in severities)
+
+
+def judge(findings: Findings | None, outcomes: Outcomes | None, *, fail_on: FailOn = "error") -> Verdict:
+    """The verdict on findings, outcomes or both.
+
+    It fails when a check or an objective does, is undecided when one of them is (or when nothing was asked at all: no
+    check and no objective), and passes otherwise.
+    """
+    checks = findings.findings if findings else ()
+    objectives = outcomes.objectives if outcomes else ()
+    broken = failing(findings, fail_on) if findings else ()
+    open_checks = tuple(f for f in checks if f.verdict == "undecided")
+    missed = tuple(o for o in objectives if o.verdict == "fail")
+    open_objectives = tuple(o for o in objectives if o.verdict == "undecided")
+    if broken or missed:
+        return Verdict("fail", _told(broken, missed) + _also_open(open_checks, open_objectives))
+    if open_checks or open_objectives:
+        return Verdict("undecided", _told(open_checks, open_objectives))
+    if not checks and not objectives:
+        return Verdict("undecided", ("Nothing was judged: there is no check and no objective.",))
+    return Verdict("pass", _kept(findings, outcomes))
+
+
+def _told(findings: tuple[Finding, ...], objectives: tuple[ObjectiveOutcome, ...]) -> tuple[str, ...]:
+    told = [o.sentence for o in objectives] + [f"{f.check} {f.name}: {f.message}" for f in findings]
+    if len(told) <= MOST_REASONS:
+        return tuple(told)
+    return (*told[: MOST_REASONS - 1], f"{len(told) - MOST_REASONS + 1} more reasons follow below.")
+
+
+def _also_open(findings: tuple[Finding, ...], objectives: tuple[ObjectiveOutcome, ...]) -> tuple[str, ...]:
+    parts = [f"{len(objectives)} of the objectives"] * bool(objectives) + [f"{len(findings)} of the checks"] * bool(
+        findings
+    )
+    return (f"Besides, {' and '.join(parts)} cannot be decided yet.",) if parts else ()
+
+
+def _kept(findings: Findings | None, outcomes: Outcomes | None) -> tuple[str, ...]:
+    reasons = []
+    if outcomes and outcomes.objectives:
+        met = len(outcomes.objectives)
+        reasons.append(f"All {met} objectives are met." if met > 1 else "The one objective is met.")
+    elif outcomes:
+        reasons.append("The scenario sets no objectives, so nothing is said about time, cost or people.")
+    if findings and findings.findings:
+        warnings = sum(f.verdict == "violated" for f in findings.findings)
+        reasons.append("No check fails" + (f"; {warnings} of lower severity are listed." if warnings else "."))
+    return tuple(reasons)

@@ -1,0 +1,70 @@
+"""Waits and service at a place, with those that had not ended when the item left or the run stopped."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import pandas as pd
+
+from reports.intervals import Array
+from reports.tables import RunTables
+
+_ITEM: Final = ["replication", "case", "since"]
+"""What tells an item at a place: its case and the moment it joined (or was begun). Equal ones are counted."""
+
+
+def waits(tables: RunTables, place: str) -> pd.DataFrame:
+    """Every wait at a place of items that joined it after the warm-up.
+
+    Columns: `replication`, `since` (when the wait began, us), `low` and `high` (bounds of the wait, us), `end`
+    (`started | abandoned | waiting`). A wait that ended in service is known exactly. One that the item gave up, or that
+    still lasts at the horizon, would have been at least as long: its `high` is inf.
+    """
+    started, abandoned = (_ended(tables, kind, place) for kind in ("started", "abandoned"))
+    queued = _at(tables, "queued", place).rename(columns={"time": "since"})
+    waiting = _without(queued, pd.concat([_from_queue(started, queued), abandoned]))
+    parts = [
+        started.assign(low=started["value"], high=started["value"], end="started"),
+        abandoned.assign(low=abandoned["value"], high=math.inf, end="abandoned"),
+        waiting.assign(low=tables.scenario.horizon - waiting["since"], high=math.inf, end="waiting"),
+    ]
+    columns = {"replication": "int64", "since": "int64", "low": "float64", "high": "float64", "end": "str"}
+    every = pd.concat([part[list(columns)].astype(columns) for part in parts], ignore_index=True)
+    return every[every["since"] >= tables.scenario.warm_up].reset_index(drop=True)
+
+
+def busy_time(tables: RunTables, place: str) -> Array:
+    """Time that servers of a place were at work after the warm-up, in each replication, us."""
+    begun = _at(tables, "started", place).rename(columns={"time": "since"})
+    finished = _ended(tables, "finished", place)
+    horizon = tables.scenario.horizon
+    lasting = _without(begun, finished).assign(until=horizon)
+    both = pd.concat([finished.assign(until=finished["since"] + finished["value"]), lasting])
+    inside = (both["until"] - both["since"].clip(lower=tables.scenario.warm_up)).clip(lower=0)
+    return tables.total(both.assign(inside=inside), "inside")
+
+
+def _at(tables: RunTables, kind: str, place: str) -> pd.DataFrame:
+    events = tables.of_kind(kind)
+    return events.loc[events["place"] == place, ["replication", "sequence", "time", "case", "value"]]
+
+
+def _ended(tables: RunTables, kind: str, place: str) -> pd.DataFrame:
+    """Events that end something that lasted `value`, with `since` as the moment it began."""
+    events = _at(tables, kind, place)
+    return events.assign(since=events["time"] - events["value"])
+
+
+def _from_queue(started: pd.DataFrame, queued: pd.DataFrame) -> pd.DataFrame:
+    """Starts of items that had queued: an item that finds a free server starts at once and never queues."""
+    first = queued.groupby(_ITEM)["sequence"].min().rename("joined").reset_index()
+    joined = started.merge(first, on=_ITEM, how="left")["joined"].to_numpy()
+    return started[joined < started["sequence"].to_numpy()]
+
+
+def _without(items: pd.DataFrame, gone: pd.DataFrame) -> pd.DataFrame:
+    """The items that have no partner in `gone`."""
+    left, right = (rows.assign(nth=rows.groupby(_ITEM).cumcount())[[*_ITEM, "nth"]] for rows in (items, gone))
+    found = left.merge(right, on=[*_ITEM, "nth"], how="left", indicator=True)["_merge"] == "both"
+    return items[~found.to_numpy()]

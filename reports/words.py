@@ -1,0 +1,102 @@
+"""Figures as people read them: three significant digits, a unit, no false precision. The same in every format."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final, Literal
+
+from models.units import DAY, HOUR, MILLISECOND, MINUTE, SECOND
+from reports.intervals import Interval
+
+Unit = Literal["duration", "share", "money", "count", "ratio"]
+"""What a figure is: microseconds, a share of one, currency units, a number of things, a plain ratio."""
+
+_UNITS: Final = ((DAY, "d"), (HOUR, "h"), (MINUTE, "min"), (SECOND, "s"), (MILLISECOND, "ms"), (1, "us"))
+_UNIT_FROM: Final = {"d": 2.0, "h": 1.5, "min": 1.5}
+"""A unit is used from this many of it on: 36 h and 90 s read better than 1.5 d and 1.5 min do."""
+
+
+def number(value: float) -> str:
+    """Three significant digits, thousands apart: `1,240`, `12.4`, `0.0124`."""
+    if math.isnan(value):
+        return "not measured"
+    if math.isinf(value):
+        return "without bound"
+    if value == 0:
+        return "0"
+    digits = max(0, 2 - math.floor(math.log10(abs(value))))
+    text = f"{round(value, digits):,.{min(digits, 6)}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def duration(micros: float) -> str:
+    """A time in the unit that suits its size: `12.4 min`, `3.4 h`."""
+    if not math.isfinite(micros):
+        return number(micros)
+    if micros == 0:
+        return "0 s"
+    scale, unit = next((u for u in _UNITS if abs(micros) >= u[0] * _UNIT_FROM.get(u[1], 1.0)), _UNITS[-1])
+    return f"{number(micros / scale)} {unit}"
+
+
+def share(value: float) -> str:
+    """A share of one in per cent."""
+    return f"{number(value * 100)}%" if math.isfinite(value) else number(value)
+
+
+def figure(value: float, unit: Unit, currency: str = "") -> str:
+    """A figure with its unit."""
+    match unit:
+        case "duration":
+            return duration(value)
+        case "share":
+            return share(value)
+        case "money":
+            return f"{number(value)} {currency}".strip() if math.isfinite(value) else number(value)
+        case _:
+            return number(value)
+
+
+def estimate(interval: Interval, unit: Unit, currency: str = "") -> str:
+    """The estimate of an interval: a figure, a lower bound, or that nothing was measured."""
+    text = figure(interval.estimate, unit, currency)
+    return f"at least {text}" if interval.at_least and interval.known else text
+
+
+def span(interval: Interval, unit: Unit, currency: str = "") -> str:
+    """The ends of an interval, `11.8 to 12.9 min` where both share a unit."""
+    if not interval.known or not math.isfinite(interval.low):
+        return "no interval"
+    low, high = figure(interval.low, unit, currency), figure(interval.high, unit, currency)
+    if math.isinf(interval.high):
+        return f"{low} or more"
+    if interval.low == interval.high:
+        return f"{low} every time"
+    number_low, _, unit_low = low.partition(" ")
+    return f"{number_low} to {high}" if unit_low and high.endswith(f" {unit_low}") else f"{low} to {high}"
+
+
+def limit(at_most: float | None, at_least: float | None, unit: Unit, currency: str = "") -> str:
+    """`at most 4 h`, `at least 95%`, or both."""
+    low = f"at least {figure(at_least, unit, currency)}" if at_least is not None else ""
+    high = f"at most {figure(at_most, unit, currency)}" if at_most is not None else ""
+    return " and ".join(filter(None, (low, high)))
+
+
+def count(value: int, noun: str, plural: str = "") -> str:
+    """`1 case`, `12 cases`."""
+    return f"{value:,} {noun if value == 1 else plural or noun + 's'}"
+
+
+def listed(words: Sequence[str], most: int = 5) -> str:
+    """`a, b and c`; beyond `most` the rest is counted."""
+    shown = list(words[:most])
+    if len(words) > most:
+        shown.append(f"{len(words) - most} more")
+    return " and ".join(filter(None, (", ".join(shown[:-1]), shown[-1]))) if shown else "none"
+
+
+def percent_of_confidence(confidence: float) -> str:
+    """`95%`."""
+    return f"{confidence * 100:g}%"
