@@ -1,11 +1,33 @@
-"""Schemas for policy sets that come without one."""
+"""Schemas for policy sets that come without one, from what the policies do with each thing.
+
+What is inferred, and what is chosen where the policies do not say:
+
+* entity types: every type that a scope, an `is` or a literal names;
+* principal and resource types: those that `==` or `is` names for the variable; a policy that names none applies to all
+  that the set names; where the set names none, one placeholder type (`Principal`, `Resource`) in the namespace of the
+  actions;
+* actions: every one named; a policy that names none applies to all; where the set names none, one placeholder action;
+* hierarchy: whatever stands left of `in` may be a member of what stands right of it; members of an action group are not
+  known, so a group has none;
+* attributes and tags: the type at which their uses are well-typed; String where the uses leave it open, the first where
+  they are at odds, both with a warning. Nothing promises that an attribute is there, so all are optional.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from cedarpy import pst
+
 from models.cedar.policies import Policy
+from models.cedar.syntax import walk
+from models.cedar.uids import Uid, escape
+from models.cedar.usage import Cell, Usage, Variables, entity, is_action, narrowed, uids
+
+PRINCIPAL, RESOURCE, ACTION = "Principal", "Resource", "action"
+"""Placeholders, where the policies name no principal type, resource type or action."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +38,215 @@ class Inferred:
     warnings: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Vocabulary:
+    """What the policies name: actions, and the types of entities, of principals and of resources."""
+
+    actions: tuple[Uid, ...]
+    entity_types: frozenset[str]
+    principals: tuple[str, ...]
+    resources: tuple[str, ...]
+
+    def seen(self, variable: str) -> tuple[str, ...]:
+        return self.principals if variable == "principal" else self.resources
+
+
+@dataclass(slots=True)
+class _Action:
+    """What an action applies to, as far as the policies that can apply to it say."""
+
+    principals: set[str]
+    resources: set[str]
+    context: Cell
+
+
+def infer_schema(policies: Sequence[Policy]) -> str:
+    """The inferred schema in Cedar's text."""
+    return infer(policies).text
+
+
 def infer(policies: Sequence[Policy]) -> Inferred:
-    """For now an empty schema, and a warning that says so."""
-    return Inferred("", (f"no schema is given for {len(policies)} policies, and none is inferred yet",))
+    """The inferred schema, and what was guessed. One pass for each policy and each action that it can apply to."""
+    vocabulary = _vocabulary(policies)
+    usage = Usage()
+    actions = {uid: _Action(set(), set(), Cell("Record")) for uid in vocabulary.actions}
+    for policy in policies:
+        for uid in _actions_of(policy.syntax, vocabulary):
+            _read(policy.syntax, uid, actions[uid], vocabulary, usage)
+    usage.settle()
+    printer = _Printer(vocabulary, usage, actions)
+    text = printer.text()
+    warnings = [*_group_warnings(policies), *printer.warnings]
+    return Inferred(text, tuple(f"inferred schema: {warning}" for warning in warnings))
+
+
+def _vocabulary(policies: Sequence[Policy]) -> _Vocabulary:
+    named = {uid for policy in policies for uid in uids(policy.syntax)}
+    actions = sorted(uid for uid in named if is_action(uid.type))
+    types = {uid.type for uid in named if not is_action(uid.type)}
+    types |= {name for policy in policies for name in _types_tested(policy.syntax)}
+    namespace = _usual_namespace([uid.type for uid in actions] or sorted(types))
+    return _Vocabulary(
+        tuple(actions) or (Uid(f"{namespace}Action", ACTION),),
+        frozenset(types),
+        _types_of("principal", policies) or (namespace + PRINCIPAL,),
+        _types_of("resource", policies) or (namespace + RESOURCE,),
+    )
+
+
+def _usual_namespace(names: Sequence[str]) -> str:
+    """The commonest namespace with its `::`, or nothing for the empty one."""
+    spaces = Counter(name.rpartition("::")[0] for name in names)
+    usual = max(sorted(spaces), key=spaces.__getitem__, default="")
+    return f"{usual}::" if usual else ""
+
+
+def _conditions(policy: pst.Template) -> Iterator[pst.Expr]:
+    return (clause.expr for clause in policy.clauses)
+
+
+def _nodes(policy: pst.Template) -> Iterator[pst.Expr]:
+    return (node for condition in _conditions(policy) for node in walk(condition))
+
+
+def _types_tested(policy: pst.Template) -> Iterator[str]:
+    for constraint in (policy.principal, policy.resource):
+        if isinstance(constraint, pst.ScopeIs | pst.ScopeIsIn):
+            yield str(constraint.entity_type)
+    yield from (str(node.entity_type) for node in _nodes(policy) if isinstance(node, pst.Is))
+
+
+def _types_of(variable: str, policies: Sequence[Policy]) -> tuple[str, ...]:
+    """The types that some policy says the variable to be of."""
+    scopes = {name for policy in policies for name in _scope_types(policy.syntax, variable)}
+    tests = {name for policy in policies for node in _nodes(policy.syntax) for name in _types_said(node, variable)}
+    return tuple(sorted(scopes | tests))
+
+
+def _scope_types(policy: pst.Template, variable: str) -> tuple[str, ...]:
+    match policy.principal if variable == "principal" else policy.resource:
+        case pst.ScopeEq(pst.EntityUid() as uid):
+            return (str(uid.type),)
+        case pst.ScopeIs(name) | pst.ScopeIsIn(name):
+            return (str(name),)
+    return ()
+
+
+def _types_said(node: pst.Expr, variable: str) -> tuple[str, ...]:
+    match node:
+        case pst.Is(pst.Var(name), wanted) if name == variable:
+            return (str(wanted),)
+        case pst.BinaryOp("eq" | "not_eq", pst.Var(name), pst.EntityLit(uid)) if name == variable:
+            return (str(uid.type),)
+        case pst.BinaryOp("eq" | "not_eq", pst.EntityLit(uid), pst.Var(name)) if name == variable:
+            return (str(uid.type),)
+    return ()
+
+
+def _actions_of(policy: pst.Template, vocabulary: _Vocabulary) -> tuple[Uid, ...]:
+    match policy.action:
+        case pst.ActionEq(uid):
+            return (Uid(str(uid.type), uid.id),)
+        case pst.ActionIn(entities):
+            return tuple(sorted({Uid(str(uid.type), uid.id) for uid in entities}))
+    return vocabulary.actions
+
+
+def _read(policy: pst.Template, uid: Uid, action: _Action, vocabulary: _Vocabulary, usage: Usage) -> None:
+    """Reads one policy for one action."""
+    variables: Variables = {"action": entity(uid.type), "context": action.context}
+    for name, types in (("principal", action.principals), ("resource", action.resources)):
+        own = _scope_types(policy, name) or vocabulary.seen(name)
+        types.update(own)
+        variables = {**variables, name: entity(*own)}
+        constraint = policy.principal if name == "principal" else policy.resource
+        if isinstance(constraint, pst.ScopeIn | pst.ScopeIsIn) and isinstance(constraint.entity, pst.EntityUid):
+            usage.member(variables[name], entity(str(constraint.entity.type)))
+    for clause in policy.clauses:
+        usage.demand(clause.expr, variables)
+        if isinstance(clause, pst.When):
+            variables = narrowed(clause.expr, variables)
+
+
+def _group_warnings(policies: Sequence[Policy]) -> Iterator[str]:
+    """An action that stands alone after `in` is most likely a group, and nothing says of what."""
+    scopes = (policy.syntax.action for policy in policies)
+    alone = {scope.entities[0] for scope in scopes if isinstance(scope, pst.ActionIn) and len(scope.entities) == 1}
+    for uid in sorted({Uid(str(uid.type), uid.id) for uid in alone}):
+        yield f"the members of the action group {uid} are not known: it has none"
+
+
+class _Printer:
+    """Prints what was found as Cedar schema text, and keeps what had to be chosen as warnings."""
+
+    def __init__(self, vocabulary: _Vocabulary, usage: Usage, actions: Mapping[Uid, _Action]) -> None:
+        self._usage = usage
+        self._actions = actions
+        self._types = set(vocabulary.entity_types)
+        for action in actions.values():
+            self._types |= action.principals | action.resources
+        self._types |= usage.named_types()
+        self.warnings: dict[str, None] = {}
+
+    def text(self) -> str:
+        """The schema, one block for each namespace."""
+        blocks: dict[str, list[str]] = {}
+        for name in sorted(self._types):
+            blocks.setdefault(name.rpartition("::")[0], []).append(self._entity(name))
+        for uid, action in sorted(self._actions.items()):
+            blocks.setdefault(uid.type.rpartition("::")[0], []).append(self._action(uid, action))
+        return "\n".join(_block(namespace, lines) for namespace, lines in sorted(blocks.items()))
+
+    def _entity(self, name: str) -> str:
+        parents = sorted(parent for parent in self._usage.parents[name] if not is_action(parent))
+        within = f" in [{', '.join(parents)}]" if parents else ""
+        record = self._record(self._usage.attributes[name], name, ())
+        tags = self._usage.tags.get(name)
+        tagged = f" tags {self._type(tags, f'the tags of {name}', ())}" if tags else ""
+        return f"entity {name.rpartition('::')[2]}{within} = {record}{tagged};"
+
+    def _action(self, uid: Uid, action: _Action) -> str:
+        name = f'action "{escape(uid.id)}"'
+        if not action.principals or not action.resources:
+            return f"{name};"
+        principals, resources = (", ".join(sorted(types)) for types in (action.principals, action.resources))
+        context = self._record(action.context.root().fields, "context", ())
+        return f"{name} appliesTo {{ principal: [{principals}], resource: [{resources}], context: {context} }};"
+
+    def _record(self, fields: Mapping[str, Cell], path: str, above: tuple[Cell, ...]) -> str:
+        parts = (
+            f'"{escape(name)}"?: {self._type(cell, f"{path}.{name}", above)}' for name, cell in sorted(fields.items())
+        )
+        return f"{{{', '.join(parts)}}}"
+
+    def _type(self, cell: Cell, path: str, above: tuple[Cell, ...]) -> str:
+        cell = cell.root()
+        if cell.note:
+            self.warnings[f"`{path}` {cell.note}"] = None
+        if cell in above or not cell.kind:
+            self.warnings[f"nothing says the type of `{path}`: it is taken as String"] = None
+            return "__cedar::String"
+        match cell.kind:
+            case "Set":
+                return f"Set<{self._type(cell.element or Cell(), f'{path}[]', (*above, cell))}>"
+            case "Record":
+                return self._record(cell.fields, path, (*above, cell))
+            case "entity":
+                return self._entity_reference(cell, path)
+        return f"__cedar::{cell.kind}"
+
+    def _entity_reference(self, cell: Cell, path: str) -> str:
+        types = sorted(name for name in cell.types if not is_action(name))
+        if len(types) > 1:
+            self.warnings[f"`{path}` is one of {', '.join(types)}: it is taken as {types[0]}"] = None
+        if types:
+            return types[0]
+        self.warnings[f"nothing says the type of `{path}`: it is taken as String"] = None
+        return "__cedar::String"
+
+
+def _block(namespace: str, lines: Sequence[str]) -> str:
+    if not namespace:
+        return "\n".join(lines)
+    inner = "\n".join(f"  {line}" for line in lines)
+    return f"namespace {namespace} {{\n{inner}\n}}"

@@ -1,7 +1,7 @@
 """Policy sets from files: Cedar text, schema and entities, read by `cedarpy`, with every fault in its place.
 
-A folder stands for its `*.cedar` files in order of name. A set without a schema gets one inferred; strict validation
-then has nothing to say (what is inferred from a policy agrees with it), so only a schema that was given is enforced.
+A folder stands for its `*.cedar` files in order of name. A set without a schema gets one inferred. Strict validation is
+for schemas that were given: in an inferred one every attribute is optional, which makes every plain access a fault.
 """
 
 from __future__ import annotations
@@ -173,9 +173,9 @@ def _build(
     faults = [one.diagnostic(fault) for one in written for fault in one.reading.faults] + _duplicates(policies, sources)
     warnings = [*_warnings(written, profile), *([] if written else ["the policy set is empty: it denies everything"])]
     if handle is None:
-        inferred = infer(policies)
-        schema_text, warnings = inferred.text, warnings + list(inferred.warnings)
-        parsed = parse_schema(str(cedarpy.Schema.from_str(schema_text)))
+        schema_text, guesses = _inferred(policies, sources)
+        warnings += guesses
+        parsed = parse_schema(schema_text)
     else:
         assert schema is not None
         schema_text, parsed = str(handle), _parsed(handle, schema)
@@ -304,6 +304,16 @@ def _schema_handle(source: Source) -> tuple[cedarpy.Schema | None, list[Diagnost
         return None, [schema_fault(source, str(error))]
 
 
+def _inferred(policies: Sequence[Policy], sources: Sequence[Source]) -> tuple[str, tuple[str, ...]]:
+    inferred = infer(policies)
+    try:
+        return str(cedarpy.Schema.from_str(inferred.text)), inferred.warnings
+    except ValueError as error:
+        # Cedar's rules on names can leave none: a type may not be both in a namespace and in the empty one.
+        message = f"no schema can be inferred from the policies: {error}"
+        raise input_error(message, sources[0].file, "put a schema beside the policies") from None
+
+
 def _parsed(handle: cedarpy.Schema, source: Source) -> Schema:
     try:
         return parse_schema(str(handle))
@@ -351,11 +361,12 @@ def _entities(
 def _entity_list(source: Source) -> list[dict[str, Any]]:
     try:
         entities = json.loads(source.text)
+        deep = _deeper_than(entities, JSON_NESTING_MAX)
     except json.JSONDecodeError as error:
         raise InputError(source.diagnostic(f"not JSON: {error.msg}", error.pos)) from None
     except RecursionError:
-        entities = None
-    if entities is None or _deeper_than(entities, JSON_NESTING_MAX):
+        deep = True
+    if deep:
         raise InputError(source.diagnostic(f"values are nested more than {JSON_NESTING_MAX} deep", 0))
     if not isinstance(entities, list) or not all(isinstance(entity, dict) for entity in entities):
         help = '`[{"uid": ..., "attrs": ..., "parents": ...}]`'
