@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from models.diagnostics import listed, quoted
-from models.scenario import ATTRIBUTE_NAME, ENTITY_UID, NAME, Part, Scenario
+from models.part import ATTRIBUTE_NAME, ENTITY_UID, NAME, Part
+from models.scenario import Scenario
 
 SCHEMA_FILE: Final = Path(__file__).with_name("scenario.schema.json")
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -80,7 +81,7 @@ def expectation(node: Node) -> str:
     if node.get("pattern") in _PATTERNS:
         return _PATTERNS[node["pattern"]]
     if "examples" in node:
-        return f"{_article(node.get('title', 'text'))}, such as {quoted(node['examples'][0])}"
+        return f"{_article(node.get('$comment', 'text'))}, such as {quoted(node['examples'][0])}"
     return _plain_expectation(node)
 
 
@@ -163,8 +164,8 @@ def _defaults(part: type[Part]) -> dict[str, Any]:
 def _tidy(definition: dict[str, Any], defaults: Mapping[str, Any]) -> None:
     """Drop what only repeats the key or means nothing, and write defaults as a file would."""
     for key, node in definition.get("properties", {}).items():
-        for name in ("default", "title") if str(node.get("title", "A"))[0].isupper() else ("default",):
-            node.pop(name, None)
+        node.pop("title", None)
+        node.pop("default", None)
         default = defaults.get(key)
         if default not in (None, {}, [], "") and not _is_free(node, default):
             node["default"] = default
@@ -174,4 +175,4 @@ def _tidy(definition: dict[str, Any], defaults: Mapping[str, Any]) -> None:
 
 def _is_free(node: Node, default: Any) -> bool:
     """An amount of nothing has no currency, so no file can write it."""
-    return node.get("title") == "money" and default.startswith("0 ")
+    return node.get("$comment") == "money" and default.startswith("0 ")

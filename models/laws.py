@@ -374,7 +374,7 @@ def parse_attribute_law(value: object) -> AttributeLaw:
 
 
 def _law_type(name: str, parse: Callable[[object], Any], example: str) -> Any:
-    schema = {"title": name, "type": ["string", "number"], "examples": [example]}
+    schema = {"$comment": name, "type": ["string", "number"], "examples": [example]}
     return (PlainValidator(parse), PlainSerializer(str, return_type=str), WithJsonSchema(schema))
 
 

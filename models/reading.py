@@ -291,6 +291,8 @@ class _Builder:
 
     def _scalar(self, event: ScalarEvent, place: Place, path: KeyPath) -> Any:
         text = str(event.value)
+        if event.style == ">":  # ruamel marks where it folded; the file itself can hold no such character
+            text = text.replace("\a", "")
         if not event.implicit[0]:
             return self._text(text, place)
         if not text and path in self.keys:  # nothing after the colon: the parser is at the next key by now

@@ -7,351 +7,114 @@ each key makes happen is told in the attribute's description, which also feeds t
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, WithJsonSchema
+from pydantic import Field
 
-from models.diagnostics import quoted
-from models.laws import AttributeLawText, DurationLaw, NumberLaw, SuccessLaw, parse_duration_law, parse_number_law
-from models.units import DAY, SECOND, DaysText, Duration, HoursText, Money, MoneyText, Probability, Rate, value_error
+from models.fleet import (
+    ZERO_DURATION,
+    AgentPool,
+    Capability,
+    Chain,
+    DecisionPoint,
+    Desk,
+    Endpoint,
+    HandOff,
+    Level,
+    Lock,
+    Outages,
+    Queue,
+    Shift,
+    Site,
+)
+from models.laws import AttributeLawText, DurationLaw, SuccessLaw
+from models.part import (
+    ATTRIBUTE_NAME,
+    ENTITY_UID,
+    NAME,
+    START_YEARS,
+    AttributeName,
+    Count,
+    EntityUid,
+    Name,
+    Part,
+    Start,
+)
+from models.steps import Arm, ChoiceStep, DeskStep, End, Parallel, Retry, Step, Task, Wait, Workflow
+from models.units import Duration, MoneyText, Probability, Rate
 
-FORMAT_VERSION = 1
-
-NAME = r"^[A-Za-z][A-Za-z0-9_-]{0,62}$"
-ATTRIBUTE_NAME = r"^[A-Za-z_][A-Za-z0-9_]{0,62}(\.[A-Za-z_][A-Za-z0-9_]{0,62}){0,7}$"
-ENTITY_UID = r'^([A-Za-z_][A-Za-z0-9_]*::)+"[^"\\]{0,200}"$'
-
-Name = Annotated[str, Field(pattern=NAME)]
-AttributeName = Annotated[str, Field(pattern=ATTRIBUTE_NAME)]
-"""A case attribute. Dots nest records: `input.amount` is `context.input.amount` in a policy."""
-EntityUid = Annotated[str, Field(pattern=ENTITY_UID, examples=['Agent::"triage"'])]
-Count = Annotated[int, Field(ge=1, le=1_000_000)]
-
-ZERO_DURATION = parse_duration_law("0s")
-
-
-def _kebab(name: str) -> str:
-    return name.replace("_", "-")
-
-
-class Part(BaseModel):
-    """A frozen, strict mapping with kebab-case keys and no unknown ones."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        strict=True,
-        extra="forbid",
-        alias_generator=_kebab,
-        use_attribute_docstrings=True,
-        allow_inf_nan=False,
-    )
-
-
-START_YEARS = range(1970, 2200)
-"""Years a scenario may start in: what the time zone database and calendar arithmetic cover with room to spare."""
-
-
-def _start(value: object) -> datetime:
-    try:
-        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise value_error(f"{quoted(value)} is not a start", "a time with a zone, such as `2026-01-05T00:00:00Z`")
-    if moment.year not in START_YEARS:
-        expected = f"a year from {START_YEARS[0]} to {START_YEARS[-1]}"
-        raise value_error(f"{quoted(value)} is out of range", expected)
-    return moment
-
-
-Start = Annotated[
-    datetime,
-    PlainValidator(_start),
-    PlainSerializer(datetime.isoformat, return_type=str),
-    WithJsonSchema({"title": "time", "type": "string", "examples": ["2026-01-05T00:00:00Z"]}),
+__all__ = [
+    "ATTRIBUTE_NAME",
+    "ENTITY_UID",
+    "FORMAT_VERSION",
+    "NAME",
+    "START_YEARS",
+    "ZERO_DURATION",
+    "AgentPool",
+    "Arm",
+    "Arrivals",
+    "AttributeName",
+    "Capability",
+    "CaseCost",
+    "CaseShare",
+    "CaseTime",
+    "Chain",
+    "ChoiceStep",
+    "Count",
+    "Deadlock",
+    "DecisionPoint",
+    "Desk",
+    "DeskLoad",
+    "DeskStep",
+    "DeskWait",
+    "Drift",
+    "End",
+    "Endpoint",
+    "EntityUid",
+    "EventCount",
+    "Fault",
+    "HandOff",
+    "Level",
+    "Lock",
+    "Monitor",
+    "Name",
+    "Objective",
+    "OutageFault",
+    "Outages",
+    "PageHinkley",
+    "Parallel",
+    "Part",
+    "Partition",
+    "Poisson",
+    "Policies",
+    "Queue",
+    "Renewal",
+    "Retry",
+    "Scenario",
+    "Shift",
+    "Site",
+    "Start",
+    "Step",
+    "Task",
+    "Trace",
+    "Wait",
+    "Weekly",
+    "Work",
+    "Workflow",
 ]
 
-
-# --- platform ---------------------------------------------------------------------------------------------------------
-
-
-class Site(Part):
-    """A place that agents, endpoints, desks and the decision point run at. A partition cuts sites off from others."""
-
-    description: str = ""
-
-
-class Outages(Part):
-    """Times when calls fail. Failed calls take their usual latency."""
-
-    between: DurationLaw
-    """Time from the end of one outage (or the start of the run) to the next."""
-    repair: DurationLaw
-    """How long an outage lasts."""
-    severity: NumberLaw = Field(default=parse_number_law("1"))
-    """Share of calls that fail while it lasts, drawn once for each outage, from 0 to 1."""
-
-
-class Endpoint(Part):
-    """An LLM or tool API that agents call."""
-
-    site: Name | None = None
-    latency: DurationLaw
-    concurrency: Count | None = None
-    """Calls in flight at most; further ones wait in arrival order. No key: no limit."""
-    rate: Rate | None = None
-    """Calls accepted at most, spread evenly; a call over the rate fails at once (`rate-limited`)."""
-    burst: Count = 1
-    """Calls over the even spread that `rate` still accepts."""
-    price: MoneyText = Money(0, "")
-    """Price of one call, paid whether it fails or not."""
-    outages: Outages | None = None
-
-
-class DecisionPoint(Part):
-    """Where policy decisions are made. A partition between it and the asking agent makes it unreachable."""
-
-    site: Name | None = None
-    latency: DurationLaw = Field(default=ZERO_DURATION)
-    timeout: Duration = SECOND
-    """How long the asking agent waits before it takes the point for unreachable."""
-    on_unreachable: Literal["deny", "allow"] = "deny"
-    """`deny` fails closed; `allow` fails open, and effects that policy would not have allowed are counted."""
-    outages: Outages | None = None
-
-
-class Queue(Part):
-    """Where work waits. A place with all its servers busy and its queue full rejects."""
-
-    capacity: Annotated[int, Field(ge=0, le=10_000_000)] | None = None
-    """Items that may wait. No key: no limit."""
-    order: Literal["fifo", "priority"] = "fifo"
-    """`priority` serves the lowest `priority` number of the work first, equals in arrival order, without preemption."""
-
-
-# --- agents and people ------------------------------------------------------------------------------------------------
-
-
-class HandOff(Part):
-    """An agent giving a case to a person of its own accord, rightly or wrongly."""
-
-    needed: Probability
-    """Share of cases that truly need a person (latent, drawn once for each case)."""
-    recall: Probability
-    """Chance that the agent hands over a case that needs it."""
-    false_alarm: Probability
-    """Chance that it hands over a case that does not."""
-
-
-class Capability(Part):
-    """One thing an agent pool can do. An attempt holds one slot: own service time, then its endpoint calls in turn."""
-
-    service: DurationLaw = Field(default=ZERO_DURATION)
-    endpoint: Name | None = None
-    calls: Annotated[int, Field(ge=0, le=1000)] = 1
-    """Endpoint calls of one attempt; the attempt fails at the first call that fails."""
-    success: SuccessLaw = Field(default=1, validate_default=True)
-    """Chance that an attempt is right. `beta(...)` is drawn once for each case: attempts on one case are correlated."""
-    detected: Probability = 1.0
-    """Chance that a wrong attempt is noticed, so fails and may be retried. Unnoticed ones go on as wrong effects."""
-    hand_off: HandOff | None = None
-    cost: MoneyText = Money(0, "")
-    """Cost of one attempt besides endpoint prices."""
-
-
-class AgentPool(Part):
-    """Identical agents behind one queue."""
-
-    site: Name | None = None
-    replicas: Count = 1
-    concurrency: Count = 1
-    """Slots of one replica: the pool works on `replicas x concurrency` attempts at a time."""
-    queue: Queue = Queue()
-    principal: EntityUid | None = None
-    """Who its requests to the decision point come from."""
-    capabilities: dict[Name, Capability] = Field(min_length=1)
-
-
-class Shift(Part):
-    """`staff` people on duty in a daily window of some weekdays, local time."""
-
-    days: DaysText
-    hours: HoursText
-    staff: Count
-
-
-class Desk(Part):
-    """A queue of people. Shifts add up where they overlap; a person who is busy when a shift ends finishes first."""
-
-    site: Name | None = None
-    timezone: str = "UTC"
-    """IANA name, such as `Europe/Stockholm`; summer time is followed."""
-    roster: tuple[Shift, ...] = Field(min_length=1)
-    service: DurationLaw
-    """Time to work on one item: a review, or a step of the workflow."""
-    approves: Probability = 1.0
-    """Chance that a review approves."""
-    bounce_back: Probability = 0.0
-    """Chance that a review sends the item back to the level below it in the chain. Not drawn at the first level."""
-    queue: Queue = Queue()
-    cost_per_hour: MoneyText = Money(0, "")
-    """Cost of an hour of work (busy time)."""
-
-
-class Level(Part):
-    """One desk of an escalation chain."""
-
-    desk: Name
-    timeout: Duration | None = None
-    """Time from reaching the level without an answer until the next level is asked; the item leaves this desk."""
-
-
-class Chain(Part):
-    """Who is asked, in what order, when a policy escalates."""
-
-    levels: tuple[Level, ...] = Field(min_length=1, max_length=20)
-    then: Name | None = None
-    """Another chain that is asked when the last level times out."""
-    on_exhausted: Literal["deny", "allow"] = "deny"
-    """The answer when the last level times out and there is no `then`, or the rule's own `@timeout` runs out."""
-    bounces: Annotated[int, Field(ge=0, le=100)] = 3
-    """Times that reviews of one approval may send it back down; later bounces count as denials."""
-
-
-class Lock(Part):
-    """Something one case at a time may hold."""
-
-    key: AttributeName | None = None
-    """Case attribute that tells the instances apart: one lock for each value. No key: one lock for all."""
-
-
-# --- workflows --------------------------------------------------------------------------------------------------------
-
-
-class Retry(Part):
-    """Attempt n waits `backoff * factor^(n-1)`, capped and jittered, before attempt n+1."""
-
-    attempts: Annotated[int, Field(ge=1, le=1000)] = 1
-    """Attempts at most, the first included."""
-    backoff: Duration = SECOND
-    factor: Annotated[float, Field(ge=1.0, le=10.0)] = 2.0
-    max_backoff: Duration = DAY
-    jitter: Literal["none", "equal", "full"] = "none"
-    """`full`: uniform in (0, wait); `equal`: half the wait plus uniform in (0, half the wait)."""
-
-
-class _Step(Part):
-    acquire: tuple[Name, ...] = ()
-    """Locks taken before the step begins, in this order, each held until released or the case (or branch) ends."""
-    release: tuple[Name, ...] = ()
-    """Locks given back when the step is done."""
-    limit: Annotated[int, Field(ge=1, le=10_000)] | None = None
-    """Times one case may enter the step. A cycle needs a limit on one of its steps."""
-    on_limit: Name | None = None
-    """Step to go to instead when the limit is reached. No key: the case ends `failed`."""
-
-
-class Task(_Step):
-    """Work by an agent, guarded by a policy decision if it has an action."""
-
-    kind: Literal["task"]
-    agent: Name
-    capability: Name
-    action: EntityUid | None = None
-    """The Cedar action asked of the decision point before the first attempt. No key: no decision."""
-    resource: EntityUid | None = None
-    """The Cedar resource of that request; mandatory with an action."""
-    context: dict[AttributeName, bool | int | str] = {}
-    """Constants put into the request's context beside the case attributes."""
-    timeout: Duration | None = None
-    """Longest time of one attempt, queue and service together; then it fails and its slot is free."""
-    patience: DurationLaw | None = None
-    """Longest wait in the pool's queue; then the case leaves the step as on failure, with no further attempt."""
-    retry: Retry = Retry()
-    next: Name | None = None
-    on_failure: Name | None = None
-    """Step after the last failed attempt. No key: the case ends `failed`."""
-    on_deny: Name | None = None
-    """Step after a denial. No key: the case ends `denied`."""
-    on_hand_off: Name | None = None
-    """Step after the agent handed the case to a person. Mandatory where the capability hands off."""
-
-
-class DeskStep(_Step):
-    """Work by people at a desk."""
-
-    kind: Literal["desk"]
-    desk: Name
-    service: DurationLaw | None = None
-    """Time of the work here, instead of the desk's own."""
-    timeout: Duration | None = None
-    """Longest time from joining the desk's queue to the end of the work."""
-    patience: DurationLaw | None = None
-    """Longest wait in the desk's queue."""
-    next: Name | None = None
-    on_timeout: Name | None = None
-    """Step after a timeout, lost patience or a full queue. No key: the case ends `expired`."""
-
-
-class Arm(Part):
-    """One way out of a choice: by a condition or by a share."""
-
-    when: str | None = Field(default=None, max_length=2000)
-    """A Cedar condition over the case attributes, such as `context.priority == "high"`."""
-    share: Probability | None = None
-    """Chance of this way out."""
-    next: Name
-
-
-class ChoiceStep(_Step):
-    """An exclusive branch: the first arm that holds. Arms are all conditions or all shares."""
-
-    kind: Literal["choice"]
-    arms: tuple[Arm, ...] = Field(min_length=1, max_length=50)
-    otherwise: Name | None = None
-    """Step when no arm holds. No key: the case ends `completed`."""
-
-
-class Parallel(_Step):
-    """Branches that run at the same time and meet at `join`. A branch that ends the case otherwise stops the others."""
-
-    kind: Literal["parallel"]
-    branches: tuple[Name, ...] = Field(min_length=2, max_length=20)
-    join: Name
-
-
-class Wait(_Step):
-    """A timer."""
-
-    kind: Literal["wait"]
-    duration: DurationLaw
-    next: Name | None = None
-
-
-class End(_Step):
-    """The end of the case with a named outcome."""
-
-    kind: Literal["end"]
-    outcome: Literal["completed", "denied", "failed"] = "completed"
-
-
-Step = Annotated[Task | DeskStep | ChoiceStep | Parallel | Wait | End, Field(discriminator="kind")]
-
-
-class Workflow(Part):
-    """Steps by name. Each names the next; a step without `next` ends the case `completed`."""
-
-    start: Name
-    steps: dict[Name, Step] = Field(min_length=1, max_length=500)
+FORMAT_VERSION = 1
 
 
 # --- work -------------------------------------------------------------------------------------------------------------
 
 
 class Poisson(Part):
+    """Independent arrivals at a constant rate."""
+
     kind: Literal["poisson"]
     rate: Rate
+    """Mean rate."""
 
 
 class Weekly(Part):
@@ -361,6 +124,7 @@ class Weekly(Part):
     rate: Rate
     """Mean rate over a week."""
     timezone: str = "UTC"
+    """IANA name of the zone whose clock the weights follow."""
     by_hour: tuple[Annotated[float, Field(ge=0)], ...] = Field(default=(1.0,) * 24, min_length=24, max_length=24)
     """Weight of each hour of the day, local time."""
     by_weekday: tuple[Annotated[float, Field(ge=0)], ...] = Field(default=(1.0,) * 7, min_length=7, max_length=7)
@@ -372,7 +136,9 @@ class Renewal(Part):
 
     kind: Literal["renewal"]
     rate: Rate
+    """Mean rate."""
     cv: Annotated[float, Field(ge=0.0, le=100.0)]
+    """Standard deviation over mean of the times between arrivals."""
 
 
 class Trace(Part):
@@ -394,10 +160,13 @@ class Work(Part):
     """A stream of cases."""
 
     workflow: Name
+    """What happens to the cases."""
     arrivals: Arrivals
+    """When cases arrive."""
     priority: Annotated[int, Field(ge=0, le=100)] = 0
     """Rank in queues with `order: priority`; 0 is served first."""
-    attributes: dict[AttributeName, AttributeLawText] = {}
+    attributes: dict[AttributeName, AttributeLawText] = Field(default_factory=dict)
+    """What is drawn for each case; policies and conditions see it as `context`."""
 
 
 # --- what goes wrong --------------------------------------------------------------------------------------------------
@@ -408,8 +177,11 @@ class Partition(Part):
 
     kind: Literal["partition"]
     sites: tuple[Name, ...] = Field(min_length=1)
+    """The sites that are cut off from all others, not from each other."""
     at: Duration
+    """Simulated time when it begins."""
     lasts: Duration
+    """How long it lasts."""
 
 
 class OutageFault(Part):
@@ -417,9 +189,13 @@ class OutageFault(Part):
 
     kind: Literal["outage"]
     endpoint: Name
+    """What fails."""
     at: Duration
+    """Simulated time when it begins."""
     lasts: Duration
+    """How long it lasts."""
     severity: Probability = 1.0
+    """Share of calls that fail while it lasts."""
 
 
 class Drift(Part):
@@ -427,9 +203,13 @@ class Drift(Part):
 
     kind: Literal["drift"]
     agent: Name
+    """The pool."""
     capability: Name
+    """Its capability that changes."""
     at: Duration
+    """Simulated time when it changes."""
     success: SuccessLaw
+    """The law of success from then on."""
 
 
 Fault = Annotated[Partition | OutageFault | Drift, Field(discriminator="kind")]
@@ -444,17 +224,24 @@ class PageHinkley(Part):
 
     kind: Literal["page-hinkley"]
     minimum: Count = 30
+    """Labels seen before the first alarm."""
     delta: Annotated[float, Field(ge=0)] = 0.005
+    """Rise of the error rate that is tolerated."""
     threshold: Annotated[float, Field(gt=0)] = 50.0
+    """How far S may rise above its least value."""
     alpha: Annotated[float, Field(gt=0, le=1)] = 0.9999
+    """How slowly the past is forgotten; 1 never forgets."""
 
 
 class Monitor(Part):
     """A drift detector on sampled, delayed labels of a capability's attempts."""
 
     agent: Name
+    """The pool it watches."""
     capability: Name
+    """Its capability that is watched."""
     detector: PageHinkley
+    """The test that raises the alarm."""
     sample: Probability = 1.0
     """Share of attempts that get a label."""
     delay: DurationLaw = Field(default=ZERO_DURATION)
@@ -470,7 +257,9 @@ class Deadlock(Part):
     """`none`: it stays; `timeout`: a member gives up after `timeout`; `abort`: the youngest member is ended at once;
     `escalate`: a person at `desk` ends the youngest member."""
     timeout: Duration | None = None
+    """How long a member waits; for `resolution: timeout`."""
     desk: Name | None = None
+    """Who ends the deadlock; for `resolution: escalate`."""
 
 
 # --- objectives -------------------------------------------------------------------------------------------------------
@@ -480,6 +269,7 @@ class _Objective(Part):
     confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.95
     """Level of the two-sided Student interval over replications."""
     description: str = ""
+    """What it is for, for readers."""
 
 
 class CaseTime(_Objective):
@@ -489,7 +279,9 @@ class CaseTime(_Objective):
     work: Name | None = None
     """Stream of cases; no key: all."""
     quantile: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    """Which quantile; 0.5 is the median."""
     at_most: Duration
+    """Longest time that passes."""
 
 
 class CaseShare(_Objective):
@@ -497,12 +289,17 @@ class CaseShare(_Objective):
 
     kind: Literal["case-share"]
     work: Name | None = None
+    """Stream of cases; no key: all."""
     outcomes: tuple[Literal["completed", "denied", "failed", "expired", "aborted"], ...] = ("completed",)
+    """Outcomes that count."""
     within: Duration | None = None
+    """Longest time from arrival to end that counts. No key: any."""
     wrong: bool | None = None
     """`true`: only cases with a wrong effect; `false`: only those without."""
     at_least: Probability | None = None
+    """Least share that passes; this or `at-most`."""
     at_most: Probability | None = None
+    """Greatest share that passes; this or `at-least`."""
 
 
 class DeskWait(_Objective):
@@ -510,8 +307,11 @@ class DeskWait(_Objective):
 
     kind: Literal["desk-wait"]
     desk: Name
+    """The desk."""
     quantile: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    """Which quantile; 0.5 is the median."""
     at_most: Duration
+    """Longest wait that passes."""
 
 
 class DeskLoad(_Objective):
@@ -519,7 +319,9 @@ class DeskLoad(_Objective):
 
     kind: Literal["desk-load"]
     desk: Name
+    """The desk."""
     at_most: Annotated[float, Field(gt=0)]
+    """Greatest load that passes; 1 is always busy."""
 
 
 class CaseCost(_Objective):
@@ -527,7 +329,9 @@ class CaseCost(_Objective):
 
     kind: Literal["case-cost"]
     work: Name | None = None
+    """Stream of cases; no key: all."""
     at_most: MoneyText
+    """Greatest mean that passes."""
 
 
 class EventCount(_Objective):
@@ -535,7 +339,9 @@ class EventCount(_Objective):
 
     kind: Literal["count"]
     of: Literal["deadlocks", "violations", "drift-alarms", "unanswered-escalations"]
+    """What is counted."""
     at_most: Annotated[float, Field(ge=0)]
+    """Greatest mean that passes."""
 
 
 Objective = Annotated[CaseTime | CaseShare | DeskWait | DeskLoad | CaseCost | EventCount, Field(discriminator="kind")]
@@ -563,7 +369,9 @@ class Scenario(Part):
     windtunnel: Literal[1]
     """Version of the scenario format."""
     name: Name
+    """Names the run folder and the report."""
     description: str = Field(default="", max_length=5000)
+    """What is tried out, for readers."""
     start: Start
     """The calendar moment of simulated time 0; rosters and weekly profiles follow it."""
     horizon: Duration
@@ -571,22 +379,39 @@ class Scenario(Part):
     warm_up: Duration = 0
     """Cases that arrive before this are simulated but not measured."""
     replications: Annotated[int, Field(ge=1, le=100_000)] = 20
+    """Independent runs; intervals come from them."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """What all chance is drawn from: the same seed, the same run to the bit."""
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = "USD"
+    """ISO 4217 code of every amount in the file."""
     policies: Policies | None = None
-    sites: dict[Name, Site] = {}
-    endpoints: dict[Name, Endpoint] = {}
-    agents: dict[Name, AgentPool] = {}
-    desks: dict[Name, Desk] = {}
-    chains: dict[Name, Chain] = {}
-    locks: dict[Name, Lock] = {}
+    """The policies to verify and to deploy. No key: no step may have an action."""
+    sites: dict[Name, Site] = Field(default_factory=dict)
+    """Places, by name."""
+    endpoints: dict[Name, Endpoint] = Field(default_factory=dict)
+    """LLM and tool APIs, by name."""
+    agents: dict[Name, AgentPool] = Field(default_factory=dict)
+    """Agent pools, by name."""
+    desks: dict[Name, Desk] = Field(default_factory=dict)
+    """Queues of people, by name."""
+    chains: dict[Name, Chain] = Field(default_factory=dict)
+    """Escalation chains, by the names that policies escalate to."""
+    locks: dict[Name, Lock] = Field(default_factory=dict)
+    """What one case at a time may hold, by name."""
     decision_point: DecisionPoint = DecisionPoint()
+    """Where policy decisions are made."""
     workflows: dict[Name, Workflow] = Field(min_length=1)
+    """What happens to cases, by name."""
     work: dict[Name, Work] = Field(min_length=1)
+    """Streams of cases, by name."""
     faults: tuple[Fault, ...] = ()
-    monitors: dict[Name, Monitor] = {}
+    """What goes wrong on schedule."""
+    monitors: dict[Name, Monitor] = Field(default_factory=dict)
+    """Drift detectors, by name."""
     deadlock: Deadlock = Deadlock()
-    objectives: dict[Name, Objective] = {}
+    """What happens when cases wait for each other."""
+    objectives: dict[Name, Objective] = Field(default_factory=dict)
+    """What must come out, by name."""
 
     def dump(self) -> dict[str, Any]:
         """The scenario as plain JSON values under the file's own keys, the inverse of loading."""

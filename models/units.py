@@ -96,14 +96,14 @@ def parse_rate(value: object) -> float:
 
 
 def format_rate(rate: float) -> str:
-    """A text that `parse_rate` reads as exactly this rate; the first unit of d, h, min, s that allows it."""
+    """The shortest text that `parse_rate` reads as exactly this rate. Nine decimals a day where there is none."""
     texts = [
         f"{rate * _DURATION_UNITS[unit] / SECOND:.{digits}f}/{unit}" for unit in _RATE_UNITS for digits in range(10)
     ]
-    for text in texts:
-        if _RATE.fullmatch(text) and float(text.split("/")[0]) > 0 and parse_rate(text) == rate:
-            return text
-    return texts[9]  # not a rate that a file wrote: nine decimals per day
+    exact = [
+        text for text in texts if _RATE.fullmatch(text) and float(text.split("/")[0]) > 0 and parse_rate(text) == rate
+    ]
+    return min(exact, key=len, default=f"{rate * 86400:.9f}/d")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -183,7 +183,7 @@ def parse_days(value: object) -> Days:
 def _text_type(
     name: str, parse: Callable[[object], Any], show: Callable[[Any], str], pattern: str, example: str
 ) -> Any:
-    schema = {"title": name, "type": "string", "pattern": f"^{pattern}$", "examples": [example]}
+    schema = {"$comment": name, "type": "string", "pattern": f"^{pattern}$", "examples": [example]}
     return (PlainValidator(parse), PlainSerializer(show, return_type=str), WithJsonSchema(schema))
 
 

@@ -1,0 +1,188 @@
+"""What a system is made of: sites, endpoints, the decision point, agent pools, desks, escalation chains, locks."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from models.laws import DurationLaw, NumberLaw, SuccessLaw, parse_duration_law, parse_number_law, parse_success
+from models.part import AttributeName, Count, EntityUid, Name, Part
+from models.units import SECOND, DaysText, Duration, HoursText, Money, MoneyText, Probability, Rate
+
+ZERO_DURATION = parse_duration_law("0s")
+
+
+# --- platform ---------------------------------------------------------------------------------------------------------
+
+
+class Site(Part):
+    """A place that agents, endpoints, desks and the decision point run at. A partition cuts sites off from others."""
+
+    description: str = ""
+    """What the place is, for readers."""
+
+
+class Outages(Part):
+    """Times when calls fail. Failed calls take their usual latency."""
+
+    between: DurationLaw
+    """Time from the end of one outage (or the start of the run) to the next."""
+    repair: DurationLaw
+    """How long an outage lasts."""
+    severity: NumberLaw = Field(default=parse_number_law("1"))
+    """Share of calls that fail while it lasts, drawn once for each outage, from 0 to 1."""
+
+
+class Endpoint(Part):
+    """An LLM or tool API that agents call."""
+
+    site: Name | None = None
+    """Where it runs; a partition may cut it off. No key: reached from everywhere."""
+    latency: DurationLaw
+    """Time of one call."""
+    concurrency: Count | None = None
+    """Calls in flight at most; further ones wait in arrival order. No key: no limit."""
+    rate: Rate | None = None
+    """Calls accepted at most, spread evenly; a call over the rate fails at once (`rate-limited`)."""
+    burst: Count = 1
+    """Calls over the even spread that `rate` still accepts."""
+    price: MoneyText = Money(0, "")
+    """Price of one call, paid whether it fails or not."""
+    outages: Outages | None = None
+    """Times when it fails. No key: never, but for scheduled faults."""
+
+
+class DecisionPoint(Part):
+    """Where policy decisions are made. A partition between it and the asking agent makes it unreachable."""
+
+    site: Name | None = None
+    """Where it runs. No key: reached from everywhere."""
+    latency: DurationLaw = Field(default=ZERO_DURATION)
+    """Time of one decision."""
+    timeout: Duration = SECOND
+    """How long the asking agent waits before it takes the point for unreachable."""
+    on_unreachable: Literal["deny", "allow"] = "deny"
+    """`deny` fails closed; `allow` fails open, and effects that policy would not have allowed are counted."""
+    outages: Outages | None = None
+    """Times when it cannot be reached. No key: never, but for partitions."""
+
+
+class Queue(Part):
+    """Where work waits. A place with all its servers busy and its queue full rejects."""
+
+    capacity: Annotated[int, Field(ge=0, le=10_000_000)] | None = None
+    """Items that may wait. No key: no limit."""
+    order: Literal["fifo", "priority"] = "fifo"
+    """`priority` serves the lowest `priority` number of the work first, equals in arrival order, without preemption."""
+
+
+# --- agents and people ------------------------------------------------------------------------------------------------
+
+
+class HandOff(Part):
+    """An agent giving a case to a person of its own accord, rightly or wrongly."""
+
+    needed: Probability
+    """Share of cases that truly need a person (latent, drawn once for each case)."""
+    recall: Probability
+    """Chance that the agent hands over a case that needs it."""
+    false_alarm: Probability
+    """Chance that it hands over a case that does not."""
+
+
+class Capability(Part):
+    """One thing an agent pool can do. An attempt holds one slot: own service time, then its endpoint calls in turn."""
+
+    service: DurationLaw = Field(default=ZERO_DURATION)
+    """Time of one attempt besides its endpoint calls."""
+    endpoint: Name | None = None
+    """What an attempt calls. No key: nothing."""
+    calls: Annotated[int, Field(ge=0, le=1000)] = 1
+    """Endpoint calls of one attempt; the attempt fails at the first call that fails."""
+    success: SuccessLaw = Field(default=parse_success(1))
+    """Chance that an attempt is right. `beta(...)` is drawn once for each case: attempts on one case are correlated."""
+    detected: Probability = 1.0
+    """Chance that a wrong attempt is noticed, so fails and may be retried. Unnoticed ones go on as wrong effects."""
+    hand_off: HandOff | None = None
+    """How it gives cases to people of its own accord. No key: never."""
+    cost: MoneyText = Money(0, "")
+    """Cost of one attempt besides endpoint prices."""
+
+
+class AgentPool(Part):
+    """Identical agents behind one queue."""
+
+    site: Name | None = None
+    """Where its agents run. No key: partitions do not touch them."""
+    replicas: Count = 1
+    """Agents in the pool."""
+    concurrency: Count = 1
+    """Slots of one replica: the pool works on `replicas x concurrency` attempts at a time."""
+    queue: Queue = Queue()
+    """Where attempts wait for a free slot."""
+    principal: EntityUid | None = None
+    """Who its requests to the decision point come from."""
+    capabilities: dict[Name, Capability] = Field(min_length=1)
+    """What the agents can do, by name."""
+
+
+class Shift(Part):
+    """`staff` people on duty in a daily window of some weekdays, local time."""
+
+    days: DaysText
+    """Weekdays, local time."""
+    hours: HoursText
+    """From and until, local time."""
+    staff: Count
+    """People on duty."""
+
+
+class Desk(Part):
+    """A queue of people. Shifts add up where they overlap; a person who is busy when a shift ends finishes first."""
+
+    site: Name | None = None
+    """Where its people work. No key: partitions do not touch them."""
+    timezone: str = "UTC"
+    """IANA name, such as `Europe/Stockholm`; summer time is followed."""
+    roster: tuple[Shift, ...] = Field(min_length=1)
+    """Who is on duty when."""
+    service: DurationLaw
+    """Time to work on one item: a review, or a step of the workflow."""
+    approves: Probability = 1.0
+    """Chance that a review approves."""
+    bounce_back: Probability = 0.0
+    """Chance that a review sends the item back to the level below it in the chain. Not drawn at the first level."""
+    queue: Queue = Queue()
+    """Where items wait for a person."""
+    cost_per_hour: MoneyText = Money(0, "")
+    """Cost of an hour of work (busy time)."""
+
+
+class Level(Part):
+    """One desk of an escalation chain."""
+
+    desk: Name
+    """Who is asked."""
+    timeout: Duration | None = None
+    """Time from reaching the level without an answer until the next level is asked; the item leaves this desk."""
+
+
+class Chain(Part):
+    """Who is asked, in what order, when a policy escalates."""
+
+    levels: tuple[Level, ...] = Field(min_length=1, max_length=20)
+    """Desks in the order they are asked."""
+    then: Name | None = None
+    """Another chain that is asked when the last level times out."""
+    on_exhausted: Literal["deny", "allow"] = "deny"
+    """The answer when the last level times out and there is no `then`, or the rule's own `@timeout` runs out."""
+    bounces: Annotated[int, Field(ge=0, le=100)] = 3
+    """Times that reviews of one approval may send it back down; later bounces count as denials."""
+
+
+class Lock(Part):
+    """Something one case at a time may hold."""
+
+    key: AttributeName | None = None
+    """Case attribute that tells the instances apart: one lock for each value. No key: one lock for all."""

@@ -1,0 +1,168 @@
+"""The scenario reference, `docs/scenario.md`, written from the models. As a program: writes it and the JSON Schema."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from models import json_schema
+from models.json_schema import Node
+from models.part import ATTRIBUTE_NAME, ENTITY_UID, NAME
+from models.scenario import Scenario
+
+REFERENCE_FILE: Final = Path(__file__).parents[1] / "docs" / "scenario.md"
+
+_HEAD: Final = """\
+# Scenario reference
+
+<!-- Written by `python -m models.reference` from `models/scenario.py`; a test keeps it fresh. Edit the models. -->
+
+A scenario is one YAML 1.2 file, `scenario.yaml`, with the Cedar policies it names beside it. Editors that know JSON
+Schema complete and check it as you type when its first line says where the schema is:
+
+```yaml
+# yaml-language-server: $schema=scenario.schema.json
+```
+
+`windtunnel new NAME` writes that line and a scenario to start from; `windtunnel schema` prints the schema.
+
+## Values
+
+| written | meaning |
+|---|---|
+| `15m`, `1h30m`, `40ms` | a duration in `us`, `ms`, `s`, `m` (or `min`), `h`, `d`, `w`; exact to the microsecond |
+| `40/h`, `600/min` | a rate: a number per unit of time |
+| `0.003 USD` | money: an amount, at most six decimals, and a currency; one currency in a scenario |
+| `08:00-17:00` | hours of a day, local time; a night shift is two windows, split at `24:00` |
+| `mon-fri`, `sat,sun`, `daily` | days of the week |
+| `2026-01-05T00:00:00Z` | a moment, always with a zone |
+| `Agent::"triage"` | a Cedar entity |
+
+**Laws** are what values are drawn from. A plain value is the law that always gives it.
+
+| law | parameters |
+|---|---|
+| `constant(value=...)` | always the same |
+| `uniform(low=..., high=...)` | evenly between the two |
+| `exponential(mean=...)` | memoryless, such as times between independent events |
+| `lognormal(median=..., p95=...)` | skewed, such as service times; also `(median, sigma)` and `(mean, cv)` |
+| `weibull(shape=..., scale=...)` | times to failure; a shape below 1 has failures in bursts |
+| `quantiles(p0=..., p50=..., p100=...)` | a measured table, straight between its points, from `p0` to `p100` |
+| `values(0.05=0.6, 1=0.4)` | each value with its probability |
+| `choice(low=0.4, high=0.6)` | texts with their probabilities; case attributes only |
+| `chance(p=0.1)` | true with probability `p`; case attributes only |
+| `beta(alpha=..., beta=...)` | a chance of success drawn once for each case; `success` only |
+
+Laws of durations take durations (`lognormal(median=40ms, p95=90ms)`), laws of numbers plain numbers.
+
+A name is a letter, then letters, digits, `-` or `_`, at most 63 characters. Keys marked **required** have no default.
+"""
+
+
+def reference() -> str:
+    """The whole reference as Markdown: one table of keys for each mapping a scenario can hold."""
+    schema = json_schema.scenario_schema()
+    parts = [_HEAD, *_part("Scenario", schema)]
+    for name in _order(schema):
+        parts += _part(name, schema["$defs"][name])
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def _order(schema: Node) -> list[str]:
+    """Parts in the order a reader meets them: as the scenario's keys name them, each before what it holds."""
+    found: dict[str, None] = {}
+
+    def visit(node: Any) -> None:
+        for name in _references(node):
+            if name not in found:
+                found[name] = None
+                visit(schema["$defs"][name])
+
+    visit(schema.get("properties", {}))
+    return list(found)
+
+
+def _references(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        if "$ref" in node:
+            yield node["$ref"].rpartition("/")[2]
+        for key, value in node.items():
+            if key != "discriminator":
+                yield from _references(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _references(value)
+
+
+def _part(name: str, node: Node) -> Iterator[str]:
+    description = inspect.cleandoc(Scenario.__doc__ or "") if name == "Scenario" else node.get("description", "")
+    kind = node.get("properties", {}).get("kind", {}).get("const")
+    yield f"## {name}\n"
+    if kind:
+        yield f"`kind: {kind}`\n"
+    if description:
+        yield f"{description}\n"
+    yield "| key | value | default | meaning |\n|---|---|---|---|"
+    required = node.get("required", ())
+    for key, field in node.get("properties", {}).items():
+        meaning = " ".join(field.get("description", "Says which kind this is." if key == "kind" else "").split())
+        cells = (f"`{key}`", _value(field), _default(field, required=key in required), meaning)
+        row = " | ".join(cell.replace("|", "\\|") for cell in cells)
+        yield f"| {row} |"
+    yield ""
+
+
+def _default(field: Node, *, required: bool) -> str:
+    if required:
+        return "**required**"
+    if "default" not in field:
+        return "none"
+    if isinstance(field["default"], dict):
+        return "its own defaults"
+    values = field["default"]
+    if isinstance(values, list) and len(set(values)) == 1 and len(values) > 1:
+        return f"`{json.dumps(values[0])}` each"
+    return f"`{values if isinstance(values, str) else json.dumps(values)}`"
+
+
+def _value(field: Node) -> str:
+    """What a key takes, in a table cell."""
+    if "$ref" in field:
+        return _link(field["$ref"])
+    if "anyOf" in field:
+        return " or ".join(_value(option) for option in field["anyOf"] if option.get("type") != "null")
+    if "oneOf" in field:
+        return "one of " + ", ".join(_link(option["$ref"]) for option in field["oneOf"])
+    if field.get("type") == "array":
+        return f"list of {_value(field['items'])}"
+    if "patternProperties" in field:
+        ((pattern, inner),) = field["patternProperties"].items()
+        key = "attribute" if pattern == ATTRIBUTE_NAME else "name"
+        return f"mapping of {key} to {_value(inner)}"
+    return _short(field)
+
+
+def _short(field: Node) -> str:
+    words = {NAME: "name", ATTRIBUTE_NAME: "attribute", ENTITY_UID: "Cedar entity"}
+    if field.get("pattern") in words:
+        return words[field["pattern"]]
+    return str(field["$comment"]) if "$comment" in field else json_schema.expectation(field)
+
+
+def _link(reference: str) -> str:
+    name = reference.rpartition("/")[2]
+    return f"[{name}](#{name.lower()})"
+
+
+def main() -> None:
+    """Write the reference and the JSON Schema anew."""
+    REFERENCE_FILE.parent.mkdir(exist_ok=True)
+    REFERENCE_FILE.write_text(reference(), encoding="utf-8")
+    json_schema.SCHEMA_FILE.write_text(json_schema.schema_text(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

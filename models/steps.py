@@ -1,0 +1,146 @@
+"""Workflows: the steps that a case goes through, and where each leads."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from models.laws import DurationLaw
+from models.part import AttributeName, EntityUid, Name, Part
+from models.units import DAY, SECOND, Duration, Probability
+
+
+class Retry(Part):
+    """Attempt n waits `backoff * factor^(n-1)`, capped and jittered, before attempt n+1."""
+
+    attempts: Annotated[int, Field(ge=1, le=1000)] = 1
+    """Attempts at most, the first included."""
+    backoff: Duration = SECOND
+    """Wait before the second attempt."""
+    factor: Annotated[float, Field(ge=1.0, le=10.0)] = 2.0
+    """Growth of the wait from one attempt to the next."""
+    max_backoff: Duration = DAY
+    """Longest wait, before jitter."""
+    jitter: Literal["none", "equal", "full"] = "none"
+    """`full`: uniform in (0, wait); `equal`: half the wait plus uniform in (0, half the wait)."""
+
+
+class _Step(Part):
+    acquire: tuple[Name, ...] = ()
+    """Locks taken before the step begins, in this order, each held until released or the case (or branch) ends."""
+    release: tuple[Name, ...] = ()
+    """Locks given back when the step is done."""
+    limit: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    """Times one case may enter the step. A cycle needs a limit on one of its steps."""
+    on_limit: Name | None = None
+    """Step to go to instead when the limit is reached. No key: the case ends `failed`."""
+
+
+class Task(_Step):
+    """Work by an agent, guarded by a policy decision if it has an action."""
+
+    kind: Literal["task"]
+    agent: Name
+    """The pool that works on it."""
+    capability: Name
+    """The pool's capability that it takes."""
+    action: EntityUid | None = None
+    """The Cedar action asked of the decision point before the first attempt. No key: no decision."""
+    resource: EntityUid | None = None
+    """The Cedar resource of that request; mandatory with an action."""
+    context: dict[AttributeName, bool | int | str] = Field(default_factory=dict)
+    """Constants put into the request's context beside the case attributes."""
+    timeout: Duration | None = None
+    """Longest time of one attempt, queue and service together; then it fails and its slot is free."""
+    patience: DurationLaw | None = None
+    """Longest wait in the pool's queue; then the case leaves the step as on failure, with no further attempt."""
+    retry: Retry = Retry()
+    """What happens after a failed attempt."""
+    next: Name | None = None
+    """Step after success. No key: the case ends `completed`."""
+    on_failure: Name | None = None
+    """Step after the last failed attempt. No key: the case ends `failed`."""
+    on_deny: Name | None = None
+    """Step after a denial. No key: the case ends `denied`."""
+    on_hand_off: Name | None = None
+    """Step after the agent handed the case to a person. Mandatory where the capability hands off."""
+
+
+class DeskStep(_Step):
+    """Work by people at a desk."""
+
+    kind: Literal["desk"]
+    desk: Name
+    """The desk that works on it."""
+    service: DurationLaw | None = None
+    """Time of the work here, instead of the desk's own."""
+    timeout: Duration | None = None
+    """Longest time from joining the desk's queue to the end of the work."""
+    patience: DurationLaw | None = None
+    """Longest wait in the desk's queue."""
+    next: Name | None = None
+    """Step after the work. No key: the case ends `completed`."""
+    on_timeout: Name | None = None
+    """Step after a timeout, lost patience or a full queue. No key: the case ends `expired`."""
+
+
+class Arm(Part):
+    """One way out of a choice: by a condition or by a share."""
+
+    when: str | None = Field(default=None, max_length=2000)
+    """A Cedar condition over the case attributes, such as `context.priority == "high"`."""
+    share: Probability | None = None
+    """Chance of this way out."""
+    next: Name
+    """Step that this way leads to."""
+
+
+class ChoiceStep(_Step):
+    """An exclusive branch: the first arm that holds. Arms are all conditions or all shares."""
+
+    kind: Literal["choice"]
+    arms: tuple[Arm, ...] = Field(min_length=1, max_length=50)
+    """The ways out, tried in order."""
+    otherwise: Name | None = None
+    """Step when no arm holds. No key: the case ends `completed`."""
+
+
+class Parallel(_Step):
+    """Branches that run at the same time and meet at `join`. A branch that ends the case otherwise stops the others."""
+
+    kind: Literal["parallel"]
+    branches: tuple[Name, ...] = Field(min_length=2, max_length=20)
+    """First steps of the branches."""
+    join: Name
+    """Step where the branches meet; it runs once, when all have come."""
+
+
+class Wait(_Step):
+    """A timer."""
+
+    kind: Literal["wait"]
+    duration: DurationLaw
+    """How long the case waits."""
+    next: Name | None = None
+    """Step after the wait. No key: the case ends `completed`."""
+
+
+class End(_Step):
+    """The end of the case with a named outcome."""
+
+    kind: Literal["end"]
+    outcome: Literal["completed", "denied", "failed"] = "completed"
+    """How the case ends."""
+
+
+Step = Annotated[Task | DeskStep | ChoiceStep | Parallel | Wait | End, Field(discriminator="kind")]
+
+
+class Workflow(Part):
+    """Steps by name. Each names the next; a step without `next` ends the case `completed`."""
+
+    start: Name
+    """The first step."""
+    steps: dict[Name, Step] = Field(min_length=1, max_length=500)
+    """The steps, by name."""
