@@ -15,7 +15,7 @@ from typing import Any, Literal
 import cedarpy
 
 from models.cedar.annotations import SEVERITIES
-from models.cedar.entities import entities_handle
+from models.cedar.entities import entities_handle, explicit, uid_of
 from models.cedar.policies import Escalation, PolicySet, Severity
 from models.cedar.types import SetType, StringType
 from models.cedar.uids import Uid, parse_uid
@@ -101,6 +101,9 @@ def matching(
     """
     store = policies.store if entities is None else entities_handle(entities, policies.schema)
     asked = {**request, **{part: _uid(request[part]) for part in ("principal", "action", "resource")}}
+    declared = None if policies.schema_inferred else policies.schema.actions.get(_uid_text(request["action"]))
+    if declared:
+        asked["context"] = explicit(request.get("context") or {}, declared.context)
     result = cedarpy.is_authorized(asked, policies.matcher, store)
     if result.decision is cedarpy.Decision.NoDecision:
         raise ValueError("; ".join(result.diagnostics.errors) or "cedarpy reached no decision")
@@ -119,6 +122,11 @@ def _uid(value: object) -> object:
     """cedarpy's structured form: its text form refuses ids that it would print in another way."""
     uid = parse_uid(value) if isinstance(value, str) else value
     return {"type": uid.type, "id": uid.id} if isinstance(uid, Uid) else uid
+
+
+def _uid_text(value: object) -> str:
+    uid = uid_of(value) if isinstance(value, Mapping) else parse_uid(str(value))
+    return str(uid)
 
 
 def authorize(
@@ -142,10 +150,6 @@ def authorize(
 
 
 def _sees_approvals(policies: PolicySet, action: object) -> bool:
-    if isinstance(action, Mapping):
-        action = str(Uid(action["type"], action["id"]))
-    elif isinstance(action, str):
-        action = str(parse_uid(action))
-    declared = policies.schema.actions.get(str(action))
+    declared = policies.schema.actions.get(_uid_text(action))
     attribute = declared.context.attributes.get("approvals") if declared else None
     return attribute is not None and attribute.type == SetType(StringType())

@@ -9,7 +9,7 @@ from typing import Any
 
 import cedarpy
 
-from models.cedar.types import Schema
+from models.cedar.types import EntityRefType, ExtensionType, RecordType, Schema, SetType, Type
 from models.cedar.uids import Uid, parse_uid
 
 
@@ -61,6 +61,26 @@ class Store:
                     found.add(above)
                     pending.append(above)
         return frozenset(found)
+
+
+def explicit(value: Any, typed: Type) -> Any:
+    """A value in Cedar's JSON with its entity references and extension values marked as such, as its type has them.
+
+    Cedar takes `{"type", "id"}` and plain texts for them where it knows the schema. What does not fit the type is left.
+    """
+    match typed, value:
+        case EntityRefType(), {"type": str(), "id": str()}:
+            return {"__entity": value}
+        case ExtensionType(name), str():
+            return {"__extn": {"fn": "ip" if name == "ipaddr" else name, "arg": value}}
+        case ExtensionType(), {"fn": str(), "arg": _}:
+            return {"__extn": value}
+        case SetType(element), list():
+            return [explicit(inner, element) for inner in value]
+        case RecordType(attributes), Mapping():
+            types = {name: attribute.type for name, attribute in attributes.items()}
+            return {name: explicit(inner, types[name]) if name in types else inner for name, inner in value.items()}
+    return value
 
 
 def action_entities(schema: Schema) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ from models.cedar.types import EntityRefType, RecordType, Schema, SetType, Type
 from models.diagnostics import Diagnostic
 
 _CUT_OFF = "unexpected end of input"
-_QUOTED = re.compile(r"`([^`]*)`")
+_QUOTED = re.compile(r"`([^`]*)`|'([^']*)'|: (\w+)$")
 _KEYWORDS = (
     *("permit", "forbid", "when", "unless", "principal", "action", "resource", "context"),
     *("in", "is", "has", "like", "if", "then", "else", "true", "false"),
@@ -39,6 +39,11 @@ def _complaint(parse: Callable[[str], object], text: str) -> str:
     except ValueError as error:
         return str(error)
     return ""
+
+
+def _quoted(message: str) -> list[str]:
+    """The pieces of the user's text that a message of Cedar's repeats."""
+    return ["".join(groups) for groups in _QUOTED.findall(message)]
 
 
 def near(name: str, known: Iterable[str]) -> str:
@@ -78,14 +83,18 @@ def _policy_fault(source: Source, statement: Statement, message: str) -> Diagnos
     run_on = _run_on_string(statement, offset)
     if run_on is not None:
         return source.diagnostic(message, run_on, "this string runs over the end of its line: is its end missing?")
-    words = _QUOTED.findall(message)
-    hint = near(words[0], _KEYWORDS) if words else ""
-    return source.diagnostic(message.removeprefix("cedarpy: "), offset, hint or _policy_hint(message, statement))
+    words = [re.split(r"\W", word)[0] for word in _quoted(message)]
+    hint = near(words[0], _KEYWORDS) if words and words[0] not in _KEYWORDS else ""
+    return source.diagnostic(message.removeprefix("cedarpy: "), offset, _policy_hint(message, statement) or hint)
 
 
 def _policy_hint(message: str, statement: Statement) -> str:
     if message == _CUT_OFF and statement.tokens[-1].text != ";":
         return "a policy ends with `;`"
+    if message.startswith("'=' is not"):
+        return "equality is `==`"
+    if message.startswith("expected an entity uid"):
+        return 'such as `Action::"refund"`'
     if "nesting exceeds" in message:
         return "split the policy, or replace a long `||` of comparisons by `[...].contains(...)`"
     return ""
@@ -124,7 +133,7 @@ def _first_bad(stream: Sequence[Token], complaint_at: Callable[[int], str]) -> T
 
 def quoted_offset(statement: Statement, message: str) -> int:
     """Where a name that the message quotes stands in the policy; the policy's start where it does not."""
-    for quoted in _QUOTED.findall(message):
+    for quoted in _quoted(message):
         if (offset := _name_offset(statement.tokens, quoted)) is not None:
             return offset
     return statement.start
@@ -139,13 +148,16 @@ def _name_offset(stream: Sequence[Token], quoted: str) -> int | None:
         if token.content == name and before.text in (".", "[", "has"):
             return token.start
     parts = {name, name.rsplit("::", 1)[-1].strip('"'), re.split(r"[^A-Za-z0-9_]", name)[0]} - {""}
-    return next((token.start for token in stream if token.content in parts), None)
+    found = next((token.start for token in stream if token.content in parts), None)
+    if found is None and name.startswith("\\"):
+        return next((token.start for token in stream if token.kind == "string" and name in token.text), None)
+    return found
 
 
 def schema_fault(source: Source, message: str) -> Diagnostic:
     """Cedar's complaint about a schema, at the token it is about."""
     stream = tuple(tokens(source.text))
-    words = _QUOTED.findall(message) or re.findall(r": ([\w:]+)$", message)
+    words = _quoted(message) or re.findall(r": ([\w:]+)$", message)
     if message.startswith("error parsing schema: "):
         offset = _syntax_offset(source, stream)
     else:
@@ -179,7 +191,7 @@ def validation_message(message: str) -> str:
 def validation_help(message: str, schema: Schema) -> str:
     """The schema's name nearest to one that the message quotes and the schema does not have."""
     known = set(schema_names(schema))
-    for quoted in _QUOTED.findall(message):
+    for quoted in _quoted(message):
         if quoted not in known and (hint := near(quoted, known)):
             return hint
     return ""

@@ -333,7 +333,7 @@ def _validation_faults(
         found[one.syntax.id, message] = one.source.diagnostic(message, offset, validation_help(message, schema))
     if not result.validation_passed and not found:
         return [Diagnostic("the policies do not pass Cedar's strict validation", written[0].source.file)]
-    return list(found.values())
+    return sorted(found.values(), key=lambda fault: (fault.file, fault.line, fault.column))
 
 
 # Entities
