@@ -1,0 +1,224 @@
+"""Escalation: people are asked for an approval, level by level, chain by chain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sim.chance import Draws, Purpose, Stream
+from sim.clock import Clock, Rank
+from sim.logs import Kind, Log
+from sim.network import Network
+from sim.plan import ChainPlan, DeskPlan, Plan
+from sim.stations import Job, Station
+from sim.tokens import Cases, Token
+from sim.values import microseconds
+
+_ASKS = 1 << 16
+"""Draws set aside for the asks of one visit: more than levels, bounces and chains allow."""
+
+
+class Approval(Job):
+    """The approval of one chain, asked for one token. As a job it is a review at the desk of its level."""
+
+    def __init__(self, token: Token, chain: str) -> None:
+        self.token = token
+        self.case = token.case
+        self.level = token.level
+        self.chain = chain
+        """The chain whose approval is sought; `at` may be another one after a `then`."""
+        self.at = -1
+        self.passed: set[int] = set()
+        """Chains that were asked in vain."""
+        self.rung = 0
+        self.bounces = 0
+        self.asks = -1
+        self.outside: int | None = None
+        """The desk that a partition keeps the ask from."""
+        self.open = True
+
+
+class Approvals:
+    """All approvals being sought. `answered(token, granted, now)` is called when every chain has granted, or one denied."""
+
+    def __init__(
+        self, plan: Plan, clock: Clock, log: Log, draws: Draws, network: Network, cases: Cases, desks: list[Station]
+    ) -> None:
+        self.answered: Callable[[Token, bool, int], None]
+        self._plan = plan
+        self._clock = clock
+        self._log = log
+        self._draws = draws
+        self._network = network
+        self._cases = cases
+        self._desks = desks
+        self._waiting_outside: dict[Approval, None] = {}
+        self._laws = [microseconds(desk.service) for desk in plan.desks]
+        self._streams: dict[tuple[Purpose, str], Stream[float]] = {}
+        network.healed.append(self._healed)
+
+    def ask(self, token: Token, chains: tuple[str, ...], timeout: int, now: int) -> None:
+        """Ask every chain at the same time; `timeout` bounds the answer of all, -1 for no bound."""
+        approvals = token.approvals = [Approval(token, chain) for chain in chains]
+        if timeout >= 0:
+            # On the token's epoch: the bound outlives the levels, and ends with the asking.
+            self._clock.at(now + timeout, Rank.TIMEOUT, self._out_of_time, token)
+        for approval in approvals:
+            approval.begin = self._review
+            if approval.open:
+                self._climb(approval, self._chain_number(approval.chain), now)
+
+    def cancel(self, token: Token, now: int) -> None:
+        """Withdraw everything that is still asked for the token."""
+        approvals, token.approvals = token.approvals, None
+        for approval in approvals or ():
+            self._close(approval, now)
+
+    # --- levels -------------------------------------------------------------------------------------------------------
+
+    def _chain_number(self, name: str) -> int:
+        names = self._plan.names.chains
+        return names.index(name) if name in names else -1
+
+    def _climb(self, approval: Approval, chain: int, now: int) -> None:
+        """Start at the first level of a chain. One that does not exist has nobody to ask."""
+        approval.at = chain
+        approval.passed.add(chain)
+        approval.rung = 0
+        if chain < 0:
+            self._exhausted(approval, "unknown chain", now)
+        else:
+            self._ask_level(approval, now)
+
+    def _ask_level(self, approval: Approval, now: int) -> None:
+        approval.epoch += 1
+        approval.asks += 1
+        approval.outside = None
+        desk, timeout = self._chain(approval).levels[approval.rung]
+        if timeout >= 0:
+            self._clock.at(now + timeout, Rank.TIMEOUT, self._level_timeout, approval)
+        place = f"desk:{self._plan.names.desks[desk]}" if desk >= 0 else ""
+        self._log.event(now, Kind.ASKED, place, approval.case, approval.rung + 1, approval.chain)
+        if desk < 0:
+            return
+        if self._reached(desk):
+            self._join(approval, desk, now)
+        else:
+            approval.outside = desk
+            self._waiting_outside[approval] = None
+
+    def _join(self, approval: Approval, desk: int, now: int) -> None:
+        if not self._desks[desk].join(approval, now):
+            self._next_level(approval, now)
+
+    def _reached(self, desk: int) -> bool:
+        return self._network.connected(self._plan.point.site, self._plan.desks[desk].site)
+
+    def _healed(self, now: int) -> None:
+        """A partition is over: what waited outside joins the desks it reaches now, in order of asking."""
+        for approval in list(self._waiting_outside):
+            desk = approval.outside
+            if desk is not None and self._reached(desk):
+                del self._waiting_outside[approval]
+                approval.outside = None
+                self._join(approval, desk, now)
+
+    def _level_timeout(self, approval: Approval, now: int) -> None:
+        self._leave_desk(approval, now)
+        self._next_level(approval, now)
+
+    def _next_level(self, approval: Approval, now: int) -> None:
+        chain = self._chain(approval)
+        if approval.rung + 1 < len(chain.levels):
+            approval.rung += 1
+            self._ask_level(approval, now)
+        elif chain.then >= 0 and chain.then not in approval.passed:
+            self._climb(approval, chain.then, now)
+        else:
+            self._exhausted(approval, "last level", now)
+
+    def _out_of_time(self, token: Token, now: int) -> None:
+        for approval in list(token.approvals or ()):
+            if approval.open:
+                self._leave_desk(approval, now)
+                self._exhausted(approval, "timeout", now)
+
+    def _exhausted(self, approval: Approval, why: str, now: int) -> None:
+        grants = approval.at >= 0 and self._chain(approval).exhausted_grants
+        detail = f"{approval.chain}: {why}, {'granted' if grants else 'denied'}"
+        self._log.event(now, Kind.EXHAUSTED, "", approval.case, approval.rung + 1, detail)
+        self._settle(approval, grants, now)
+
+    # --- reviews ------------------------------------------------------------------------------------------------------
+
+    def _review(self, approval: Approval, now: int) -> None:
+        desk, _ = self._chain(approval).levels[approval.rung]
+        busy = self._laws[desk](self._draw(Purpose.REVIEW, approval))
+        self._clock.at(now + busy, Rank.FINISH, self._reviewed, approval)
+
+    def _reviewed(self, approval: Approval, now: int) -> None:
+        chain = self._chain(approval)
+        desk, _ = chain.levels[approval.rung]
+        plan = self._plan.desks[desk]
+        approval.epoch += 1
+        self._desks[desk].leave(approval, now)
+        if approval.rung and self._bounces(approval, plan):
+            self._bounce(approval, chain, desk, now)
+        else:
+            granted = self._draw(Purpose.APPROVAL, approval) < plan.approves
+            self._answer(approval, desk, granted, now)
+
+    def _bounces(self, approval: Approval, plan: DeskPlan) -> bool:
+        return plan.bounce_back > 0 and self._draw(Purpose.BOUNCE, approval) < plan.bounce_back
+
+    def _bounce(self, approval: Approval, chain: ChainPlan, desk: int, now: int) -> None:
+        if approval.bounces >= chain.bounces:
+            self._answer(approval, desk, False, now)
+            return
+        approval.bounces += 1
+        place = f"desk:{self._plan.names.desks[desk]}"
+        self._log.event(now, Kind.BOUNCED, place, approval.case, approval.bounces, approval.chain)
+        approval.rung -= 1
+        self._ask_level(approval, now)
+
+    def _answer(self, approval: Approval, desk: int, granted: bool, now: int) -> None:
+        place = f"desk:{self._plan.names.desks[desk]}"
+        detail = f"{approval.chain}: {'granted' if granted else 'denied'}"
+        self._log.event(now, Kind.ANSWERED, place, approval.case, int(granted), detail)
+        self._cases.approvals[approval.case] += granted
+        self._settle(approval, granted, now)
+
+    def _settle(self, approval: Approval, granted: bool, now: int) -> None:
+        """One chain's answer is there: a denial ends the asking, the last grant too."""
+        token = approval.token
+        self._close(approval, now)
+        if not granted:
+            self.cancel(token, now)
+            self.answered(token, False, now)
+            return
+        token.granted |= {approval.chain}
+        if token.approvals is not None and not any(other.open for other in token.approvals):
+            token.approvals = None
+            self.answered(token, True, now)
+
+    def _close(self, approval: Approval, now: int) -> None:
+        if approval.open:
+            approval.open = False
+            self._leave_desk(approval, now)
+
+    def _leave_desk(self, approval: Approval, now: int) -> None:
+        approval.epoch += 1
+        self._waiting_outside.pop(approval, None)
+        if approval.station is not None:
+            approval.station.withdraw(approval, now)
+
+    def _chain(self, approval: Approval) -> ChainPlan:
+        return self._plan.chains[approval.at]
+
+    def _draw(self, purpose: Purpose, approval: Approval) -> float:
+        token = approval.token
+        names = self._plan.names
+        place = f"{names.works[token.work]}/{names.steps[token.step]}/{approval.chain}"
+        stream = self._streams.get((purpose, place))
+        if stream is None:
+            stream = self._streams[purpose, place] = self._draws.uniforms(purpose, place)
+        return stream.at(token.entity, token.visit * _ASKS + approval.asks)

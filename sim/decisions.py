@@ -1,0 +1,114 @@
+"""The decision point: what policy says before a task's first attempt, and what takes effect."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sim.approvals import Approvals
+from sim.chance import Draws, Purpose, Stream
+from sim.clock import Clock, Rank
+from sim.logs import Log
+from sim.network import POINT, Network
+from sim.plan import Exit, Plan
+from sim.rules import Decider, Verdict
+from sim.tokens import Token
+from sim.values import is_zero, microseconds
+
+_ROUNDS = 1 << 8
+"""Draws set aside for the decisions of one visit: an approval loop ends after as many rounds as there are chains."""
+
+
+class Decisions:
+    """Decisions for tokens at task steps. `allowed(token, now)` and `leave(token, exit, now)` are called with the end."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        clock: Clock,
+        log: Log,
+        draws: Draws,
+        decider: Decider,
+        network: Network,
+        approvals: Approvals,
+    ) -> None:
+        self.allowed: Callable[[Token, int], None]
+        self.leave: Callable[[Token, int, int], None]
+        self._plan = plan
+        self._clock = clock
+        self._log = log
+        self._draws = draws
+        self._decider = decider
+        self._network = network
+        self._approvals = approvals
+        self._instant = is_zero(plan.point.latency)
+        self._latency = microseconds(plan.point.latency)
+        self._streams: dict[tuple[Purpose, str], Stream[float]] = {}
+        approvals.answered = self._answered
+
+    def ask(self, token: Token, now: int) -> None:
+        """Ask for a decision of a visit, with no approval yet."""
+        token.granted = frozenset()
+        token.rounds = 0
+        self._ask(token, now)
+
+    def _ask(self, token: Token, now: int) -> None:
+        """Send the request. Whether the point is reached is known now; how long the answer takes, too."""
+        delay = 0 if self._instant else self._latency(self._draw(Purpose.DECISION_LATENCY, token))
+        token.trouble, delay = self._trouble(token, delay)
+        token.rounds += 1
+        if delay:
+            self._clock.at(now + delay, Rank.FINISH, self._decided, token)
+        else:
+            self._decided(token, now)
+
+    def _trouble(self, token: Token, delay: int) -> tuple[str, int]:
+        """Why no decision comes back, empty if one does; and how long the agent waits."""
+        point = self._plan.point
+        pool = self._plan.capabilities[token.plan.capability].pool
+        if not self._network.connected(self._plan.pools[pool].site, point.site):
+            return "unreachable: partition", point.timeout
+        if delay > point.timeout:
+            return "unreachable: timeout", point.timeout
+        severity = self._network.severity(POINT)
+        if severity and self._draw(Purpose.DECISION_OUTAGE, token) < severity:
+            return "unreachable: outage", delay
+        return "", delay
+
+    def _decided(self, token: Token, now: int) -> None:
+        token.epoch += 1
+        verdict = self._decider.verdict(token.work, token.plan.request, token.entity, token.granted)
+        if token.trouble:
+            enforced = "allow" if self._plan.point.fails_open else "deny"
+            self._record(token, verdict, enforced, token.trouble, now)
+        elif verdict.outcome == "escalate" and token.granted.intersection(verdict.chains):
+            enforced = "deny"
+            self._record(token, verdict, enforced, "escalation loop", now)
+        else:
+            enforced = verdict.outcome
+            self._record(token, verdict, enforced, verdict.reason, now)
+        if enforced == "allow":
+            self.allowed(token, now)
+        elif enforced == "deny":
+            self.leave(token, Exit.DENY, now)
+        else:
+            self._approvals.ask(token, verdict.chains, verdict.timeout, now)
+
+    def _answered(self, token: Token, granted: bool, now: int) -> None:
+        token.epoch += 1
+        if granted:
+            self._ask(token, now)
+        else:
+            self.leave(token, Exit.DENY, now)
+
+    def _record(self, token: Token, verdict: Verdict, enforced: str, reason: str, now: int) -> None:
+        step = self._plan.names.steps[token.step]
+        action = self._decider.action(token.plan.request)
+        approvals = ",".join(sorted(token.granted))
+        self._log.decisions.append((now, token.case, step, action, verdict.outcome, enforced, reason, approvals))
+
+    def _draw(self, purpose: Purpose, token: Token) -> float:
+        place = f"{self._plan.names.works[token.work]}/{self._plan.names.steps[token.step]}"
+        stream = self._streams.get((purpose, place))
+        if stream is None:
+            stream = self._streams[purpose, place] = self._draws.uniforms(purpose, place)
+        return stream.at(token.entity, token.visit * _ROUNDS + token.rounds)

@@ -1,0 +1,128 @@
+"""Endpoint calls: rate limit, concurrency limit, latency, outages and partitions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sim.chance import Draws, Purpose, Stream
+from sim.clock import Clock, Rank
+from sim.logs import Log
+from sim.network import Network
+from sim.plan import EndpointPlan, Plan
+from sim.stations import Station
+from sim.tokens import Call, Cases, Token
+from sim.values import microseconds
+
+
+class RateLimit:
+    """The generic cell rate algorithm (ITU-T I.371): calls spread `gap` apart, and `burst` more than that.
+
+    `due` is when the next call is due in the even spread; a call is accepted when it is no more than `burst` gaps early.
+    """
+
+    def __init__(self, gap: float, burst: int) -> None:
+        self._gap = gap
+        self._tolerance = gap * burst
+        self._due = 0.0
+
+    def accepts(self, now: int) -> bool:
+        if self._due - now > self._tolerance:
+            return False
+        self._due = max(self._due, float(now)) + self._gap
+        return True
+
+
+class Endpoints:
+    """All endpoints. `done(token, failure, now)` is called when an attempt's calls are over; failure is empty if they
+    all succeeded."""
+
+    def __init__(self, plan: Plan, clock: Clock, log: Log, draws: Draws, network: Network, cases: Cases) -> None:
+        self.done: Callable[[Token, str, int], None]
+        self._plan = plan
+        self._clock = clock
+        self._draws = draws
+        self._network = network
+        self._cases = cases
+        names = plan.names.endpoints
+        self.stations = [
+            Station(endpoint.station, f"endpoint:{name}", log, cases.cost, plan.levels, quiet=True)
+            for endpoint, name in zip(plan.endpoints, names, strict=True)
+        ]
+        self._limits = [RateLimit(endpoint.gap, endpoint.burst) for endpoint in plan.endpoints]
+        self._latencies: dict[tuple[int, int], Stream[int]] = {}
+        self._failures: dict[tuple[int, int], Stream[float]] = {}
+
+    def start(self, token: Token, endpoint: int, site: int, calls: int, now: int) -> None:
+        """Begin the calls of the token's attempt, from the agents' site."""
+        token.call = call = Call(token, endpoint, site, calls, token.index * calls)
+        call.begin = self._sent
+        self._next(call, now)
+
+    def cancel(self, token: Token, now: int) -> None:
+        """The attempt is over: its open call is dropped."""
+        call, token.call = token.call, None
+        if call is not None:
+            call.epoch += 1
+            if call.station is not None:
+                call.station.withdraw(call, now)
+
+    def _next(self, call: Call, now: int) -> None:
+        if self._plan.endpoints[call.endpoint].gap and not self._limits[call.endpoint].accepts(now):
+            call.failure = "rate-limited"
+            self._clock.at(now, Rank.FINISH, self._over, call)
+        else:
+            self.stations[call.endpoint].join(call, now)
+
+    def _sent(self, call: Call, now: int) -> None:
+        """The call starts: it is paid, and whether an outage or a partition fails it is known now."""
+        endpoint = self._plan.endpoints[call.endpoint]
+        self._cases.cost[call.case] += endpoint.price
+        severity = self._network.severity(call.endpoint)
+        if severity and self._failure_draw(call) < severity:
+            call.failure = "outage"
+        elif not self._reached(call, endpoint):
+            call.failure = "partition"
+        self._clock.at(now + self._latency(call), Rank.FINISH, self._answered, call)
+
+    def _answered(self, call: Call, now: int) -> None:
+        assert call.station is not None
+        call.station.leave(call, now)
+        endpoint = self._plan.endpoints[call.endpoint]
+        if not call.failure and not self._reached(call, endpoint):
+            call.failure = "partition"
+        call.left -= 1
+        call.index += 1
+        if call.left and not call.failure:
+            self._next(call, now)
+        else:
+            self._over(call, now)
+
+    def _over(self, call: Call, now: int) -> None:
+        call.token.call = None
+        name = self._plan.names.endpoints[call.endpoint]
+        self.done(call.token, f"{name}: {call.failure}" if call.failure else "", now)
+
+    def _reached(self, call: Call, endpoint: EndpointPlan) -> bool:
+        return self._network.connected(call.site, endpoint.site)
+
+    def _latency(self, call: Call) -> int:
+        place = (call.token.work, call.token.step)
+        stream = self._latencies.get(place)
+        if stream is None:
+            endpoint = self._plan.endpoints[call.endpoint]
+            calls = self._plan.capabilities[call.token.plan.capability].calls
+            law = microseconds(endpoint.latency)
+            stream = self._draws.stream(Purpose.LATENCY, self._name(call), law, width=min(calls, 16))
+            self._latencies[place] = stream
+        return stream.at(call.token.entity, call.index)
+
+    def _failure_draw(self, call: Call) -> float:
+        place = (call.token.work, call.token.step)
+        stream = self._failures.get(place)
+        if stream is None:
+            stream = self._failures[place] = self._draws.uniforms(Purpose.CALL, self._name(call), width=0)
+        return stream.at(call.token.entity, call.index)
+
+    def _name(self, call: Call) -> str:
+        names = self._plan.names
+        return f"{names.works[call.token.work]}/{names.steps[call.token.step]}"

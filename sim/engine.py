@@ -1,0 +1,237 @@
+"""The reference engine: one replication of a plan, from the workload to its tables.
+
+This is the executable specification. `docs/semantics.md` tells the same in words.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from sim.approvals import Approvals
+from sim.chance import Draws, Purpose
+from sim.clock import Clock, Rank
+from sim.decision_log import Seal, chain, identity, seal
+from sim.decisions import Decisions
+from sim.desks import DeskSteps, Shifts
+from sim.endpoints import Endpoints
+from sim.flow import Flow
+from sim.locks import Locks
+from sim.logs import Log
+from sim.monitors import Drifts, Monitors
+from sim.network import Network
+from sim.plan import FOREVER, OUTCOME_NAMES, Outcome, Plan, StepKind
+from sim.rules import Rules
+from sim.stations import Station
+from sim.tables import CASES
+from sim.tasks import Tasks
+from sim.tokens import Cases
+from sim.values import microseconds
+from sim.workload import Workload, materialise, random_outages
+
+EVENTS_MAX = 50_000_000
+"""Happenings of one replication at most: a guard against a retry storm that fills the memory."""
+SAMPLES = 200
+"""Moments at which queues are sampled in one replication."""
+
+
+class Tables(NamedTuple):
+    """What one replication leaves behind."""
+
+    cases: pa.Table
+    events: pa.Table
+    decisions: pa.Table
+    samples: pa.Table
+    seal: Seal
+
+
+class Replication:
+    """One replication under way: owns the clock, the draws and the log, and joins the parts of the engine."""
+
+    def __init__(self, plan: Plan, rules: Rules, seed: int, replication: int) -> None:
+        self.plan = plan
+        self.number = replication
+        self.draws = Draws(seed, replication)
+        self.workload = materialise(plan, rules, self.draws)
+        self.clock = Clock(EVENTS_MAX)
+        self.log = Log()
+        self.cases = Cases(len(self.workload.arrived))
+        self.network = Network(plan, self.clock, self.log)
+        self._random_outages()
+        self._build_places()
+        self._build_steps()
+        _Arrivals(self.clock, self.workload, self.flow)
+        _Sampler(self.clock, self.log, plan.horizon, [*self.pools, *self.desks, *self.endpoints.stations])
+
+    def _random_outages(self) -> None:
+        for outages in self.plan.random_outages:
+            name = self.network.place_name(outages.endpoint)
+            laws = (outages.between, outages.repair, outages.severity)
+            for outage in random_outages(self.draws, name, laws, self.plan.horizon):
+                self.network.schedule_outage(outages.endpoint, outage)
+
+    def _build_places(self) -> None:
+        plan, names = self.plan, self.plan.names
+        log, costs, levels = self.log, self.cases.cost, self.plan.levels
+        self.pools = [
+            Station(pool.station, f"agent:{name}", log, costs, levels, quiet=False)
+            for pool, name in zip(plan.pools, names.pools, strict=True)
+        ]
+        self.desks = [
+            Station(desk.station, f"desk:{name}", log, costs, levels, quiet=False)
+            for desk, name in zip(plan.desks, names.desks, strict=True)
+        ]
+        for desk, station in zip(plan.desks, self.desks, strict=True):
+            Shifts(self.clock, station, desk.staffing)
+        self.endpoints = Endpoints(plan, self.clock, log, self.draws, self.network, self.cases)
+
+    def _build_steps(self) -> None:
+        plan, clock, log, draws, cases = self.plan, self.clock, self.log, self.draws, self.cases
+        self.locks = Locks(clock, log, plan.names.steps, plan.deadlock)
+        self.flow = Flow(plan, clock, log, draws, self.workload, cases, self.locks)
+        tasks = Tasks(plan, clock, log, draws, cases, self.pools, self.endpoints)
+        approvals = Approvals(plan, clock, log, draws, self.network, cases, self.desks)
+        decisions = Decisions(plan, clock, log, draws, self.workload.decider, self.network, approvals)
+        desk_steps = DeskSteps(plan, clock, draws, self.desks)
+        drifts = Drifts(plan, clock, log, tasks.success)
+        if plan.monitors:
+            tasks.judged = Monitors(plan, clock, log, draws, drifts).judged
+        tasks.decide = decisions.ask
+        tasks.leave = decisions.leave = desk_steps.leave = self.flow.leave
+        decisions.allowed = tasks.first
+        self.endpoints.done = tasks.called
+        self.flow.begin[StepKind.TASK] = tasks.begin
+        self.flow.begin[StepKind.DESK] = desk_steps.first
+        self.flow.cancel += [approvals.cancel, tasks.withdraw]
+        if plan.deadlock.desk >= 0:
+            self.locks.desk = self.desks[plan.deadlock.desk]
+            law = microseconds(plan.desks[plan.deadlock.desk].service)
+            reviews = draws.stream(Purpose.RING, "deadlock", law)
+            self.locks.review = lambda ring: reviews.at(ring.number, 0)
+
+    def run(self) -> None:
+        """Run to the horizon. Raises EventLimit."""
+        self.clock.run_before(self.plan.horizon)
+        for case in self.locks.stuck():
+            if self.cases.outcome[case] == Outcome.IN_FLIGHT:
+                self.cases.outcome[case] = Outcome.STUCK
+
+    def tables(self, digest: str, seed: int) -> Tables:
+        """The tables of the replication so far; `digest` and `seed` identify the run in the decision log."""
+        before = identity(digest, seed, self.number)
+        rows = ((self.number, n, *row) for n, row in enumerate(self.log.decisions))
+        hashes = chain(before, rows)
+        return Tables(
+            case_table(self.plan, self.workload, self.cases, self.number),
+            self.log.event_table(self.number),
+            self.log.decision_table(self.number, hashes),
+            self.log.sample_table(self.number),
+            seal(before, hashes),
+        )
+
+
+class _Arrivals:
+    """Lets the cases in, one after the other."""
+
+    epoch = 0
+
+    def __init__(self, clock: Clock, workload: Workload, flow: Flow) -> None:
+        self._clock = clock
+        self._times = [*workload.arrived, FOREVER]
+        self._flow = flow
+        self._next = 0
+        clock.at(self._times[0], Rank.ARRIVE, self._arrive, self)
+
+    def _arrive(self, _: _Arrivals, now: int) -> None:
+        case = self._next
+        self._next = case + 1
+        self._clock.at(self._times[case + 1], Rank.ARRIVE, self._arrive, self)
+        self._flow.arrive(case, now)
+
+
+class _Sampler:
+    """Notes queues and servers at evenly spaced moments: the n-th at n/200 of the horizon."""
+
+    epoch = 0
+
+    def __init__(self, clock: Clock, log: Log, horizon: int, stations: list[Station]) -> None:
+        self._clock = clock
+        self._log = log
+        self._horizon = horizon
+        self._stations = [(station, log.places.number(station.place)) for station in stations]
+        self._next = 0
+        self._schedule()
+
+    def _schedule(self) -> None:
+        if self._next < SAMPLES:
+            self._clock.at(self._horizon * self._next // SAMPLES, Rank.SAMPLE, self._sample, self)
+
+    def _sample(self, _: _Sampler, now: int) -> None:
+        self._next += 1
+        self._schedule()
+        for station, place in self._stations:
+            servers = station.servers if station.servers < FOREVER else -1
+            self._log.samples += (now, place, station.waiting, station.busy, servers)
+
+
+def case_table(plan: Plan, workload: Workload, cases: Cases, replication: int) -> pa.Table:
+    """The cases, with a column for each attribute that some stream has."""
+    count = len(workload.arrived)
+    ended = np.array(cases.ended, np.int64)
+    arrived = np.array(workload.arrived, np.int64)
+    columns = [
+        pa.array(np.full(count, replication, np.int32)),
+        pa.array(np.arange(count, dtype=np.int64)),
+        _coded(workload.work, plan.names.works),
+        pa.array(arrived),
+        pa.array(ended, pa.int64(), mask=ended < 0),
+        _coded(cases.outcome, OUTCOME_NAMES),
+        pa.array(arrived >= plan.warm_up),
+        pa.array(cases.attempts, pa.int32()),
+        pa.array(cases.wrong, pa.bool_()),
+        pa.array(cases.hand_offs, pa.int32()),
+        pa.array(cases.missed_hand_off, pa.bool_()),
+        pa.array(cases.approvals, pa.int32()),
+        pa.array(cases.cost, pa.int64()),
+    ]
+    table = pa.Table.from_arrays(columns, schema=CASES)
+    for name, column in _attribute_columns(plan, workload):
+        table = table.append_column(f"attr.{name}", column)
+    return table
+
+
+def _coded(numbers: list[int], names: tuple[str, ...]) -> pa.Array:
+    codes = pa.array(np.array(numbers, np.int32))
+    return pa.DictionaryArray.from_arrays(codes, pa.array(names, pa.string())).cast(pa.string())
+
+
+def _attribute_columns(plan: Plan, workload: Workload) -> list[tuple[str, pa.Array]]:
+    """One column for each attribute name, in order of first naming; text where streams disagree on its type."""
+    names = dict.fromkeys(name for of_work in plan.names.attributes for name in of_work)
+    return [(name, _attribute_column(name, plan, workload)) for name in names]
+
+
+def _attribute_column(name: str, plan: Plan, workload: Workload) -> pa.Array:
+    of_work = {
+        work: workload.attributes[work][names.index(name)]
+        for work, names in enumerate(plan.names.attributes)
+        if name in names
+    }
+    kinds = {column.dtype.kind for column in of_work.values()}
+    values = {work: column.tolist() for work, column in of_work.items()}
+    cells = (
+        values[work][entity] if work in values else None
+        for work, entity in zip(workload.work, workload.entity, strict=True)
+    )
+    if kinds == {"b"}:
+        return pa.array(cells, pa.bool_())
+    if kinds == {"i"}:
+        return pa.array(cells, pa.int64())
+    return pa.array((None if cell is None else _text(cell) for cell in cells), pa.string())
+
+
+def _text(cell: bool | int | str) -> str:
+    return str(cell).lower() if isinstance(cell, bool) else str(cell)
+

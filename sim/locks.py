@@ -1,0 +1,208 @@
+"""Locks, and the graph of who waits for whom.
+
+The graph is a resource-allocation graph: a token points to the lock it waits for, a lock to the token that holds it, and
+a token at a fork to its branches. Every wait in it is for all of what it points to, so a ring is a deadlock.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import networkx as nx
+
+from sim.clock import Clock, Rank
+from sim.logs import Kind, Log
+from sim.plan import DeadlockPlan, Resolution
+from sim.stations import Job, Station
+
+if TYPE_CHECKING:
+    from sim.tokens import Token
+
+
+class LockInstance:
+    """One lock, or one value of a keyed lock. Invariant: at most one holder; nobody waits where there is none."""
+
+    def __init__(self, place: str) -> None:
+        self.place = place
+        self.holder: Token | None = None
+        self.waiters: OrderedDict[Token, int] = OrderedDict()
+        """Waiting tokens in order of asking, with the time they asked."""
+
+
+class Ring(Job):
+    """A recorded deadlock. It stands until one of its tokens stops waiting. As a job it is the person who resolves it."""
+
+    def __init__(self, number: int, tokens: list[Token]) -> None:
+        self.number = number
+        self.tokens = tokens
+        self.victim = max(tokens, key=lambda token: token.case)
+        self.case = self.victim.case
+        self.level = 0
+        self.stands = True
+
+
+class Locks:
+    """All locks of a replication. `resume(token, now)` is called when a token gets the lock it waited for."""
+
+    def __init__(self, clock: Clock, log: Log, step_names: tuple[str, ...], plan: DeadlockPlan) -> None:
+        self.graph: nx.DiGraph[Any] = nx.DiGraph()
+        self.resume: Callable[[Token, int], None]
+        self.abort: Callable[[Token, int], None]
+        self.review: Callable[[Ring], int]
+        self.desk: Station | None = None
+        self._instances: dict[str, LockInstance] = {}
+        self._standing: list[Ring] = []
+        self._recorded = 0
+        self._clock = clock
+        self._log = log
+        self._step_names = step_names
+        self._plan = plan
+
+    def instance(self, place: str) -> LockInstance:
+        """The lock of this name, such as `lock:record[web]`."""
+        found = self._instances.get(place)
+        if found is None:
+            found = self._instances[place] = LockInstance(place)
+        return found
+
+    def acquire(self, token: Token, lock: LockInstance, now: int) -> bool:
+        """Take the lock, or wait for it and return False. A token that holds it, or whose parents do, has it already."""
+        if _holder(token, lock) is not None:
+            return True
+        if lock.holder is None:
+            self._take(token, lock, 0, now)
+            return True
+        lock.waiters[token] = now
+        token.blocked_on = lock
+        self.graph.add_edge(token, lock)
+        self._log.event(now, Kind.BLOCKED, lock.place, token.case, len(lock.waiters), self._step_names[token.step])
+        self._detect(token, lock, now)
+        return False
+
+    def release(self, token: Token, lock: LockInstance, now: int) -> None:
+        """Give the lock back, if the token or one of its parents holds it."""
+        holder = _holder(token, lock)
+        if holder is None:
+            return
+        assert holder.held is not None
+        holder.held.remove(lock)
+        self._free(lock, holder, now)
+
+    def retire(self, token: Token, now: int) -> None:
+        """The token has ended: it waits for nothing any more and gives back what it holds, first taken first."""
+        lock, token.blocked_on = token.blocked_on, None
+        if lock is not None:
+            since = lock.waiters.pop(token)
+            self._log.event(now, Kind.ABANDONED, lock.place, token.case, now - since)
+        held, token.held = token.held, None
+        for lock in held or ():
+            self._free(lock, token, now)
+        if token in self.graph:
+            self.graph.remove_node(token)
+            self._dissolve(token, now, "a member ended")
+
+    def fork(self, parent: Token, child: Token) -> None:
+        self.graph.add_edge(parent, child)
+
+    def _take(self, token: Token, lock: LockInstance, waited: int, now: int) -> None:
+        lock.holder = token
+        token.held = [*(token.held or ()), lock]
+        self.graph.add_edge(lock, token)
+        self._log.event(now, Kind.LOCKED, lock.place, token.case, waited)
+
+    def _free(self, lock: LockInstance, holder: Token, now: int) -> None:
+        """Hand a lock to whoever waits longest."""
+        lock.holder = None
+        self.graph.remove_edge(lock, holder)
+        self._log.event(now, Kind.UNLOCKED, lock.place, holder.case)
+        if lock.waiters:
+            token, since = lock.waiters.popitem(last=False)
+            token.blocked_on = None
+            self.graph.remove_edge(token, lock)
+            self._take(token, lock, now - since, now)
+            self._dissolve(token, now, "a member got its lock")
+            self.resume(token, now)
+        else:
+            self.graph.remove_node(lock)
+
+    # --- deadlock -----------------------------------------------------------------------------------------------------
+
+    def _detect(self, token: Token, lock: LockInstance, now: int) -> None:
+        """Record the ring that this wait has closed, if any: a way from the lock back to the token."""
+        try:
+            path = nx.shortest_path(self.graph, lock, token)
+        except nx.NetworkXNoPath:
+            return
+        ring = Ring(self._recorded, [node for node in path if not isinstance(node, LockInstance)])
+        self._recorded += 1
+        self._standing.append(ring)
+        detail = json.dumps({"ring": list(self._members(path, token))}, separators=(",", ":"), ensure_ascii=False)
+        members = len({member.case for member in ring.tokens})
+        self._log.event(now, Kind.DEADLOCK, lock.place, token.case, members, detail)
+        self._resolve(ring, now)
+
+    def _members(self, path: list[Any], closing: Token) -> Iterator[dict[str, Any]]:
+        """Each token of the ring, from the one that closed it: what it waits for, and the locks of the ring it holds."""
+        nodes = [closing, *path]
+        waits = {a: b for a, b in pairwise(nodes) if not isinstance(a, LockInstance)}
+        holds: dict[Any, list[str]] = {}
+        for a, b in pairwise(nodes):
+            if isinstance(a, LockInstance):
+                holds.setdefault(b, []).append(a.place)
+        for token, target in waits.items():
+            waited = target.place if isinstance(target, LockInstance) else "branches"
+            step = self._step_names[token.step]
+            yield {"case": token.case, "step": step, "holds": holds.get(token, []), "waits-for": waited}
+
+    def _resolve(self, ring: Ring, now: int) -> None:
+        match self._plan.resolution:
+            case Resolution.ABORT:
+                # Not at once: the token that closed the ring is in the middle of its step.
+                self._clock.at(now, Rank.RESUME, self._give_up, ring)
+            case Resolution.TIMEOUT:
+                self._clock.at(now + self._plan.timeout, Rank.TIMEOUT, self._give_up, ring)
+            case Resolution.ESCALATE:
+                assert self.desk is not None
+                ring.begin = self._attend
+                self.desk.join(ring, now)
+
+    def _attend(self, ring: Ring, now: int) -> None:
+        self._clock.at(now + self.review(ring), Rank.FINISH, self._attended, ring)
+
+    def _attended(self, ring: Ring, now: int) -> None:
+        assert ring.station is not None
+        ring.station.leave(ring, now)
+        self._give_up(ring, now)
+
+    def _give_up(self, ring: Ring, now: int) -> None:
+        """The youngest member, the case that arrived last, is ended."""
+        if ring.stands:
+            self._settle(ring, now, ("none", "timeout", "abort", "escalate")[self._plan.resolution])
+            self.abort(ring.victim, now)
+
+    def stuck(self) -> set[int]:
+        """Cases in recorded rings that still stand."""
+        return {token.case for ring in self._standing for token in ring.tokens}
+
+    def _dissolve(self, token: Token, now: int, how: str) -> None:
+        for ring in [ring for ring in self._standing if token in ring.tokens]:
+            self._settle(ring, now, how)
+
+    def _settle(self, ring: Ring, now: int, how: str) -> None:
+        ring.stands = False
+        self._standing.remove(ring)
+        if ring.station is not None and ring.waiting:
+            ring.station.withdraw(ring, now)
+        self._log.event(now, Kind.RESOLVED, "", ring.case, len({token.case for token in ring.tokens}), how)
+
+
+def _holder(token: Token, lock: LockInstance) -> Token | None:
+    """The token itself or the nearest of its parents, if one of them holds the lock."""
+    at: Token | None = token
+    while at is not None and lock.holder is not at:
+        at = at.parent
+    return at

@@ -1,0 +1,115 @@
+"""Quality drift, and the monitors that look for it in sampled, delayed labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from sim.chance import Draws, Purpose, Stream
+from sim.clock import Clock, Rank
+from sim.detectors import PageHinkley
+from sim.logs import Kind, Log
+from sim.plan import DriftPlan, Plan, SuccessPlan
+from sim.tokens import Token
+from sim.values import microseconds
+
+T = TypeVar("T")
+
+
+class _DriftDue:
+    epoch = 0
+
+    def __init__(self, plan: DriftPlan) -> None:
+        self.plan = plan
+
+
+class Drifts:
+    """The success law in force for each capability, and the ones before it."""
+
+    def __init__(self, plan: Plan, clock: Clock, log: Log, success: list[SuccessPlan]) -> None:
+        self._names = plan.names.capabilities
+        self._log = log
+        self._success = success
+        self._before: list[list[SuccessPlan]] = [[] for _ in success]
+        for drift in plan.drifts:
+            clock.at(drift.at, Rank.FAULT, self._set_in, _DriftDue(drift))
+
+    def _set_in(self, due: _DriftDue, now: int) -> None:
+        capability = due.plan.capability
+        self._before[capability].append(self._success[capability])
+        self._success[capability] = due.plan.success
+        self._log.event(now, Kind.DRIFT, _pool_place(self._names[capability]), detail=self._names[capability])
+
+    def roll_back(self, capability: int) -> bool:
+        """Restore the law from before the last drift in force; False where there is none."""
+        if not self._before[capability]:
+            return False
+        self._success[capability] = self._before[capability].pop()
+        return True
+
+
+class _Label:
+    """The label of one attempt, on its way to a monitor."""
+
+    epoch = 0
+
+    def __init__(self, monitor: int, wrong: bool) -> None:
+        self.monitor = monitor
+        self.wrong = wrong
+
+
+class Monitors:
+    """All monitors. Only attempts that produced something have a label: right or wrong, noticed or not."""
+
+    def __init__(self, plan: Plan, clock: Clock, log: Log, draws: Draws, drifts: Drifts) -> None:
+        self._plan = plan
+        self._clock = clock
+        self._log = log
+        self._draws = draws
+        self._drifts = drifts
+        self._detectors = [PageHinkley(m.minimum, m.delta, m.threshold, m.alpha) for m in plan.monitors]
+        self._seen = [0] * len(plan.monitors)
+        self._of: dict[int, list[int]] = {}
+        for number, monitor in enumerate(plan.monitors):
+            self._of.setdefault(monitor.capability, []).append(number)
+        self._samples: dict[tuple[int, int, int], Stream[float]] = {}
+        self._delays: dict[tuple[int, int, int], Stream[int]] = {}
+
+    def judged(self, token: Token, wrong: bool, now: int) -> None:
+        """An attempt has produced something; a share of such attempts gets a label after a delay."""
+        for number in self._of.get(token.plan.capability, ()):
+            monitor = self._plan.monitors[number]
+            if self._draw(self._samples, token, number, Purpose.LABEL, float) < monitor.sample:
+                delay = self._draw(self._delays, token, number, Purpose.LABEL_DELAY, microseconds(monitor.delay))
+                self._clock.at(now + delay, Rank.RESUME, self._labelled, _Label(number, wrong))
+
+    def _labelled(self, label: _Label, now: int) -> None:
+        number = label.monitor
+        self._seen[number] += 1
+        if self._detectors[number].update(1.0 if label.wrong else 0.0):
+            place = f"monitor:{self._plan.names.monitors[number]}"
+            self._log.event(now, Kind.ALARM, place, value=self._seen[number])
+            monitor = self._plan.monitors[number]
+            if monitor.rolls_back and self._drifts.roll_back(monitor.capability):
+                self._log.event(now, Kind.ROLLED_BACK, place, detail=self._plan.names.capabilities[monitor.capability])
+
+    def _draw(
+        self,
+        streams: dict[tuple[int, int, int], Stream[T]],
+        token: Token,
+        number: int,
+        purpose: Purpose,
+        value: Callable[[float], T],
+    ) -> T:
+        key = (number, token.work, token.step)
+        stream = streams.get(key)
+        if stream is None:
+            names = self._plan.names
+            place = f"{names.monitors[number]}/{names.works[token.work]}/{names.steps[token.step]}"
+            stream = streams[key] = self._draws.stream(purpose, place, value)
+        return stream.at(token.entity, token.index)
+
+
+def _pool_place(capability: str) -> str:
+    return f"agent:{capability.split('.')[0]}"
+

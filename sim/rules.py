@@ -1,0 +1,165 @@
+"""What policies and conditions say about the cases of a replication, found before it runs by vectors.
+
+Decisions and conditions depend on a case's attributes and on constants only, never on time, so the engine looks them up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from models.scenario import ChoiceStep, Scenario, Task
+from sim.plan import Plan
+
+if TYPE_CHECKING:
+    from models.cedar.policies import PolicySet
+    from models.load import LoadedScenario
+
+Column = npt.NDArray[Any]
+
+APPROVALS = "approvals"
+"""The context attribute that carries the approvals, where the schema's action has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a task step asks of the decision point, besides the case's attributes."""
+
+    principal: str
+    action: str
+    resource: str
+    constants: tuple[tuple[str, bool | int | str], ...]
+    sees_approvals: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Policies and conditions of a scenario. Questions are numbered as `StepPlan.request`, conditions by step."""
+
+    policies: PolicySet | None
+    questions: tuple[Question, ...]
+    conditions: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What policy says of one request: `timeout` bounds the answer of the chains, -1 for no bound."""
+
+    outcome: str
+    chains: tuple[str, ...]
+    timeout: int
+    reason: str
+
+
+def compile_rules(loaded: LoadedScenario) -> Rules:
+    """The rules of a checked scenario."""
+    scenario, policies = loaded.scenario, loaded.policies
+    steps = [step for workflow in scenario.workflows.values() for step in workflow.steps.values()]
+    tasks = [step for step in steps if isinstance(step, Task) and step.action is not None and policies is not None]
+    conditions = (
+        tuple(arm.when for arm in step.arms if arm.when is not None) if isinstance(step, ChoiceStep) else ()
+        for step in steps
+    )
+    return Rules(_portable(policies), tuple(_question(scenario, policies, task) for task in tasks), tuple(conditions))
+
+
+def _portable(policies: PolicySet | None) -> PolicySet | None:
+    """The set without cedarpy's own objects, which cannot go to a worker process and which vectors do not need."""
+    bare: Any = {"handle": None, "matcher": None, "store": None}
+    return policies and replace(policies, **bare)
+
+
+def _question(scenario: Scenario, policies: PolicySet | None, task: Task) -> Question:
+    principal = scenario.agents[task.agent].principal or f'Agent::"{task.agent}"'
+    action, resource = task.action or "", task.resource or ""
+    sees = policies is not None and _sees_approvals(policies, action)
+    return Question(principal, action, resource, tuple(task.context.items()), sees)
+
+
+def _sees_approvals(policies: PolicySet, action: str) -> bool:
+    from models.cedar.types import SetType, StringType
+
+    declared = policies.schema.actions.get(action)
+    attribute = declared.context.attributes.get(APPROVALS) if declared else None
+    return attribute is not None and attribute.type == SetType(StringType())
+
+
+class Decider:
+    """Answers for the cases of one replication. Vectors are evaluated when a question first comes up, then kept."""
+
+    def __init__(self, plan: Plan, rules: Rules, attributes: tuple[tuple[Column, ...], ...]) -> None:
+        self._rules = rules
+        self._names = plan.names.attributes
+        self._attributes = attributes
+        self._counts = [len(columns[0]) if columns else 0 for columns in attributes]
+        self._patterns: dict[tuple[int, int, frozenset[str]], list[bytes]] = {}
+        self._verdicts: dict[tuple[bytes, frozenset[str]], Verdict] = {}
+        self._arms: dict[tuple[int, int], list[int]] = {}
+
+    def action(self, question: int) -> str:
+        return self._rules.questions[question].action
+
+    def verdict(self, work: int, question: int, entity: int, granted: frozenset[str]) -> Verdict:
+        """What policy says when a case of this stream asks, and these chains have approved."""
+        seen = granted if self._rules.questions[question].sees_approvals else frozenset[str]()
+        patterns = self._patterns.get((work, question, seen))
+        if patterns is None:
+            patterns = self._patterns[work, question, seen] = self._match(work, question, seen)
+        pattern = patterns[entity if len(patterns) > 1 else 0]
+        verdict = self._verdicts.get((pattern, granted))
+        if verdict is None:
+            verdict = self._verdicts[pattern, granted] = self._decide(pattern, granted)
+        return verdict
+
+    def _match(self, work: int, number: int, seen: frozenset[str]) -> list[bytes]:
+        """For each case, which policies match: one byte each. Without attributes one row does for all."""
+        from models.cedar.columns import Requests, evaluate
+
+        policies, question = self._rules.policies, self._rules.questions[number]
+        assert policies is not None
+        context = self._context(work) | dict(question.constants)
+        if question.sees_approvals:
+            context[APPROVALS] = seen
+        count = max(self._counts[work], 1)
+        requests = Requests(count, question.principal, question.action, question.resource, context)
+        matched = np.ascontiguousarray(evaluate(policies, requests).matched.T).tobytes()
+        width = len(policies.policies)
+        return [matched[i * width : (i + 1) * width] for i in range(count)]
+
+    def _decide(self, pattern: bytes, granted: frozenset[str]) -> Verdict:
+        from models.cedar.decision import decide
+
+        policies = self._rules.policies
+        assert policies is not None
+        decision = decide(policies, {i for i, bit in enumerate(pattern) if bit}, granted)
+        names = sorted({policies.policies[i].name for i in decision.determining})
+        timeout = -1 if decision.timeout is None else decision.timeout
+        return Verdict(decision.outcome, decision.chains, timeout, ",".join(names) or decision.kind)
+
+    def arm(self, work: int, step: int, entity: int) -> int:
+        """The first arm of a choice whose condition holds for the case, or -1."""
+        arms = self._arms.get((work, step))
+        if arms is None:
+            arms = self._arms[work, step] = self._choose(work, step)
+        return arms[entity if len(arms) > 1 else 0]
+
+    def _choose(self, work: int, step: int) -> list[int]:
+        from models.cedar.columns import Requests, condition
+
+        count = max(self._counts[work], 1)
+        nobody = 'Agent::""'
+        requests = Requests(count, nobody, 'Action::""', nobody, self._context(work))
+        chosen = np.full(count, -1)
+        for position, text in enumerate(self._rules.conditions[step]):
+            holds = condition(text).holds(requests)
+            chosen[(chosen == -1) & holds] = position
+        found: list[int] = chosen.tolist()
+        return found
+
+    def _context(self, work: int) -> dict[str, Any]:
+        columns: Mapping[str, Column] = dict(zip(self._names[work], self._attributes[work], strict=True))
+        return dict(columns)

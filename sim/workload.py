@@ -1,0 +1,179 @@
+"""The work of one replication, drawn before it runs: who arrives when, with which attributes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sim.chance import Draws, Purpose, uniforms, uniforms_of_range
+from sim.plan import FOREVER, ArrivalKind, ArrivalPlan, AttributePlan, LawPlan, Plan, RatePieces
+from sim.rules import Decider, Rules
+from sim.values import microseconds, quantile, share
+
+CASES_MAX = 5_000_000
+"""Cases of one replication at most: about 4 GB of memory while it runs (an assumption about the machines in use)."""
+_BLOCK = 4096
+_INT64_MAX = 2**63 - 1
+
+Column = npt.NDArray[Any]
+
+
+class CaseLimit(Exception):
+    """A replication has more cases than it may."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """Cases in order of arrival; those of one instant in order of their streams, then of their numbers there.
+
+    `entity` is a case's number within its stream: draws are keyed by stream and entity, so another stream does not
+    disturb them.
+    """
+
+    arrived: list[int]
+    work: list[int]
+    entity: list[int]
+    attributes: tuple[tuple[Column, ...], ...]
+    """Of each stream and attribute, by entity."""
+    decider: Decider
+
+
+def materialise(plan: Plan, rules: Rules, draws: Draws) -> Workload:
+    """Draw the arrivals and attributes of a replication. Raises CaseLimit."""
+    times = [_arrivals(work.arrivals, draws, name, plan) for work, name in zip(plan.works, plan.names.works, strict=True)]
+    total = sum(len(of_work) for of_work in times)
+    if total > CASES_MAX:
+        raise CaseLimit
+    attributes = tuple(_attributes(plan, draws, work, len(of_work)) for work, of_work in enumerate(times))
+    arrived = np.concatenate([np.array(of_work, np.int64) for of_work in times])
+    work = np.repeat(np.arange(len(times)), [len(of_work) for of_work in times])
+    entity = np.concatenate([np.arange(len(of_work)) for of_work in times])
+    order = np.argsort(arrived, kind="stable")
+    decider = Decider(plan, rules, attributes)
+    return Workload(arrived[order].tolist(), work[order].tolist(), entity[order].tolist(), attributes, decider)
+
+
+# --- arrivals ---------------------------------------------------------------------------------------------------------
+
+
+def _arrivals(arrivals: ArrivalPlan, draws: Draws, name: str, plan: Plan) -> list[int]:
+    """Arrival times before the horizon, ascending."""
+    if arrivals.kind == ArrivalKind.TRACE:
+        return [time for time in arrivals.times if time < plan.horizon]
+    key = draws.key(Purpose.ARRIVAL, name)
+    if arrivals.kind == ArrivalKind.RENEWAL:
+        return _renewals(key, arrivals.interval, plan.horizon)
+    return _poisson(key, arrivals.pieces, plan.horizon)
+
+
+def _renewals(key: int, interval: LawPlan, horizon: int) -> list[int]:
+    value = quantile(interval)
+    times: list[int] = []
+    reached, start = 0.0, 0
+    while True:
+        for u in uniforms_of_range(key, start, start + _BLOCK):
+            reached += value(u)
+            if reached >= horizon:
+                return times
+            times.append(int(reached))
+        start += _BLOCK
+        _check(len(times))
+
+
+def _poisson(key: int, pieces: RatePieces, horizon: int) -> list[int]:
+    """Arrivals by inversion: a unit-rate process, mapped through the inverse of the cumulative rate, which is exact."""
+    starts = np.array(pieces.times, np.float64)
+    rates = np.array(pieces.rates, np.float64)
+    reached = np.concatenate(([0.0], np.cumsum(rates * np.diff(np.append(starts, horizon)))))
+    units = _unit_process(key, float(reached[-1]))
+    piece = np.searchsorted(reached, units, side="right") - 1
+    times = starts[piece] + (units - reached[piece]) / rates[piece]
+    found: list[int] = np.minimum(times.astype(np.int64), horizon - 1).tolist()
+    return found
+
+
+def _unit_process(key: int, total: float) -> npt.NDArray[np.float64]:
+    """Arrivals of a Poisson process of rate one before `total`."""
+    value = quantile(LawPlan(2, (1.0,)))
+    gaps: list[float] = []
+    reached, start = 0.0, 0
+    while reached < total:
+        block = [value(u) for u in uniforms_of_range(key, start, start + _BLOCK)]
+        gaps += block
+        for gap in block:
+            reached += gap
+        start += _BLOCK
+        _check(len(gaps) - _BLOCK)
+    times = np.cumsum(np.array(gaps, np.float64))
+    return times[times < total]
+
+
+def _check(count: int) -> None:
+    if count > CASES_MAX:
+        raise CaseLimit
+
+
+# --- attributes -------------------------------------------------------------------------------------------------------
+
+
+def _attributes(plan: Plan, draws: Draws, work: int, count: int) -> tuple[Column, ...]:
+    columns = []
+    for position, attribute in enumerate(plan.works[work].attributes):
+        key = draws.key(Purpose.ATTRIBUTE, f"{plan.names.works[work]}/{plan.names.attributes[work][position]}")
+        u = uniforms(key, np.arange(count, dtype=np.uint64), 0)
+        columns.append(_attribute(attribute, u, plan.names.texts[work][position]))
+    return tuple(columns)
+
+
+def _attribute(plan: AttributePlan, u: npt.NDArray[np.float64], texts: tuple[str, ...]) -> Column:
+    if plan.weights:
+        chosen = [texts[share(plan.weights, x)] for x in u.tolist()]
+        return np.array(chosen, dtype=object)
+    if plan.chance >= 0:
+        return u < plan.chance
+    return np.array(_whole_numbers(plan.law, u.tolist()), np.int64)
+
+
+def _whole_numbers(law: LawPlan, us: list[float]) -> list[int]:
+    """Numbers to the nearest whole one, halves up, within Cedar's 64 bits."""
+    value = quantile(law)
+    numbers = []
+    for u in us:
+        try:
+            drawn = value(u)
+        except OverflowError:
+            drawn = float(_INT64_MAX)
+        numbers.append(max(min(int((drawn + 0.5) // 1), _INT64_MAX), -_INT64_MAX))
+    return numbers
+
+
+# --- outages ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    begin: int
+    end: int
+    severity: float
+
+
+def random_outages(draws: Draws, name: str, laws: tuple[LawPlan, LawPlan, LawPlan], horizon: int) -> list[Outage]:
+    """Outages that begin before the horizon: time between, length and severity of the n-th drawn by its number."""
+    between, repair = microseconds(laws[0]), microseconds(laws[1])
+    streams = (
+        draws.stream(Purpose.OUTAGE_BETWEEN, name, between),
+        draws.stream(Purpose.OUTAGE_REPAIR, name, repair),
+        draws.stream(Purpose.OUTAGE_SEVERITY, name, quantile(laws[2])),
+    )
+    outages: list[Outage] = []
+    begin = streams[0].at(0, 0)
+    while begin < horizon:
+        number = len(outages)
+        end = min(begin + streams[1].at(number, 0), FOREVER)
+        outages.append(Outage(begin, end, min(max(streams[2].at(number, 0), 0.0), 1.0)))
+        begin = end + max(streams[0].at(number + 1, 0), 1)
+        _check(len(outages))
+    return outages
