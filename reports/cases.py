@@ -38,6 +38,8 @@ class WorkOutcome:
     """Mean attempts by agents on a case."""
     handed_off: Interval
     """Share of cases that an agent gave to a person."""
+    needless_hand_off: Interval
+    """Share of cases that an agent gave to a person without need."""
     missed_hand_off: Interval
     """Share of cases that an agent should have given to a person and did not."""
     approved: Interval
@@ -55,6 +57,8 @@ def _work(name: str, tables: RunTables) -> WorkOutcome:
     begun = tables.count(cases)
     days = (tables.scenario.horizon - tables.scenario.warm_up) / DAY
     by_outcome = cases["outcome"].value_counts()
+    handed = tables.of_kind("handed-off")
+    needless = handed[handed["detail"] == "not needed"]
 
     def share_of(rows: pd.Series) -> Interval:
         return student(exact(ratio(tables.count(cases[rows]), begun)), floor=0.0, ceiling=1.0)
@@ -70,9 +74,17 @@ def _work(name: str, tables: RunTables) -> WorkOutcome:
         wrong=share_of(cases["wrong"]),
         attempts=student(exact(ratio(tables.total(cases, "attempts"), begun)), floor=0.0),
         handed_off=share_of(cases["hand_offs"] > 0),
+        needless_hand_off=share_of(_among(cases, needless)),
         missed_hand_off=share_of(cases["missed_hand_off"]),
         approved=share_of(cases["approvals"] > 0),
     )
+
+
+def _among(cases: pd.DataFrame, events: pd.DataFrame) -> pd.Series:
+    """Whether each case has one of the events."""
+    keys = ["replication", "case"]
+    found = pd.MultiIndex.from_frame(cases[keys]).isin(pd.MultiIndex.from_frame(events[keys]))
+    return pd.Series(found, index=cases.index)
 
 
 def _time(cases: pd.DataFrame, q: float, tables: RunTables) -> Interval:

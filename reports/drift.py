@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from models.scenario import Drift, Monitor
+from models.scenario import Drift, Monitor, Scenario, Task
 from reports.intervals import Array, Interval, bounded, exact, student
 from reports.tables import RunTables
 
@@ -102,9 +102,35 @@ def _first_after(events: pd.DataFrame, onset: int, tables: RunTables) -> Array:
 
 
 def wrong_effects(tables: RunTables, agent: str, capability: str) -> pd.DataFrame:
-    """Events of attempts of a capability that were wrong and went unnoticed."""
+    """Events of attempts of a capability that were wrong and went unnoticed.
+
+    The log names the pool of an attempt. Where a pool has several capabilities, an attempt is of the step of that pool
+    which its case entered last.
+    """
     events = tables.of_kind("attempt-wrong")
-    return events[(events["place"] == f"agent:{agent}") & (events["detail"] == capability)]
+    events = events[events["place"] == f"agent:{agent}"]
+    if len(tables.scenario.agents[agent].capabilities) == 1:
+        return events
+    steps = _steps(tables.scenario, agent)
+    entered = tables.of_kind("entered")
+    entered = entered[entered["place"].isin(steps)].sort_values(["sequence", "replication"])
+    last = pd.merge_asof(
+        events.sort_values(["sequence", "replication"]),
+        entered[["replication", "case", "sequence", "place"]].rename(columns={"place": "step"}),
+        on="sequence",
+        by=["replication", "case"],
+    )
+    return last[last["step"].astype("str").map(steps) == capability]
+
+
+def _steps(scenario: Scenario, agent: str) -> dict[str, str]:
+    """The capability of each step that the agent pool does, by the step's place in the log."""
+    return {
+        f"step:{workflow}.{name}": step.capability
+        for workflow, content in scenario.workflows.items()
+        for name, step in content.steps.items()
+        if isinstance(step, Task) and step.agent == agent
+    }
 
 
 def _harm(drift: Drift, stopped: Array, tables: RunTables) -> Array:

@@ -1,42 +1,76 @@
-"""How approvals flow: where they are asked for, how they are answered, where they run out."""
+"""How approvals flow through each chain: who is asked at which level, how they answer, where nobody does."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+import pandas as pd
 
 from reports.intervals import Interval
 from reports.tables import RunTables
 
 
 @dataclass(frozen=True, slots=True)
-class EscalationOutcome:
-    """Approvals at one place of the log (a desk; a chain where the log names one). Means are in one replication."""
+class LevelOutcome:
+    """Asks that reached one level of a chain. `desk` is empty where the chain names none that exists."""
 
-    place: str
+    level: int
+    desk: str
     asked: Interval
-    answers: tuple[tuple[str, float], ...]
-    """Mean number of each kind of answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChainOutcome:
+    """Approvals sought from one chain. Intervals are of means in one replication."""
+
+    chain: str
+    levels: tuple[LevelOutcome, ...]
+    granted: Interval
+    denied: Interval
     bounced: Interval
     unanswered: Interval
+    """Approvals that ran out of levels or of time."""
+    granted_unanswered: Interval
+    """Those of them that took effect as granted, though nobody had answered."""
 
 
-def assess_escalation(tables: RunTables) -> tuple[EscalationOutcome, ...]:
-    """Approvals by place, in the order of their names."""
-    every = tables.of_kind("asked", "answered", "bounced", "exhausted")
-    return tuple(_place(place, tables) for place in sorted(set(every["place"].astype(str))))
+def assess_escalation(tables: RunTables) -> tuple[ChainOutcome, ...]:
+    """Every chain that was asked, in the order of names."""
+    asked, answered, bounced, exhausted = (
+        _by_chain(tables.of_kind(kind)) for kind in ("asked", "answered", "bounced", "exhausted")
+    )
+    chains = sorted(set(asked["chain"]) | set(exhausted["chain"]))
+    return tuple(_chain(name, tables, asked, answered, bounced, exhausted) for name in chains)
 
 
-def _place(place: str, tables: RunTables) -> EscalationOutcome:
-    def mean_of(kind: str) -> Interval:
-        events = tables.of_kind(kind)
-        return tables.mean_count(events[events["place"] == place])
+def _by_chain(events: pd.DataFrame) -> pd.DataFrame:
+    """Events with the chain and the answer that their detail names, as `chain: why, answer`."""
+    detail = events["detail"].astype("str").str.partition(": ")
+    answer = detail[2].str.rpartition(", ")[2]
+    return events.assign(chain=detail[0], answer=answer)
 
-    answered = tables.of_kind("answered")
-    counts = answered[answered["place"] == place]["detail"].value_counts().sort_index()
-    return EscalationOutcome(
-        place=place,
-        asked=mean_of("asked"),
-        answers=tuple((str(answer), int(number) / tables.replications) for answer, number in counts.items()),
-        bounced=mean_of("bounced"),
-        unanswered=mean_of("exhausted"),
+
+def _chain(
+    name: str,
+    tables: RunTables,
+    asked: pd.DataFrame,
+    answered: pd.DataFrame,
+    bounced: pd.DataFrame,
+    exhausted: pd.DataFrame,
+) -> ChainOutcome:
+    here = asked[asked["chain"] == name]
+    answers = answered[answered["chain"] == name]
+    vain = exhausted[exhausted["chain"] == name]
+    stages = here.groupby(["value", "place"], observed=True, sort=True)
+    return ChainOutcome(
+        chain=name,
+        levels=tuple(
+            LevelOutcome(int(str(level)), str(place).removeprefix("desk:"), tables.mean_count(rows))
+            for (level, place), rows in stages
+        ),
+        granted=tables.mean_count(answers[answers["answer"] == "granted"]),
+        denied=tables.mean_count(answers[answers["answer"] == "denied"]),
+        bounced=tables.mean_count(bounced[bounced["chain"] == name]),
+        unanswered=tables.mean_count(vain),
+        granted_unanswered=tables.mean_count(vain[vain["answer"] == "granted"]),
     )

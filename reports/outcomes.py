@@ -10,7 +10,7 @@ from reports.cases import WorkOutcome, assess_work
 from reports.compliance import Compliance, assess_compliance
 from reports.deadlock import DeadlockOutcome, assess_deadlock
 from reports.drift import DriftOutcome, QuietMonitor, assess_drift, assess_quiet_monitors
-from reports.escalation import EscalationOutcome, assess_escalation
+from reports.escalation import ChainOutcome, assess_escalation
 from reports.objectives import ObjectiveOutcome, judge_objective
 from reports.people import DeskOutcome, assess_people
 from reports.resilience import FaultOutcome, assess_resilience
@@ -55,7 +55,7 @@ class Outcomes:
     objectives: tuple[ObjectiveOutcome, ...]
     work: tuple[WorkOutcome, ...]
     people: tuple[DeskOutcome, ...]
-    escalation: tuple[EscalationOutcome, ...]
+    escalation: tuple[ChainOutcome, ...]
     compliance: Compliance
     deadlock: DeadlockOutcome
     drift: tuple[DriftOutcome, ...]

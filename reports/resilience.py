@@ -12,8 +12,8 @@ import pandas as pd
 from reports.intervals import Array, Interval, bounded, exact, student
 from reports.tables import RunTables, ratio
 
-_BEGINS: Final = {"outage": "outage-over", "partition": "partition-over"}
-"""Kinds of events that open a window, with the kind that closes it."""
+_FAULTS: Final = ("outage", "partition")
+"""Kinds of events that open a window; their `value` is how long it lasts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,28 +35,20 @@ class FaultOutcome:
 
 
 def windows(tables: RunTables) -> pd.DataFrame:
-    """Fault windows: `replication`, `kind`, `place`, `begin`, `end` (the horizon where it has not ended), us."""
-    found = [_paired(tables, kind, over) for kind, over in _BEGINS.items()]
-    return pd.concat(found, ignore_index=True)
+    """Fault windows, overlapping ones of a place joined: `replication`, `kind`, `place`, `begin`, `end`, us.
 
-
-def _paired(tables: RunTables, kind: str, over: str) -> pd.DataFrame:
-    keys = ["replication", "place"]
-    begins, ends = (
-        rows.assign(nth=rows.groupby(keys, observed=True).cumcount())[[*keys, "nth", "time"]]
-        for rows in (tables.of_kind(kind), tables.of_kind(over))
-    )
-    both = begins.merge(ends, on=[*keys, "nth"], how="left", suffixes=("", "_over"))
-    end = both["time_over"].fillna(tables.scenario.horizon).astype("int64")
-    return pd.DataFrame(
-        {
-            "replication": both["replication"],
-            "kind": kind,
-            "place": both["place"].astype(str),
-            "begin": both["time"],
-            "end": end,
-        }
-    )
+    A window that outlasts the run ends at the horizon.
+    """
+    keys = ["replication", "kind", "place"]
+    events = tables.of_kind(*_FAULTS)
+    end = (events["time"] + events["value"]).fillna(tables.scenario.horizon).clip(upper=tables.scenario.horizon)
+    rows = events[keys].astype({"kind": "str", "place": "str"}).assign(begin=events["time"], end=end.astype("int64"))
+    rows = rows.sort_values([*keys, "begin"], ignore_index=True)
+    reached = rows.groupby(keys)["end"].cummax()
+    before = reached.groupby([rows[key] for key in keys]).shift()
+    fresh = ~(rows["begin"] <= before)
+    joined = rows.assign(end=reached).groupby(fresh.cumsum())
+    return joined.agg({**dict.fromkeys([*keys, "begin"], "first"), "end": "last"}).reset_index(drop=True)
 
 
 def assess_resilience(tables: RunTables) -> tuple[FaultOutcome, ...]:
@@ -93,7 +85,7 @@ def _fault(
 
 
 def _inside(events: pd.DataFrame, rows: pd.DataFrame) -> Array:
-    """Whether each event falls into a window of its replication. Windows of one place do not overlap in time."""
+    """Whether each event falls into a window of its replication; the windows of one place do not overlap."""
     if not len(events) or not len(rows):
         return np.zeros(len(events), dtype=bool)
     ordered = rows.sort_values("begin")[["replication", "begin", "end"]]

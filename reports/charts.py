@@ -1,0 +1,229 @@
+"""The charts of the report. Each has a title that says what it shows, units on its axes, and a table beside it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from models.units import DAY
+from reports import words
+from reports.svg import ACCENT, BAD, BAND, GOOD, INK, MUTED, OPEN, PAPER, RULE, drawing, inline
+from verify.findings import Overall
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from reports.deadlock import Ring
+    from reports.drift import DriftOutcome
+    from reports.objectives import ObjectiveOutcome
+    from reports.series import FaultBand, HarmCourse, QueueCourse
+
+WIDTH: Final = 7.6
+"""Inches: the text column of the page."""
+
+DESKS_SHOWN: Final = 6
+"""Queues drawn at most; the table beside them has all."""
+
+_MARKERS: Final[dict[Overall, str]] = {"pass": "o", "fail": "X", "undecided": "D"}
+_COLOURS: Final[dict[Overall, str]] = {"pass": GOOD, "fail": BAD, "undecided": OPEN}
+_EDGE: Final = 2.0
+"""Where the axis of allowances ends: twice what was promised."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A drawing with the sentence it shows."""
+
+    key: str
+    title: str
+    svg: str
+
+
+def objectives_chart(objectives: Sequence[ObjectiveOutcome], currency: str) -> Chart | None:
+    """How much of each promise is used up, with intervals: left of 1 is kept, right of it is broken."""
+    if not objectives:
+        return None
+    counts = {v: sum(o.verdict == v for o in objectives) for v in ("pass", "fail", "undecided")}
+    title = ", ".join(
+        f"{n} of {len(objectives)} promises {word}"
+        for n, word in ((counts["fail"], "missed"), (counts["undecided"], "undecided"), (counts["pass"], "met"))
+        if n
+    )
+    with drawing(WIDTH, 0.9 + 0.36 * len(objectives)) as figure:
+        axes = figure.subplots()
+        axes.axvspan(1, _EDGE * 1.08, facecolor="none", edgecolor=BAND, hatch="////", linewidth=0)
+        axes.axvline(1, color=INK, linewidth=1.2)
+        for row, objective in enumerate(objectives):
+            _dumbbell(axes, row, objective, currency)
+        axes.set_yticks(range(len(objectives)), [o.name for o in objectives])
+        axes.set_ylim(len(objectives) - 0.4, -0.9)
+        axes.set_xlim(-0.04, _EDGE * 1.08)
+        axes.set_xticks([0, 0.5, 1, 1.5, 2], ["0", "half", "all", "1.5 times", "twice or more"])
+        axes.set_xlabel("share of the allowance used")
+        axes.tick_params(left=False)
+        axes.spines["left"].set_visible(False)
+        axes.text(0.98, -0.62, "kept", ha="right", color=MUTED)
+        axes.text(1.02, -0.62, "broken", ha="left", color=MUTED)
+        description = " ".join(o.sentence for o in objectives)
+        return Chart("objectives", title, inline(figure, "objectives", title, description))
+
+
+def _dumbbell(axes: Axes, row: int, objective: ObjectiveOutcome, currency: str) -> None:
+    interval = objective.interval
+    if not interval.known:
+        axes.text(0, row, "not measured", va="center", color=MUTED)
+        return
+    at, low, high = (_used(objective, value) for value in (interval.estimate, interval.low, interval.high))
+    low, high = min(low, high), max(low, high)
+    colour = _COLOURS[objective.verdict]
+    axes.plot([1, at], [row, row], color=RULE, linewidth=1)
+    axes.plot([low, high], [row, row], color=colour, linewidth=4, alpha=0.45, solid_capstyle="butt")
+    beyond = interval.at_least or _allowance(objective, interval.estimate) > _EDGE
+    axes.plot([at], [row], marker=">" if beyond else _MARKERS[objective.verdict], color=colour, markersize=8,
+              markeredgecolor=PAPER, linestyle="none")  # fmt: skip
+    label = words.estimate(interval, objective.unit, currency)
+    side = 1 if max(at, high) < 1.55 else -1
+    anchor = max(at, high) + 0.04 if side > 0 else min(at, low) - 0.04
+    axes.text(anchor, row, label, va="center", ha="left" if side > 0 else "right", color=INK)
+
+
+def _used(objective: ObjectiveOutcome, value: float) -> float:
+    return min(max(_allowance(objective, value), 0.0), _EDGE)
+
+
+def _allowance(objective: ObjectiveOutcome, value: float) -> float:
+    """Value over limit; for a least share, its complement over the limit's. 1 is exactly the promise."""
+    if objective.at_most is not None:
+        part, whole = value, objective.at_most
+    else:
+        assert objective.at_least is not None
+        part, whole = 1.0 - value, 1.0 - objective.at_least
+    if math.isinf(part):
+        return math.copysign(math.inf, part)
+    if whole > 0:
+        return part / whole
+    return math.inf if part > 0 else 0.0
+
+
+def queues_chart(queues: Sequence[QueueCourse], faults: Sequence[FaultBand], replications: int) -> Chart | None:
+    """The queue of each desk over time, mean and range over replications, with the faults."""
+    shown = sorted(queues, key=lambda q: -max(q.mean))[:DESKS_SHOWN]
+    if not shown:
+        return None
+    worst = shown[0]
+    peak = int(np.argmax(worst.mean))
+    title = (
+        f"The longest queue is at {worst.desk}: {words.number(worst.mean[peak])} waiting on day "
+        f"{worst.time[peak] // DAY + 1}, mean of {words.count(replications, 'replication')}"
+    )
+    with drawing(WIDTH, 0.7 + 1.35 * len(shown)) as figure:
+        every = figure.subplots(len(shown), 1, sharex=True, squeeze=False)[:, 0]
+        for axes, queue in zip(every, shown, strict=True):
+            _queue(axes, queue, faults)
+        every[0].set_title(_bands_text(faults), loc="left", fontsize=9, color=MUTED)
+        every[-1].set_xlabel("days from the start of the run")
+        description = " ".join(
+            f"{q.desk}: up to {words.number(max(q.mean))} waiting on average, {words.number(max(q.most))} in the worst."
+            for q in shown
+        )
+        return Chart("queues", title, inline(figure, "queues", title, description))
+
+
+def _queue(axes: Axes, queue: QueueCourse, faults: Sequence[FaultBand]) -> None:
+    days = [time / DAY for time in queue.time]
+    for number, band in enumerate(faults, start=1):
+        axes.axvspan(band.begin / DAY, band.end / DAY, facecolor=BAND, alpha=0.55, linewidth=0)
+        axes.annotate(str(number), (band.begin / DAY, 1), xycoords=("data", "axes fraction"), fontsize=8, color=MUTED,
+                      xytext=(2, -9), textcoords="offset points")  # fmt: skip
+    axes.fill_between(days, queue.least, queue.most, color=ACCENT, alpha=0.18, linewidth=0, step="mid")
+    axes.step(days, queue.mean, where="mid", color=ACCENT)
+    axes.step(days, queue.on_duty, where="mid", color=MUTED, linewidth=0.9, linestyle=(0, (3, 2)))
+    axes.set_ylim(bottom=0)
+    axes.set_xlim(0, max(days[-1], 1e-9))
+    axes.set_ylabel(f"{queue.desk}\nwaiting", fontsize=9)
+    axes.locator_params(axis="y", nbins=4, integer=True)
+
+
+def _bands_text(faults: Sequence[FaultBand]) -> str:
+    legend = "line: mean, area: all replications, dashes: people on duty"
+    bands = "; ".join(f"{number} {band.label}" for number, band in enumerate(faults, start=1))
+    return f"{legend}\n{bands}" if bands else legend
+
+
+def drift_chart(course: HarmCourse, drifts: Sequence[DriftOutcome], key: str) -> Chart:
+    """Wrong effects over time around a drift: onset, alarms, harm before detection."""
+    drift = drifts[0]
+    alarms = [a for a in drift.alarms if not math.isnan(a)]
+    title = _drift_title(drift)
+    width = (course.edges[1] - course.edges[0]) / DAY
+    days = [edge / DAY for edge in course.edges]
+    with drawing(WIDTH, 2.6) as figure:
+        axes = figure.subplots()
+        axes.stairs(course.mean, days, color=BAD, fill=True, alpha=0.3)
+        axes.stairs(course.mean, days, color=BAD, linewidth=1.2)
+        axes.axvline(drift.onset / DAY, color=INK, linewidth=1.2)
+        top = max(*course.mean, 1e-9) * 1.3
+        axes.text(drift.onset / DAY, top, " drift begins", va="top")
+        if alarms:
+            axes.plot([a / DAY for a in alarms], [top * 0.82] * len(alarms), "v", color=ACCENT, markersize=6, alpha=0.7)
+            axes.text(max(alarms) / DAY, top * 0.82, "  first alarm of each replication", va="center", color=ACCENT)
+        axes.set_ylim(0, top)
+        axes.set_xlim(0, days[-1])
+        axes.set_xlabel("days from the start of the run")
+        axes.set_ylabel(f"wrong effects\nin {words.duration(width * DAY)}")
+        return Chart(key, title, inline(figure, key, title, title))
+
+
+def _drift_title(drift: DriftOutcome) -> str:
+    who = f"The drift of {drift.agent} {drift.capability}"
+    if not drift.monitor:
+        return f"{who} has no monitor: it does {words.number(drift.harm.estimate)} wrong effects until the run ends"
+    missed = f", missed in {drift.missed} of {drift.replications} replications" if drift.missed else ""
+    return (
+        f"{who} is noticed after {words.estimate(drift.delay, 'duration')} on average{missed}, "
+        f"after {words.number(drift.harm.estimate)} wrong effects"
+    )
+
+
+def ring_chart(ring: Ring, key: str) -> Chart:
+    """Who waits for whom: cases hold locks (solid), and wait for locks that the next case holds (dashed)."""
+    members = ring.members
+    title = f"{len(members)} cases wait for each other in a ring"
+    with drawing(WIDTH, 3.4) as figure:
+        axes = figure.subplots()
+        axes.set_axis_off()
+        axes.set_aspect("equal")
+        count = 2 * len(members)
+        angles = [math.pi / 2 - 2 * math.pi * i / count for i in range(count)]
+        spots = [(2.1 * math.cos(a), math.sin(a)) for a in angles]
+        for i, member in enumerate(members):
+            _node(axes, spots[2 * i], f"case {member.case}\n{member.step}", PAPER, INK)
+            _node(axes, spots[2 * i + 1], member.waits, BAND, INK)
+        for i in range(count):
+            waits = i % 2 == 0
+            _arrow(axes, spots[i], spots[(i + 1) % count], "waits for" if waits else "held by", waits)
+        axes.set_xlim(-3.2, 3.2)
+        axes.set_ylim(-1.35, 1.35)
+        return Chart(key, title, inline(figure, key, title, _ring_description(members)))
+
+
+def _ring_description(members: Sequence[Any]) -> str:
+    return " ".join(f"Case {m.case} at {m.step} waits for {m.waits}, held by the next." for m in members)
+
+
+def _node(axes: Axes, spot: tuple[float, float], text: str, fill: str, edge: str) -> None:
+    axes.text(*spot, text, ha="center", va="center", zorder=3, fontsize=9,
+              bbox={"boxstyle": "round,pad=0.45", "facecolor": fill, "edgecolor": edge, "linewidth": 1})  # fmt: skip
+
+
+def _arrow(axes: Axes, a: tuple[float, float], b: tuple[float, float], text: str, waits: bool) -> None:
+    style: dict[str, Any] = {"arrowstyle": "-|>", "color": BAD if waits else MUTED, "linewidth": 1.4,
+                             "linestyle": (0, (4, 2)) if waits else "solid", "shrinkA": 26, "shrinkB": 30,
+                             "connectionstyle": "arc3,rad=-0.12"}  # fmt: skip
+    axes.annotate("", xy=b, xytext=a, arrowprops=style, zorder=2)
+    middle = ((a[0] + b[0]) / 2 * 1.12, (a[1] + b[1]) / 2 * 1.12)
+    axes.text(*middle, text, ha="center", va="center", fontsize=8, color=BAD if waits else MUTED, zorder=4)
