@@ -286,11 +286,13 @@ def condition(text: str) -> Condition:
     for node in walk(expression):
         if isinstance(node, pst.Var) and node.name != "context":
             raise ValueError(f"a condition reads the context only, not `{node.name}`")
-    return Condition(text, found[0], tuple(sorted(set(_paths(expression)))))
+    paths = sorted(set(_paths(expression)))
+    longest = (path for path in paths if not any(other != path and other[: len(path)] == path for other in paths))
+    return Condition(text, found[0], tuple(longest))
 
 
 def _paths(expression: pst.Expr) -> Iterator[Path]:
-    """The longest context paths that an expression names, by access or by `has`."""
+    """The context paths that an expression names, by access or by `has`."""
     path = _path(expression)
     if path is None:
         for inner in children(expression):

@@ -84,7 +84,7 @@ def _vocabulary(policies: Sequence[Policy]) -> _Vocabulary:
     named = {uid for policy in policies for uid in uids(policy.syntax)}
     actions = sorted(uid for uid in named if is_action(uid.type))
     types = {uid.type for uid in named if not is_action(uid.type)}
-    types |= {name for policy in policies for name in _types_tested(policy.syntax)}
+    types |= {name for policy in policies for name in _types_tested(policy.syntax) if not is_action(name)}
     namespace = _usual_namespace([uid.type for uid in actions] or sorted(types))
     return _Vocabulary(
         tuple(actions) or (Uid(f"{namespace}Action", ACTION),),
@@ -120,7 +120,7 @@ def _types_of(variable: str, policies: Sequence[Policy]) -> tuple[str, ...]:
     """The types that some policy says the variable to be of."""
     scopes = {name for policy in policies for name in _scope_types(policy.syntax, variable)}
     tests = {name for policy in policies for node in _nodes(policy.syntax) for name in _types_said(node, variable)}
-    return tuple(sorted(scopes | tests))
+    return tuple(sorted(name for name in scopes | tests if not is_action(name)))
 
 
 def _scope_types(policy: pst.Template, variable: str) -> tuple[str, ...]:
@@ -156,7 +156,7 @@ def _read(policy: pst.Template, uid: Uid, action: _Action, vocabulary: _Vocabula
     """Reads one policy for one action."""
     variables: Variables = {"action": entity(uid.type), "context": action.context}
     for name, types in (("principal", action.principals), ("resource", action.resources)):
-        own = _scope_types(policy, name) or vocabulary.seen(name)
+        own = tuple(kind for kind in _scope_types(policy, name) if not is_action(kind)) or vocabulary.seen(name)
         types.update(own)
         variables = {**variables, name: entity(*own)}
         constraint = policy.principal if name == "principal" else policy.resource
