@@ -33,7 +33,7 @@ BETA_MAX: Final = 1e6
 """Bounds on the parameters of a Beta law, so that its quantiles stay computable."""
 _CALL = re.compile(r"\s*([a-z][a-z-]*)\s*\(([^()]*)\)\s*")
 _ARGUMENT = re.compile(r"\s*([A-Za-z0-9_.:/@-]+)\s*=\s*([^=,]+?)\s*")
-_PLAIN = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,12})?(?:e-?[0-9]{1,2})?")
+_PLAIN = re.compile(r"-?[0-9]{1,20}(?:\.[0-9]{1,20})?(?:e[-+]?[0-9]{1,2})?")
 
 
 @dataclass(frozen=True, slots=True)
