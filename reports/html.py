@@ -1,0 +1,222 @@
+"""The report as one HTML file: no script, nothing fetched, readable without its styles, the same bytes every time."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from reports import words
+from reports.charts import Chart, drift_chart, objectives_chart, queues_chart, ring_chart
+from reports.limits import not_measured
+from reports.outcomes import Outcomes, assess
+from reports.ring import headline, member_sentence
+from reports.verdict import FailOn, Verdict, judge
+from verify.findings import Finding, Findings
+
+if TYPE_CHECKING:
+    from models.scenario import Scenario
+    from sim.run import Run
+
+TEMPLATES: Final = Path(__file__).parent / "templates"
+
+STORIES: Final = 40
+"""Findings told at length; the rest is counted and stands in `findings.json`."""
+
+RULES: Final = 20
+"""Rows of decisions by rule; the rest is counted and stands in the decision table."""
+
+WITNESS_MAX: Final = 20_000
+"""Characters of a witness shown; a longer one is cut, and says so."""
+
+_SYMBOLS: Final = {
+    "pass": "✓", "fail": "✗", "undecided": "?", "holds": "✓", "violated": "✗", "warning": "!", "info": "i",
+}  # fmt: skip
+_WEIGHT: Final = {"violated": 0, "undecided": 1, "holds": 2, "error": 0, "warning": 1, "info": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """One finding as the report tells it. `fields` are the witness's request, one row each."""
+
+    anchor: str
+    finding: Finding
+    fields: tuple[tuple[str, str], ...]
+    witness_json: str
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """How often a check held, and how its proofs were checked."""
+
+    check: str
+    name: str
+    count: int
+    layers: str
+
+
+def write_html(
+    path: Path,
+    run: Run,
+    findings: Findings | None,
+    *,
+    fail_on: FailOn = "error",
+    outcomes: Outcomes | None = None,
+) -> Path:
+    """Write the report of a run and return its path. `outcomes` spares assessing the run again.
+
+    The file is written beside its place and moved there, so that no half-written one looks whole.
+    """
+    assessed = outcomes if outcomes is not None else assess(run)
+    page = render_html(run.scenario, findings, assessed, judge(findings, assessed, fail_on=fail_on))
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(page, encoding="utf-8", newline="\n")
+    partial.replace(path)
+    return path
+
+
+def render_html(scenario: Scenario, findings: Findings | None, outcomes: Outcomes, verdict: Verdict) -> str:
+    """The report's HTML."""
+    drifts = _drift_charts(outcomes)
+    made = outcomes.provenance
+    return _environment(made.currency).get_template("report.html.jinja").render(
+        scenario=scenario,
+        made=made,
+        outcomes=outcomes,
+        verdict=verdict,
+        findings=findings,
+        stories=_stories(findings)[:STORIES] if findings else (),
+        untold=max(0, len(_stories(findings)) - STORIES) if findings else 0,
+        held=_held(findings) if findings else (),
+        layers=_layers(findings) if findings else (),
+        objectives_chart=objectives_chart(outcomes.objectives, made.currency),
+        queues_chart=queues_chart(outcomes.queues, outcomes.faults, made.replications),
+        drift_charts=drifts,
+        ring_charts=[ring_chart(r, f"ring-{n}") for n, r in enumerate(outcomes.deadlock.rings, 1) if r.members],
+        deadlock_headline=headline(outcomes.deadlock) if outcomes.deadlock.found else "",
+        rules=outcomes.compliance.by_rule[:RULES],
+        rules_left=outcomes.compliance.by_rule[RULES:],
+        not_measured=not_measured(scenario, findings, outcomes),
+    )  # fmt: skip
+
+
+def _environment(currency: str) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {
+        "duration": words.duration,
+        "number": words.number,
+        "share": words.share,
+        "limit": lambda o: words.limit(o.at_most, o.at_least, o.unit, currency),
+        "estimate": lambda interval, unit: words.estimate(interval, unit, currency),
+        "span": lambda interval, unit: words.span(interval, unit, currency),
+        "symbol": _SYMBOLS.__getitem__,
+        "member": member_sentence,
+        "listed": words.listed,
+    }
+    environment.globals |= {"count": words.count, "style": Markup(_style()), "drawn": _drawn}  # noqa: S704 - our own file
+    return environment
+
+
+def _style() -> str:
+    return (TEMPLATES / "style.css").read_text(encoding="utf-8")
+
+
+def _drawn(chart: Chart) -> Markup:
+    """A chart's SVG. Its texts are escaped by the XML writer that made it."""
+    return Markup(chart.svg)  # noqa: S704
+
+
+def _drift_charts(outcomes: Outcomes) -> list[Chart]:
+    charts = []
+    for number, course in enumerate(outcomes.harm, 1):
+        drifts = [d for d in outcomes.drift if (d.agent, d.capability) == (course.agent, course.capability)]
+        charts.append(drift_chart(course, drifts, f"drift-{number}"))
+    return charts
+
+
+def _stories(findings: Findings) -> list[Story]:
+    told = [f for f in findings.findings if f.verdict != "holds"]
+    told.sort(key=lambda f: (_WEIGHT[f.verdict], _WEIGHT[f.severity], f.check))
+    seen: Counter[str] = Counter()
+    stories = []
+    for finding in told:
+        seen[finding.id] += 1
+        number = f"-{seen[finding.id]}" if seen[finding.id] > 1 else ""
+        stories.append(Story(f"finding-{finding.id}{number}", finding, _fields(finding), _witness_json(finding)))
+    return stories
+
+
+def _fields(finding: Finding) -> tuple[tuple[str, str], ...]:
+    witness = finding.witness
+    if witness is None:
+        return ()
+    rows = [("principal", witness.principal), ("action", witness.action), ("resource", witness.resource)]
+    rows += [(f"context.{name}", text) for name, text in _flat(witness.context)]
+    if witness.approvals:
+        rows.append(("approved by", words.listed(witness.approvals)))
+    return tuple((name, text if len(text) <= 500 else text[:500] + " ...") for name, text in rows)
+
+
+def _flat(context: Any, prefix: str = "", depth: int = 0) -> Iterable[tuple[str, str]]:
+    for name, value in context.items():
+        if isinstance(value, dict) and value and depth < 8 and not name.startswith("__"):
+            yield from _flat(value, f"{prefix}{name}.", depth + 1)
+        else:
+            yield f"{prefix}{name}", json.dumps(value, ensure_ascii=False)
+
+
+def _witness_json(finding: Finding) -> str:
+    witness = finding.witness
+    if witness is None:
+        return ""
+    value = {
+        "principal": witness.principal,
+        "action": witness.action,
+        "resource": witness.resource,
+        "context": dict(witness.context),
+        "entities": [dict(entity) for entity in witness.entities],
+        "approvals": list(witness.approvals),
+    }
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    return text if len(text) <= WITNESS_MAX else text[:WITNESS_MAX] + "\n... cut; findings.json has all of it"
+
+
+def _held(findings: Findings) -> tuple[Held, ...]:
+    groups: dict[tuple[str, str], list[Finding]] = {}
+    for finding in findings.findings:
+        if finding.verdict == "holds":
+            groups.setdefault((finding.check, finding.name), []).append(finding)
+    return tuple(Held(*key, len(group), _proved_by(group)) for key, group in sorted(groups.items()))
+
+
+def _proved_by(group: Sequence[Finding]) -> str:
+    ways = Counter(_layer(finding) for finding in group)
+    return ", ".join(f"{way} ({number})" if len(ways) > 1 else way for way, number in sorted(ways.items()))
+
+
+def _layer(finding: Finding) -> str:
+    proof = finding.proof
+    if proof is None or not proof.solver:
+        return "no solver needed"
+    if proof.checked_by in ("", "none"):
+        return f"{proof.solver} alone"
+    return f"{proof.solver}, checked by {proof.checked_by}"
+
+
+def _layers(findings: Findings) -> tuple[tuple[str, str, int], ...]:
+    counts = Counter((finding.verdict, _layer(finding)) for finding in findings.findings)
+    ordered = sorted(counts.items(), key=lambda item: (_WEIGHT[item[0][0]], item[0][1]))
+    return tuple((verdict, layer, number) for (verdict, layer), number in ordered)
