@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -70,7 +71,7 @@ def test_steps_begin_at_zero_rise_in_time_and_change_each_time(roster, timezone,
     place = Desk.model_construct(timezone=timezone, roster=tuple(roster), service=parse_duration_law("5m"))
     steps = staffing(place, start, 9 * DAY)
     assert steps[0][0] == 0
-    assert all(a[0] < b[0] and a[1] != b[1] for a, b in zip(steps, steps[1:], strict=False))
+    assert all(a[0] < b[0] and a[1] != b[1] for a, b in pairwise(steps))
     assert all(moment < 9 * DAY and staff >= 0 for moment, staff in steps)
 
 
