@@ -19,7 +19,7 @@ from models.cedar.types import EntityRefType, RecordType, Schema, SetType, Type
 from models.diagnostics import Diagnostic
 
 _CUT_OFF = "unexpected end of input"
-_QUOTED = re.compile(r"`([^`]*)`|'([^']*)'|: (\w+)$")
+_QUOTED = re.compile(r"`([^`]*)`|'([^']*)'|: @?(\w+)$")
 _KEYWORDS = (
     *("permit", "forbid", "when", "unless", "principal", "action", "resource", "context"),
     *("in", "is", "has", "like", "if", "then", "else", "true", "false"),

@@ -62,6 +62,15 @@ def _leaves(kind: str) -> st.SearchStrategy[str]:
     return st.one_of(literals[kind], own, own, access)
 
 
+FORMS: Mapping[str, tuple[str, ...]] = {
+    "bool": (
+        *("and", "or", "not", "eq", "ne", "compare", "in", "is", "is in", "like"),
+        *("has", "has deep", "contains", "all", "any", "empty", "has tag"),
+    ),
+    "long": ("arithmetic", "arithmetic", "negate"),
+    "set": ("literal",),
+    "record": ("record",),
+}
 KINDS = ("bool", "long", "string", "entity", "set", "record")
 
 
@@ -75,15 +84,7 @@ def expressions(draw: st.DrawFn, kind: str = "bool", depth: int = 4) -> str:
         wanted = draw(st.sampled_from(KINDS)) if draw(st.integers(0, 11)) == 0 else wanted
         return f"({draw(expressions(wanted, depth - 1))})"
 
-    choices = {
-        "bool": (
-            *("and", "or", "not", "eq", "ne", "compare", "in", "is", "is in", "like"),
-            *("has", "has deep", "contains", "all", "any", "empty", "has tag"),
-        ),
-        "long": ("arithmetic", "arithmetic", "negate"),
-        "set": ("literal",),
-        "record": ("record",),
-    }.get(kind, ()) + ("if", "attribute", "tag")
+    choices = (*FORMS.get(kind, ()), "if", "attribute", "tag")
     form = draw(st.sampled_from(choices))
     any_kind = draw(st.sampled_from(KINDS))
     name = draw(st.sampled_from(NAMES))
@@ -149,14 +150,19 @@ def policies(draw: st.DrawFn) -> str:
 
 
 ENTITY_VALUES = st.sampled_from([{"__entity": {"type": "User", "id": name}} for name in ("a", "b", "missing")])
+SHORT_TEXTS = st.sampled_from(TEXTS[:3])
+ELEMENTS = st.one_of(st.sampled_from(LONGS[:3]), SHORT_TEXTS, st.booleans(), ENTITY_VALUES)
+RECORDS = st.fixed_dictionaries(
+    {}, optional={"n": st.sampled_from(LONGS), "s": SHORT_TEXTS, "r": st.fixed_dictionaries({"s": SHORT_TEXTS})}
+)
 FITTING: Mapping[str, st.SearchStrategy[Any]] = {
     "n": st.sampled_from(LONGS),
     "s": st.sampled_from(TEXTS),
     "b": st.booleans(),
     "e": ENTITY_VALUES,
-    "t": st.lists(st.one_of(st.sampled_from(LONGS[:3]), st.sampled_from(TEXTS[:3]), st.booleans(), ENTITY_VALUES), max_size=3),
-    "r": st.fixed_dictionaries({}, optional={"n": st.sampled_from(LONGS), "s": st.sampled_from(TEXTS[:3]), "r": st.fixed_dictionaries({"s": st.sampled_from(TEXTS[:2])})}),
-}  # fmt: skip
+    "t": st.lists(ELEMENTS, max_size=3),
+    "r": RECORDS,
+}
 ANY_VALUE = st.one_of(*FITTING.values())
 CONTEXTS = st.fixed_dictionaries({}, optional={k: st.one_of(v, v, v, v, v, ANY_VALUE) for k, v in FITTING.items()})
 REQUESTS = st.fixed_dictionaries(
