@@ -44,6 +44,26 @@ class Rules:
     questions: tuple[Question, ...]
     conditions: tuple[tuple[str, ...], ...]
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """To a worker process as text and numbers: cedarpy's syntax trees do not travel, so it parses them again."""
+        bare: Any = {"syntax": None}
+        policies = self.policies and replace(
+            self.policies, policies=tuple(replace(policy, **bare) for policy in self.policies.policies)
+        )
+        return _restored, (policies, self.questions, self.conditions)
+
+
+def _restored(
+    policies: PolicySet | None, questions: tuple[Question, ...], conditions: tuple[tuple[str, ...], ...]
+) -> Rules:
+    if policies is not None:
+        import cedarpy
+
+        syntax = cedarpy.policies_to_pst(policies.text).static_policies
+        parsed = tuple(replace(policy, syntax=syntax[policy.id]) for policy in policies.policies)
+        policies = replace(policies, policies=parsed)
+    return Rules(policies, questions, conditions)
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -68,7 +88,7 @@ def compile_rules(loaded: LoadedScenario) -> Rules:
 
 
 def _portable(policies: PolicySet | None) -> PolicySet | None:
-    """The set without cedarpy's own objects, which cannot go to a worker process and which vectors do not need."""
+    """The set without cedarpy's own handles, which cannot go to a worker process and which vectors do not need."""
     bare: Any = {"handle": None, "matcher": None, "store": None}
     return policies and replace(policies, **bare)
 

@@ -1,0 +1,147 @@
+"""Whether a run is as it was written: file digests, the decision log's hash chain and its Merkle roots."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from models.diagnostics import input_error
+from sim.decision_log import Seal, chained, identity, seal
+from sim.run import Manifest, file_digest, read_manifest, table_file
+from sim.tables import DECISIONS
+
+_LOG = "decisions.parquet"
+
+
+@dataclass(frozen=True, slots=True)
+class AuditResult:
+    """What an audit found. `faults` are plain sentences, the first bad row first; none means that the run is intact."""
+
+    folder: Path
+    files: int
+    rows: int
+    """Decisions in the log, by the manifest."""
+    roots: tuple[str, ...]
+    faults: tuple[str, ...]
+
+    @property
+    def intact(self) -> bool:
+        return not self.faults
+
+    def lines(self) -> list[str]:
+        """The result for people."""
+        if self.faults:
+            return [f"{self.folder}: not as it was written", *(f"  {fault}" for fault in self.faults)]
+        return [f"{self.folder}: intact: {self.files} files, {self.rows} decisions in {len(self.roots)} hash chains"]
+
+
+def audit(run_folder: Path) -> AuditResult:
+    """Audit a run folder against its manifest. Raises InputError where there is no manifest of a known version."""
+    manifest = read_manifest(run_folder)
+    digests = [_digest_fault(run_folder, name, digest) for name, digest in manifest.tables.items()]
+    log = _audit_log(run_folder, manifest)
+    faults = [*log, *(fault for fault in digests if fault)]
+    if len(manifest.decisions) != manifest.replications:
+        faults.append("run.json: the number of decision log seals is not the number of replications")
+    rows = sum(s.rows for s in manifest.decisions)
+    return AuditResult(run_folder, len(manifest.tables), rows, manifest.roots, tuple(faults))
+
+
+def _digest_fault(folder: Path, name: str, digest: str) -> str | None:
+    if Path(name).name != name:
+        raise input_error("names a file outside the run folder", str(folder / "run.json"))
+    try:
+        found = file_digest(folder / name)
+    except OSError as error:
+        return f"{name}: cannot be read: {error.strerror}"
+    return None if found == digest else f"{name}: sha256 is {found}, was {digest}"
+
+
+# --- the decision log -------------------------------------------------------------------------------------------------
+
+
+class _Row(NamedTuple):
+    """One row of the log, and where it stands."""
+
+    replication: int
+    sequence: int
+    values: tuple[Any, ...]
+    hash: str
+
+
+class _Damaged(Exception):
+    """A stretch of the log cannot be decoded."""
+
+
+def _audit_log(folder: Path, manifest: Manifest) -> list[str]:
+    """The first fault of the decision log, if any."""
+    try:
+        seals = _check_rows(folder, manifest)
+    except _Damaged as damage:
+        return [f"{_LOG}: {damage}"]
+    for replication, (found, kept) in enumerate(zip(seals, manifest.decisions, strict=False)):
+        if found != kept:
+            return [f"{_LOG}: replication {replication} ends at row {found.rows}, not as its seal in run.json says"]
+    return []
+
+
+def _check_rows(folder: Path, manifest: Manifest) -> list[Seal]:
+    """The seals of the rows as they are. Raises _Damaged at the first bad row."""
+    before = [identity(manifest.scenario_digest, manifest.seed, r) for r in range(len(manifest.decisions))]
+    hashes: list[list[str]] = [[] for _ in before]
+    current = 0
+    for position, row in enumerate(_rows(table_file(folder, "decisions"))):
+        while current < len(hashes) and len(hashes[current]) == manifest.decisions[current].rows:
+            current += 1
+        if current == len(hashes):
+            raise _Damaged(f"row {position} of the file is one too many")
+        expected = len(hashes[current])
+        last = hashes[current][-1] if hashes[current] else before[current]
+        if (row.replication, row.sequence) != (current, expected) or _chained(last, row) != row.hash:
+            raise _Damaged(f"row {expected} of replication {current} (row {position} of the file) is not as it was written")
+        hashes[current].append(row.hash)
+    return [seal(first, of_replication) for first, of_replication in zip(before, hashes, strict=True)]
+
+
+def _chained(before: str, row: _Row) -> str | None:
+    try:
+        return chained(before, row.values)
+    except ValueError:  # a text that is no UTF-8 any more
+        return None
+
+
+def _rows(file: Path) -> Iterator[_Row]:
+    """The rows in file order. A row group that cannot be decoded is named by its range of rows."""
+    try:
+        log = pq.ParquetFile(file)
+        groups = [log.metadata.row_group(n).num_rows for n in range(log.metadata.num_row_groups)]
+    except (OSError, pa.ArrowException, ValueError) as error:
+        raise _Damaged(f"cannot be read: {_first_line(error)}") from None
+    start = 0
+    for number, count in enumerate(groups):
+        where = f"rows {start} to {start + count - 1} of the file"
+        yield from _group(log, number, count, where)
+        start += count
+
+
+def _group(log: pq.ParquetFile, number: int, count: int, where: str) -> Iterator[_Row]:
+    try:
+        table = log.read_row_group(number)
+        table.validate(full=True)
+        columns = [table.column(field.name).to_pylist() for field in DECISIONS]
+    except (OSError, pa.ArrowException, ValueError, KeyError, MemoryError) as error:
+        raise _Damaged(f"{where} cannot be decoded: {_first_line(error)}") from None
+    if any(len(column) != count for column in columns):
+        raise _Damaged(f"{where} are not all there")
+    for values in zip(*columns, strict=True):
+        yield _Row(values[0], values[1], values[:-1], values[-1])
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).splitlines()
+    return lines[0] if lines else type(error).__name__

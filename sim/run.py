@@ -1,0 +1,269 @@
+"""A run on disk: a folder with `run.json`, `scenario.json` and four Parquet tables, and how it is written and read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from platform import python_version
+from typing import TYPE_CHECKING, Final
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from models.diagnostics import InputError, input_error
+from models.scenario import Scenario
+from sim.decision_log import Seal
+from sim.tables import TABLES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCHEMA: Final = "windtunnel.run/1"
+MANIFEST: Final = "run.json"
+SCENARIO: Final = "scenario.json"
+_LIBRARIES: Final = ("windtunnel", "cedarpy", "networkx", "numpy", "pyarrow", "scipy", "simpy")
+_JSON_BYTES_MAX: Final = 64_000_000
+_CHUNK: Final = 1 << 20
+
+
+class Manifest(BaseModel):
+    """What `run.json` says. Nothing in it depends on the machine, the time of day or the number of workers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_: str
+    scenario: str
+    scenario_digest: str
+    inputs: Mapping[str, str]
+    """File beside the scenario -> sha256."""
+    versions: Mapping[str, str]
+    engine: str
+    seed: int
+    replications: int
+    tables: Mapping[str, str]
+    """File of the run folder -> sha256."""
+    decisions: tuple[Seal, ...]
+    """The seal of each replication's decision log."""
+
+    @property
+    def roots(self) -> tuple[str, ...]:
+        """Merkle roots of the decision logs."""
+        return tuple(seal.root for seal in self.decisions)
+
+    def text(self) -> str:
+        values = self.model_dump(mode="json")
+        values = {"schema": values.pop("schema_")} | values
+        values["decisions"] = [seal._asdict() for seal in self.decisions]
+        return json.dumps(values, indent=1, ensure_ascii=False) + "\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A finished run. The tables are read anew at each call; `sim.tables` tells their columns."""
+
+    folder: Path
+    manifest: Manifest
+    scenario: Scenario
+
+    def cases(self) -> pd.DataFrame:
+        return self._frame("cases")
+
+    def events(self) -> pd.DataFrame:
+        return self._frame("events")
+
+    def decisions(self) -> pd.DataFrame:
+        return self._frame("decisions")
+
+    def samples(self) -> pd.DataFrame:
+        return self._frame("samples")
+
+    def _frame(self, name: str) -> pd.DataFrame:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        file = table_file(self.folder, name)
+        try:
+            frame: pd.DataFrame = pq.read_table(file).to_pandas()
+        except (OSError, pa.ArrowException) as error:
+            raise _unreadable(file, error) from None
+        return frame
+
+
+def table_file(folder: Path, name: str) -> Path:
+    return folder / f"{name}.parquet"
+
+
+def versions() -> dict[str, str]:
+    """Versions of what had a part in the figures."""
+    return {"python": python_version()} | {name: _version(name) for name in _LIBRARIES}
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed as a package"
+
+
+def file_digest(file: Path) -> str:
+    """The sha256 of a file, hex."""
+    digest = hashlib.sha256()
+    with file.open("rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+
+def open_run(folder: Path) -> Run:
+    """The run in a folder. Raises InputError where something is missing, truncated, or of a newer version."""
+    manifest = read_manifest(folder)
+    text = _read(folder / SCENARIO)
+    try:
+        scenario = Scenario.model_validate_json(text)
+    except ValidationError as error:
+        raise _broken(folder / SCENARIO, error) from None
+    check_tables(folder)
+    return Run(folder, manifest, scenario)
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a run folder. Raises InputError."""
+    file = folder / MANIFEST
+    if not folder.is_dir() or not file.is_file():
+        help = "name the folder that `windtunnel simulate` or `windtunnel run` wrote"
+        raise input_error("is not a run folder: it has no run.json", str(folder), help)
+    text = _read(file)
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _broken(file, error) from None
+    schema = values.pop("schema", None) if isinstance(values, dict) else None
+    _check_schema(schema, file)
+    try:
+        return Manifest.model_validate({"schema_": schema, **values})
+    except ValidationError as error:
+        raise _broken(file, error) from None
+
+
+def _check_schema(schema: object, file: Path) -> None:
+    if schema == SCHEMA:
+        return
+    name, _, number = SCHEMA.partition("/")
+    if isinstance(schema, str) and schema.startswith(f"{name}/") and schema[len(name) + 1 :].isdecimal():
+        made = "a newer" if int(schema[len(name) + 1 :][:9]) > int(number) else "an older"
+        help = f"this version reads `{SCHEMA}`"
+        raise input_error(f"was made by {made} version of windtunnel, with schema `{schema}`", str(file), help)
+    raise input_error(f"is not the manifest of a run: expected schema `{SCHEMA}`", str(file))
+
+
+def check_tables(folder: Path) -> None:
+    """Whether every table is there and readable as far as its footer tells. Raises InputError with every fault."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    faults: list[InputError] = []
+    for name, schema in TABLES.items():
+        file = table_file(folder, name)
+        try:
+            found = pq.read_schema(file)
+        except FileNotFoundError:
+            faults.append(input_error("is missing from the run folder", str(file)))
+            continue
+        except (OSError, pa.ArrowException) as error:
+            faults.append(_unreadable(file, error))
+            continue
+        if any(field.name not in found.names or found.field(field.name).type != field.type for field in schema):
+            faults.append(input_error(f"has not the columns of a `{name}` table", str(file)))
+    if faults:
+        raise InputError(*(diagnostic for fault in faults for diagnostic in fault.diagnostics))
+
+
+def _read(file: Path) -> str:
+    try:
+        if file.stat().st_size > _JSON_BYTES_MAX:
+            raise input_error(f"is larger than {_JSON_BYTES_MAX // 1_000_000} MB", str(file))
+        return file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise input_error("is missing from the run folder", str(file)) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise _broken(file, error) from None
+
+
+def _broken(file: Path, error: Exception) -> InputError:
+    lines = str(error).splitlines()
+    return input_error(f"cannot be read: {lines[0] if lines else type(error).__name__}", str(file), _AGAIN)
+
+
+def _unreadable(file: Path, error: Exception) -> InputError:
+    lines = str(error).splitlines()
+    why = lines[0] if lines else type(error).__name__
+    return input_error(f"is truncated or damaged: {why}", str(file), _AGAIN)
+
+
+_AGAIN = "simulate again; the same scenario and seed give the same run"
+
+
+# --- writing ----------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def new_run_folder(out: Path) -> Iterator[Path]:
+    """A hidden folder beside `out` that takes its place when the block ends well, and vanishes when it does not.
+
+    A run that stands at `out` is replaced; anything else there is refused. Raises InputError before the block where the
+    place is not writable.
+    """
+    target = out.resolve()
+    _check_target(target, out)
+    partial = target.with_name(f".{target.name}.partial-{secrets.token_hex(4)}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial.mkdir()
+    except OSError as error:
+        raise input_error(f"cannot be written: {error.strerror}", str(out), "choose another folder") from None
+    try:
+        yield partial
+        _swap(partial, target)
+    except OSError as error:
+        raise input_error(f"cannot be written: {error.strerror or error}", str(out)) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _check_target(target: Path, out: Path) -> None:
+    if not target.exists():
+        return
+    if not target.is_dir():
+        raise input_error("is a file, not a folder", str(out), "choose another folder")
+    if any(target.iterdir()) and not _is_run(target):
+        raise input_error("is not empty and holds no run: it is not overwritten", str(out), "choose another folder")
+
+
+def _is_run(folder: Path) -> bool:
+    with suppress(OSError, ValueError):
+        return str(json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["schema"]).startswith("windtunnel.run/")
+    return False
+
+
+def _swap(partial: Path, target: Path) -> None:
+    """Put the finished folder in its place; what stood there before goes once it is."""
+    if not target.exists():
+        partial.rename(target)
+        return
+    old = target.with_name(f".{target.name}.old-{secrets.token_hex(4)}")
+    target.rename(old)
+    try:
+        partial.rename(target)
+    except OSError:
+        old.rename(target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,230 @@
+"""Replications in parallel processes, merged into one run folder.
+
+Each replication writes its tables into part files; they are merged in order of replication, so the bytes of a run do not
+depend on the number of workers or on who finishes first.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from models.diagnostics import input_error
+from sim.clock import EventLimit
+from sim.compile import compile_plan
+from sim.decision_log import Seal
+from sim.engine import EVENTS_MAX, Replication
+from sim.plan import Plan
+from sim.rules import Rules, compile_rules
+from sim.run import MANIFEST, SCENARIO, SCHEMA, Manifest, Run, file_digest, new_run_folder, open_run, table_file, versions
+from sim.tables import TABLES
+from sim.workload import CASES_MAX, CaseLimit
+
+if TYPE_CHECKING:
+    from models.load import LoadedScenario
+
+REPLICATIONS_MAX: Final = 100_000
+_WRITING: Final[dict[str, Any]] = {"compression": "zstd", "compression_level": 3}
+# The decision log is written plainly, so that a changed byte changes one row and can be named.
+_PLAIN: Final[dict[str, Any]] = {"compression": "none", "use_dictionary": False, "write_statistics": False}
+_DECISIONS_IN_GROUP: Final = 1024
+_ROWS_IN_GROUP: Final = 1 << 17
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a worker needs to run any replication."""
+
+    plan: Plan
+    rules: Rules
+    digest: str
+    seed: int
+    parts: Path
+
+
+def simulate(
+    loaded: LoadedScenario,
+    out: Path,
+    *,
+    replications: int | None = None,
+    seed: int | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Run:
+    """Run the replications of a scenario and write the run folder `out`.
+
+    `replications` and `seed` replace the scenario's own; `workers` is the number of processes, all cores by default; one
+    runs in this process. `progress(done, total)` is called after each replication. Raises InputError where the folder
+    cannot be written, an argument is out of range, or a replication outgrows its limits.
+    """
+    count = loaded.scenario.replications if replications is None else replications
+    chosen = loaded.scenario.seed if seed is None else seed
+    processes = min(_cores() if workers is None else workers, max(count, 1))
+    _check("replications", count, 1, REPLICATIONS_MAX)
+    _check("seed", chosen, 0, 2**63 - 1)
+    _check("workers", processes, 1, 1024)
+    with new_run_folder(out) as folder:
+        parts = folder / ".parts"
+        parts.mkdir()
+        job = Job(compile_plan(loaded), compile_rules(loaded), loaded.digest, chosen, parts)
+        seals = _run_all(job, folder, count, processes, progress or _silent, str(loaded.path))
+        parts.rmdir()
+        _write_manifest(folder, loaded, chosen, seals)
+    return open_run(out)
+
+
+def _silent(done: int, total: int) -> None:
+    pass
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _check(name: str, value: int, least: int, most: int) -> None:
+    if not least <= value <= most:
+        raise input_error(f"expected {name} from {least} to {most}, got {value}", f"--{name}")
+
+
+# --- replications -----------------------------------------------------------------------------------------------------
+
+
+def replicate(job: Job, number: int) -> Seal | str:
+    """Run one replication into part files; its seal, or what is wrong with the scenario."""
+    try:
+        replication = Replication(job.plan, job.rules, job.seed, number)
+        replication.run()
+    except CaseLimit:
+        return f"replication {number} has more than {CASES_MAX:,} cases: lower the rate or the horizon"
+    except EventLimit:
+        return f"replication {number} has more than {EVENTS_MAX:,} happenings: lower the rate, the horizon or the retries"
+    tables = replication.tables(job.digest, job.seed)
+    for name, table in zip(TABLES, tables[:4], strict=True):
+        with pa.OSFile(str(_part(job.parts, number, name)), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+            writer.write_table(table)
+    return tables.seal
+
+
+def _part(parts: Path, number: int, name: str) -> Path:
+    return parts / f"{number}.{name}.arrow"
+
+
+_job: Job | None = None
+"""The job of a worker process, set once when it starts."""
+
+
+def _start_worker(job: Job) -> None:
+    global _job
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    _job = job
+
+
+def _work(number: int) -> Seal | str:
+    assert _job is not None
+    return replicate(_job, number)
+
+
+def _run_all(job: Job, folder: Path, count: int, workers: int, progress: Progress, file: str) -> list[Seal]:
+    """Run and merge all replications; their seals, in order."""
+    finished: dict[int, Seal] = {}
+    merged = 0
+    with ExitStack() as stack:
+        writers = _Writers(stack, folder, job.parts)
+        for number, result in stack.enter_context(_results(job, count, workers)):
+            if isinstance(result, str):
+                raise input_error(result, file)
+            finished[number] = result
+            while merged in finished:
+                writers.merge(merged)
+                merged += 1
+            progress(len(finished), count)
+    return [finished[number] for number in range(count)]
+
+
+@contextmanager
+def _results(job: Job, count: int, workers: int) -> Iterator[Iterator[tuple[int, Seal | str]]]:
+    """Results of the replications as they come."""
+    if workers == 1:
+        yield ((number, replicate(job, number)) for number in range(count))
+        return
+    others = {process.pid for process in multiprocessing.active_children()}
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start_worker, (job,))
+    try:
+        yield _completed(pool, count)
+    except BrokenProcessPool:
+        help = "the machine may be short of memory: try fewer `--workers`"
+        raise input_error("a worker process died", "--workers", help) from None
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in multiprocessing.active_children():
+            if process.pid not in others:
+                process.terminate()
+                process.join()
+
+
+def _completed(pool: ProcessPoolExecutor, count: int) -> Iterator[tuple[int, Seal | str]]:
+    numbers: dict[Future[Seal | str], int] = {pool.submit(_work, number): number for number in range(count)}
+    for future in as_completed(numbers):
+        yield numbers.pop(future), future.result()
+
+
+# --- the run folder ---------------------------------------------------------------------------------------------------
+
+
+class _Writers:
+    """The Parquet files of a run under way: parts are appended in order of replication."""
+
+    def __init__(self, stack: ExitStack, folder: Path, parts: Path) -> None:
+        self._stack = stack
+        self._folder = folder
+        self._parts = parts
+        self._open: dict[str, pq.ParquetWriter] = {}
+
+    def merge(self, number: int) -> None:
+        for name in TABLES:
+            part = _part(self._parts, number, name)
+            with pa.memory_map(str(part)) as source:
+                table = pa.ipc.open_file(source).read_all()
+                rows = _DECISIONS_IN_GROUP if name == "decisions" else _ROWS_IN_GROUP
+                self._writer(name, table.schema).write_table(table, row_group_size=rows)
+            part.unlink()
+
+    def _writer(self, name: str, schema: pa.Schema) -> pq.ParquetWriter:
+        if name not in self._open:
+            settings = _PLAIN if name == "decisions" else _WRITING
+            writer = pq.ParquetWriter(table_file(self._folder, name), schema, version="2.6", **settings)
+            self._open[name] = self._stack.enter_context(writer)
+        return self._open[name]
+
+
+def _write_manifest(folder: Path, loaded: LoadedScenario, seed: int, seals: list[Seal]) -> None:
+    scenario = json.dumps(loaded.scenario.dump(), indent=1, ensure_ascii=False)
+    (folder / SCENARIO).write_text(scenario + "\n", encoding="utf-8")
+    files = [table_file(folder, name) for name in TABLES] + [folder / SCENARIO]
+    manifest = Manifest(
+        schema_=SCHEMA,
+        scenario=loaded.scenario.name,
+        scenario_digest=loaded.digest,
+        inputs=dict(loaded.inputs),
+        versions=versions(),
+        engine="reference",
+        seed=seed,
+        replications=len(seals),
+        tables={file.name: file_digest(file) for file in files},
+        decisions=tuple(seals),
+    )
+    (folder / MANIFEST).write_text(manifest.text(), encoding="utf-8")
