@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -16,6 +17,7 @@ from verify.findings import Overall
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.text import Text
 
     from reports.deadlock import Ring
     from reports.drift import DriftOutcome
@@ -44,15 +46,13 @@ class Chart:
 
 
 def objectives_chart(objectives: Sequence[ObjectiveOutcome], currency: str) -> Chart | None:
-    """How much of each promise is used up, with intervals: left of 1 is kept, right of it is broken."""
+    """How much of what each objective allows is used, with intervals: left of `all` it is met, right of it missed."""
     if not objectives:
         return None
-    counts = {v: sum(o.verdict == v for o in objectives) for v in ("pass", "fail", "undecided")}
-    title = ", ".join(
-        f"{n} of {len(objectives)} promises {word}"
-        for n, word in ((counts["fail"], "missed"), (counts["undecided"], "undecided"), (counts["pass"], "met"))
-        if n
-    )
+    counts = Counter(o.verdict for o in objectives)
+    words_of: tuple[tuple[Overall, str], ...] = (("fail", "missed"), ("undecided", "undecided"), ("pass", "met"))
+    told = ", ".join(f"{counts[verdict]} {word}" for verdict, word in words_of if counts[verdict])
+    title = f"Of {words.count(len(objectives), 'objective')}: {told}"
     with drawing(WIDTH, 0.9 + 0.36 * len(objectives)) as figure:
         axes = figure.subplots()
         axes.axvspan(1, _EDGE * 1.08, facecolor="none", edgecolor=BAND, hatch="////", linewidth=0)
@@ -63,11 +63,11 @@ def objectives_chart(objectives: Sequence[ObjectiveOutcome], currency: str) -> C
         axes.set_ylim(len(objectives) - 0.4, -0.9)
         axes.set_xlim(-0.04, _EDGE * 1.08)
         axes.set_xticks([0, 0.5, 1, 1.5, 2], ["0", "half", "all", "1.5 times", "twice or more"])
-        axes.set_xlabel("share of the allowance used")
+        axes.set_xlabel("share of what the objective allows")
         axes.tick_params(left=False)
         axes.spines["left"].set_visible(False)
-        axes.text(0.98, -0.62, "kept", ha="right", color=MUTED)
-        axes.text(1.02, -0.62, "broken", ha="left", color=MUTED)
+        axes.text(0.98, -0.62, "met", ha="right", color=MUTED)
+        axes.text(1.02, -0.62, "missed", ha="left", color=MUTED)
         description = " ".join(o.sentence for o in objectives)
         return Chart("objectives", title, inline(figure, "objectives", title, description))
 
@@ -86,9 +86,7 @@ def _dumbbell(axes: Axes, row: int, objective: ObjectiveOutcome, currency: str) 
     axes.plot([at], [row], marker=">" if beyond else _MARKERS[objective.verdict], color=colour, markersize=8,
               markeredgecolor=PAPER, linestyle="none")  # fmt: skip
     label = words.estimate(interval, objective.unit, currency)
-    side = 1 if max(at, high) < 1.55 else -1
-    anchor = max(at, high) + 0.04 if side > 0 else min(at, low) - 0.04
-    axes.text(anchor, row, label, va="center", ha="left" if side > 0 else "right", color=INK)
+    axes.annotate(label, (1.01, row), xycoords=("axes fraction", "data"), va="center")
 
 
 def _used(objective: ObjectiveOutcome, value: float) -> float:
@@ -136,7 +134,10 @@ def queues_chart(queues: Sequence[QueueCourse], faults: Sequence[FaultBand], rep
 def _queue(axes: Axes, queue: QueueCourse, faults: Sequence[FaultBand]) -> None:
     days = [time / DAY for time in queue.time]
     for number, band in enumerate(faults, start=1):
-        axes.axvspan(band.begin / DAY, band.end / DAY, facecolor=BAND, alpha=0.55, linewidth=0)
+        if band.end < 0:
+            axes.axvline(band.begin / DAY, color=MUTED, linewidth=1)
+        else:
+            axes.axvspan(band.begin / DAY, band.end / DAY, facecolor=BAND, linewidth=0)
         axes.annotate(str(number), (band.begin / DAY, 1), xycoords=("data", "axes fraction"), fontsize=8, color=MUTED,
                       xytext=(2, -9), textcoords="offset points")  # fmt: skip
     axes.fill_between(days, queue.least, queue.most, color=ACCENT, alpha=0.18, linewidth=0, step="mid")
@@ -167,10 +168,10 @@ def drift_chart(course: HarmCourse, drifts: Sequence[DriftOutcome], key: str) ->
         axes.stairs(course.mean, days, color=BAD, linewidth=1.2)
         axes.axvline(drift.onset / DAY, color=INK, linewidth=1.2)
         top = max(*course.mean, 1e-9) * 1.3
-        axes.text(drift.onset / DAY, top, " drift begins", va="top")
-        if alarms:
-            axes.plot([a / DAY for a in alarms], [top * 0.82] * len(alarms), "v", color=ACCENT, markersize=6, alpha=0.7)
-            axes.text(max(alarms) / DAY, top * 0.82, "  first alarm of each replication", va="center", color=ACCENT)
+        axes.plot([a / DAY for a in alarms], [top * 0.92] * len(alarms), "v", color=ACCENT, markersize=6, alpha=0.7)
+        axes.set_title(
+            "line: the drift begins; triangles: first alarm of each replication", loc="left", fontsize=9, color=MUTED
+        )
         axes.set_ylim(0, top)
         axes.set_xlim(0, days[-1])
         axes.set_xlabel("days from the start of the run")
@@ -200,12 +201,13 @@ def ring_chart(ring: Ring, key: str) -> Chart:
         count = 2 * len(members)
         angles = [math.pi / 2 - 2 * math.pi * i / count for i in range(count)]
         spots = [(2.1 * math.cos(a), math.sin(a)) for a in angles]
+        nodes = []
         for i, member in enumerate(members):
-            _node(axes, spots[2 * i], f"case {member.case}\n{member.step}", PAPER, INK)
-            _node(axes, spots[2 * i + 1], member.waits, BAND, INK)
+            nodes.append(_node(axes, spots[2 * i], f"case {member.case}\n{member.step}", PAPER))
+            nodes.append(_node(axes, spots[2 * i + 1], member.waits, BAND))
+        figure.draw_without_rendering()  # boxes get their size, which arrows end at
         for i in range(count):
-            waits = i % 2 == 0
-            _arrow(axes, spots[i], spots[(i + 1) % count], "waits for" if waits else "held by", waits)
+            _arrow(axes, spots, nodes, i)
         axes.set_xlim(-3.2, 3.2)
         axes.set_ylim(-1.35, 1.35)
         return Chart(key, title, inline(figure, key, title, _ring_description(members)))
@@ -215,15 +217,25 @@ def _ring_description(members: Sequence[Any]) -> str:
     return " ".join(f"Case {m.case} at {m.step} waits for {m.waits}, held by the next." for m in members)
 
 
-def _node(axes: Axes, spot: tuple[float, float], text: str, fill: str, edge: str) -> None:
-    axes.text(*spot, text, ha="center", va="center", zorder=3, fontsize=9,
-              bbox={"boxstyle": "round,pad=0.45", "facecolor": fill, "edgecolor": edge, "linewidth": 1})  # fmt: skip
+def _node(axes: Axes, spot: tuple[float, float], text: str, fill: str) -> Text:
+    box = {"boxstyle": "round,pad=0.45", "facecolor": fill, "edgecolor": INK, "linewidth": 1}
+    return axes.text(*spot, text, ha="center", va="center", zorder=3, fontsize=9, bbox=box)
 
 
-def _arrow(axes: Axes, a: tuple[float, float], b: tuple[float, float], text: str, waits: bool) -> None:
-    style: dict[str, Any] = {"arrowstyle": "-|>", "color": BAD if waits else MUTED, "linewidth": 1.4,
-                             "linestyle": (0, (4, 2)) if waits else "solid", "shrinkA": 26, "shrinkB": 30,
-                             "connectionstyle": "arc3,rad=-0.12"}  # fmt: skip
+def _arrow(axes: Axes, spots: Sequence[tuple[float, float]], nodes: Sequence[Text], i: int) -> None:
+    following = (i + 1) % len(spots)
+    a, b = spots[i], spots[following]
+    waits = i % 2 == 0
+    colour = BAD if waits else MUTED
+    style: dict[str, Any] = {
+        "arrowstyle": "-|>",
+        "connectionstyle": "arc3,rad=-0.12",
+        "color": colour,
+        "linewidth": 1.4,
+        "linestyle": (0, (4, 2)) if waits else "solid",
+        "patchA": nodes[i].get_bbox_patch(),
+        "patchB": nodes[following].get_bbox_patch(),
+    }
     axes.annotate("", xy=b, xytext=a, arrowprops=style, zorder=2)
-    middle = ((a[0] + b[0]) / 2 * 1.12, (a[1] + b[1]) / 2 * 1.12)
-    axes.text(*middle, text, ha="center", va="center", fontsize=8, color=BAD if waits else MUTED, zorder=4)
+    outward = ((a[0] + b[0]) / 2 * 1.5, (a[1] + b[1]) / 2 * 1.5)
+    axes.text(*outward, "waits for" if waits else "held by", ha="center", va="center", fontsize=8.5, color=colour)

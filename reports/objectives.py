@@ -126,8 +126,12 @@ def _sentence(name: str, measure: Measure, interval: Interval, verdict: Overall,
         seen += " in every replication"
     elif math.isfinite(interval.low):
         seen += f" ({confidence} interval {span(interval, measure.unit, currency)})"
-    why = f"; {obstacle or 'the interval reaches both sides of the limit'}" if verdict == "undecided" else ""
-    return f"{name} {word}: {seen}, promised {promised}{why}."
+    why = (
+        f". It is open because {obstacle or 'the interval reaches both sides of the limit'}"
+        if verdict == "undecided"
+        else ""
+    )
+    return f"{name} {word}: {seen}; the objective is {promised}{why}."
 
 
 @singledispatch

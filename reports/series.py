@@ -40,7 +40,7 @@ class HarmCourse:
 
 @dataclass(frozen=True, slots=True)
 class FaultBand:
-    """A scheduled fault as it shows in a chart, us."""
+    """A scheduled fault as it shows in a chart, us. `end` is -1 for what stays changed, as a drift does."""
 
     label: str
     begin: int
@@ -85,7 +85,6 @@ def _harm(agent: str, capability: str, tables: RunTables) -> HarmCourse:
 
 def fault_bands(tables: RunTables) -> tuple[FaultBand, ...]:
     """Scheduled outages, partitions and drifts, in the scenario's order."""
-    horizon = tables.scenario.horizon
     bands = []
     for fault in tables.scenario.faults:
         match fault:
@@ -94,8 +93,8 @@ def fault_bands(tables: RunTables) -> tuple[FaultBand, ...]:
             case OutageFault():
                 bands.append(FaultBand(f"outage of {fault.endpoint}", fault.at, fault.at + fault.lasts))
             case Drift():
-                bands.append(FaultBand(f"drift of {fault.agent} {fault.capability}", fault.at, horizon))
-    return tuple(FaultBand(b.label, b.begin, min(b.end, horizon)) for b in bands if b.begin < horizon)
+                bands.append(FaultBand(f"drift of {fault.agent} {fault.capability}", fault.at, -1))
+    return tuple(band for band in bands if band.begin < tables.scenario.horizon)
 
 
 def sample_every(samples: pd.DataFrame) -> int:

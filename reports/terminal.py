@@ -101,7 +101,7 @@ def _outcomes(console: Console, outcomes: Outcomes) -> None:
 
 def _objectives(console: Console, objectives: Iterable[ObjectiveOutcome], currency: str) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for heading in ("verdict", "objective", "promised", "found", "interval"):
+    for heading in ("verdict", "objective", "limit", "found", "interval"):
         table.add_column(heading, overflow="fold", no_wrap=heading == "verdict")
     for o in objectives:
         table.add_row(

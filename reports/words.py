@@ -73,8 +73,11 @@ def span(interval: Interval, unit: Unit, currency: str = "") -> str:
         return f"{low} or more"
     if interval.low == interval.high:
         return f"{low} every time"
-    number_low, _, unit_low = low.partition(" ")
-    return f"{number_low} to {high}" if unit_low and high.endswith(f" {unit_low}") else f"{low} to {high}"
+    for sign in (" ", "%"):
+        number_low, _, unit_low = low.partition(sign)
+        if number_low != low and high.endswith(sign + unit_low):
+            return f"{number_low} to {high}"
+    return f"{low} to {high}"
 
 
 def limit(at_most: float | None, at_least: float | None, unit: Unit, currency: str = "") -> str:
