@@ -42,7 +42,7 @@ def schema_text() -> str:
 
 
 def schema_at(path: tuple[str | int, ...], value: Any) -> Node:
-    """What the schema says about the place `path` of a file with the plain values `value`; empty: nothing."""
+    """What the schema says about the place `path` of a file whose plain values are `value`; empty: nothing."""
     node = resolved(scenario_schema(), value)
     for key in path:
         value = _child(value, key)
@@ -83,6 +83,24 @@ def expectation(node: Node) -> str:
     if "examples" in node:
         return f"{_article(node.get('$comment', 'text'))}, such as {quoted(node['examples'][0])}"
     return _plain_expectation(node)
+
+
+def sample(node: Node) -> Any:
+    """A plain value that fits a place which is no name; None where it takes another thing."""
+    if "examples" in node:
+        return node["examples"][0]
+    if "enum" in node or "const" in node:
+        return node.get("enum", [node.get("const")])[0]
+    low = node.get("minimum", node.get("exclusiveMinimum", 0))
+    high = node.get("maximum", node.get("exclusiveMaximum", low + 2))
+    match node.get("type"):
+        case "boolean":
+            return False
+        case "integer":
+            return low
+        case "number":
+            return (low + high) / 2
+    return None
 
 
 def _plain_expectation(node: Node) -> str:

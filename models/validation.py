@@ -29,6 +29,7 @@ _NOUNS: Final = {
     "model_attributes_type": "a mapping",
 }
 _RANGES: Final = {"greater_than", "greater_than_equal", "less_than", "less_than_equal"}
+_KIND_FAULTS: Final = ("union_tag_invalid", "union_tag_not_found")
 _MEMBERS: Final = (("bool",), ("int",), ("str",))
 """What is left of a location inside the union of plain values."""
 _SIZES: Final = {
@@ -89,31 +90,55 @@ def version_fault(document: Document) -> Diagnostic | None:
 
 
 def repaired(value: Any, complaints: tuple[Complaint, ...]) -> Any:
-    """A copy of the values without what the complaints are about, so that names can be checked all the same.
+    """A copy of the values as if the complaints were seen to, so that names can be checked all the same.
 
-    Unknown keys go; a faulty plain value gives way to the example the schema has for its place, or to its default. None
-    where a complaint is about more than that: then names would be missed that the file does have.
+    Misspelt keys and kinds are spelt right, unknown keys go, a faulty or missing plain value gives way to one that fits
+    its place. None where that is not enough: then names would be missed that the file does have.
     """
     copy = json.loads(json.dumps(value))
-    return copy if all(_repair(copy, complaint) for complaint in complaints) else None
+    first = sorted(complaints, key=lambda complaint: complaint.error["type"] not in ("extra_forbidden", *_KIND_FAULTS))
+    return copy if all(_repair(copy, complaint) for complaint in first) else None
 
 
 def _repair(copy: Any, complaint: Complaint) -> bool:
-    if not complaint.path or (complaint.rest and complaint.rest not in _MEMBERS):
+    path, rest, error = complaint
+    if error["type"] == "missing":
+        return _fill(copy, (*path, str(rest[-1])))
+    if error["type"] in _KIND_FAULTS:
+        return _spell_kind(copy, path)
+    if not path or (rest and rest not in _MEMBERS):
         return False
-    *outer, key = complaint.path
-    holder = _value_at(copy, tuple(outer))
+    if error["type"] == "extra_forbidden":
+        _spell_key(copy, path)
+        return True
+    return _fill(copy, path)
+
+
+def _spell_key(copy: Any, path: KeyPath) -> None:
+    holder = _value_at(copy, path[:-1])
+    unknown = holder.pop(path[-1])
+    close = near(str(path[-1]), _free_keys(copy, path[:-1]))
+    if close:
+        holder[close] = unknown
+
+
+def _spell_kind(copy: Any, path: KeyPath) -> bool:
+    holder = _value_at(copy, path)
+    kind = str(holder["kind"]) if isinstance(holder, dict) and "kind" in holder else ""
+    close = near(kind, json_schema.kinds(json_schema.schema_at(path, copy)))
+    if close:
+        holder["kind"] = close
+    return close is not None
+
+
+def _fill(copy: Any, path: KeyPath) -> bool:
+    """Put a plain value that fits at a place where there is none, or a faulty one."""
+    holder = _value_at(copy, path[:-1])
     if not isinstance(holder, dict):
         return False
-    node = json_schema.schema_at(complaint.path, None)
-    if complaint.error["type"] != "extra_forbidden" and "examples" in node:
-        holder[key] = node["examples"][0]
-        return True
-    plain = node.get("type") in ("string", "integer", "number", "boolean")
-    if plain or complaint.error["type"] == "extra_forbidden":
-        holder.pop(key, None)
-        return True
-    return False
+    if path[-1] not in holder or not isinstance(holder[path[-1]], dict | list):
+        holder[path[-1]] = json_schema.sample(json_schema.schema_at(path, copy))
+    return holder[path[-1]] is not None
 
 
 def _complaint(value: Any, error: ErrorDetails) -> Complaint:
@@ -143,23 +168,25 @@ def _has(value: Any, key: str | int) -> bool:
 
 
 def _without_echoes(complaints: tuple[Complaint, ...]) -> tuple[Complaint, ...]:
-    """One complaint for a value that fits no member of a union, though pydantic has one for each member."""
-    seen: set[KeyPath] = set()
-    kept = []
+    """Without what is said over again: a list too short for want of its faulty entries, each member of a union."""
+    above = {complaint.path[:length] for complaint in complaints for length in range(len(complaint.path))}
+    members: dict[KeyPath, Complaint] = {}
     for complaint in complaints:
         if complaint.rest in _MEMBERS:
-            if complaint.path in seen:
-                continue
-            seen.add(complaint.path)
-        kept.append(complaint)
-    return tuple(kept)
+            members.setdefault(complaint.path, complaint)
+    return tuple(
+        complaint
+        for complaint in complaints
+        if members.get(complaint.path, complaint) is complaint
+        and not (complaint.error["type"] == "too_short" and complaint.path in above)
+    )
 
 
 def _misspelt(document: Document, complaints: tuple[Complaint, ...]) -> Iterator[KeyPath]:
     """Paths of missing keys that an unknown key beside them misspells."""
     for complaint in complaints[:DIAGNOSTICS_MAX]:
         if complaint.error["type"] == "extra_forbidden" and complaint.path:
-            close = near(str(complaint.path[-1]), _free_keys(document, complaint.path[:-1]))
+            close = near(str(complaint.path[-1]), _free_keys(document.value, complaint.path[:-1]))
             if close:
                 yield (*complaint.path[:-1], close)
 
@@ -170,9 +197,9 @@ def _explain(document: Document, complaint: Complaint) -> Diagnostic:
     if kind == "missing":
         return _missing(document, path, str(rest[-1]) if rest else "")
     if kind == "extra_forbidden":
-        help = suggestion(str(path[-1]), _free_keys(document, path[:-1]), "keys here")
+        help = suggestion(str(path[-1]), _free_keys(document.value, path[:-1]), "keys here")
         return document.diagnostic(path, f"unknown key {quoted(path[-1])}", help, of_key=True)
-    if kind in ("union_tag_invalid", "union_tag_not_found"):
+    if kind in _KIND_FAULTS:
         return _wrong_kind(document, path)
     if rest == ("[key]",):
         return document.diagnostic(path, f"{quoted(path[-1])} is not a name", _key_help(error), of_key=True)
@@ -180,7 +207,7 @@ def _explain(document: Document, complaint: Complaint) -> Diagnostic:
 
 
 def _missing(document: Document, path: KeyPath, key: str) -> Diagnostic:
-    node = json_schema.schema_at(path, _value_at(document.value, path))
+    node = json_schema.schema_at(path, document.value)
     field = node.get("properties", {}).get(key, {})
     expected = json_schema.expectation(json_schema.resolved(field, None))
     where = f" in {quoted(path[-1])}" if path and isinstance(path[-1], str) else ""
@@ -188,7 +215,7 @@ def _missing(document: Document, path: KeyPath, key: str) -> Diagnostic:
 
 
 def _wrong_kind(document: Document, path: KeyPath) -> Diagnostic:
-    node = json_schema.schema_at(path, None)
+    node = json_schema.schema_at(path, document.value)
     value = _value_at(document.value, path)
     known = json_schema.kinds(node)
     if not isinstance(value, dict) or "kind" not in value:
@@ -200,16 +227,16 @@ def _wrong_kind(document: Document, path: KeyPath) -> Diagnostic:
 def _wrong_value(document: Document, path: KeyPath, error: ErrorDetails) -> tuple[str, str]:
     """The message and the help about a value that is of the wrong type, out of range, or not among the known ones."""
     kind, context = error["type"], error.get("ctx", {})
-    if "fault" in context:
-        return str(context["fault"]), f"expected {context['expected']}"
     value = _value_at(document.value, path)
-    node = json_schema.schema_at(path, value)
+    node = json_schema.schema_at(path, document.value)
     help = f"expected {json_schema.expectation(node)}"
     if value is None:
         return "missing value", help
+    if "fault" in context:
+        return str(context["fault"]), f"expected {context['expected']}"
     if "enum" in node:
         return f"{quoted(value)} is not known here", suggestion(str(value), node["enum"], "values")
-    if kind in _NOUNS:
+    if kind in _NOUNS and "anyOf" not in node:
         return f"{quoted(value)} is not {_NOUNS[kind]}", help
     if kind in _RANGES:
         return f"{quoted(value)} is out of range", help
@@ -222,11 +249,10 @@ def _key_help(error: ErrorDetails) -> str:
     return f"expected {json_schema.expectation({'pattern': error.get('ctx', {}).get('pattern')})}"
 
 
-def _free_keys(document: Document, path: KeyPath) -> tuple[str, ...]:
+def _free_keys(root: Any, path: KeyPath) -> tuple[str, ...]:
     """Keys the schema knows at a mapping that the file does not use there."""
-    value = _value_at(document.value, path)
-    known = json_schema.schema_at(path, value).get("properties", {})
-    return tuple(key for key in known if key not in value)
+    used = _value_at(root, path)
+    return tuple(key for key in json_schema.schema_at(path, root).get("properties", {}) if key not in used)
 
 
 def _value_at(value: Any, path: KeyPath) -> Any:

@@ -89,7 +89,7 @@ def _endless(workflow: Workflow) -> Iterator[Problem]:
     unlimited = {step: ways for step, ways in graph.items() if workflow.steps[step].limit is None}
     for cycle in _cycles({step: _within(unlimited, ways) for step, ways in unlimited.items()}):
         yield _round(workflow, cycle, "give one of its steps a `limit`")
-    timeless = {step: ways for step, ways in graph.items() if isinstance(workflow.steps[step], ChoiceStep)}
+    timeless = {step: ways for step, ways in graph.items() if _takes_no_time(workflow.steps[step])}
     for cycle in _cycles({step: _within(timeless, ways) for step, ways in timeless.items()}):
         if any(workflow.steps[step].limit for step in cycle):
             yield _round(workflow, cycle, "its steps take no time; lead `on-limit` out of the cycle")
@@ -104,6 +104,11 @@ def _unbounded(step: Step) -> tuple[str, ...]:
     if step.limit is not None:
         return () if step.on_limit is None else (step.on_limit,)
     return tuple(way.target for way in exits(step) if way.keys not in (("join",), ("on-limit",)))
+
+
+def _takes_no_time(step: Step) -> bool:
+    """Whether a case can pass without the clock moving on: a choice, or a step that its limit bars."""
+    return isinstance(step, ChoiceStep) or step.limit is not None
 
 
 def _within(graph: Graph, ways: tuple[str, ...]) -> tuple[str, ...]:
