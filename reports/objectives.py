@@ -2,8 +2,8 @@
 
 Unfinished work never helps an objective. Where a limit is a time, only cases (or waits) that began at least that long
 before the horizon are judged: of each of them it is known whether it kept the limit, finished or not, and the choice
-does not depend on how it went. Where there is no time limit, unfinished cases are counted both ways, and the interval
-spans both.
+does not depend on how it went. Where there is no time limit, or a share is bounded from above, unfinished cases are
+counted both ways, and the interval spans both.
 """
 
 from __future__ import annotations
@@ -199,18 +199,18 @@ def _(objective: CaseShare, tables: RunTables) -> Measure:
     hit = cases["outcome"].isin(objective.outcomes)
     if objective.wrong is not None:
         hit &= cases["wrong"] == objective.wrong
+    # For a least share an unfinished case is a miss at worst. For a most share that would reward being stuck.
+    unknown = cases["open"] if objective.at_most is not None else cases["outcome"] == "in-flight"
     notes: tuple[str, ...] = ()
     obstacle = ""
-    if objective.within is None:
-        unknown = cases["outcome"] == "in-flight"
-        if unknown.any():
-            notes = (f"{count(int(unknown.sum()), 'case')} in flight at the horizon count both ways.",)
-    else:
+    if objective.within is not None:
         judged = cases["age"] >= objective.within
         notes, obstacle = _too_late(int((~judged).sum()), len(cases), "case", objective.within)
         hit &= cases["time"] <= objective.within
-        cases, hit = cases[judged], hit[judged]
-        unknown = pd.Series(False, index=cases.index)
+        unknown &= objective.at_most is not None
+        cases, hit, unknown = cases[judged], hit[judged], unknown[judged]
+    if unknown.any():
+        notes += (f"{count(int(unknown.sum()), 'case')} unfinished at the horizon count both ways.",)
     all_of_them, hits, unknowns = (tables.count(rows) for rows in (cases, cases[hit], cases[unknown]))
     best = np.where(all_of_them > unknowns, ratio(hits, all_of_them - unknowns), ratio(hits, all_of_them))
     return Measure(
