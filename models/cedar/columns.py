@@ -16,6 +16,7 @@ import numpy.typing as npt
 from cedarpy import pst
 
 from models.cedar.entities import Store, entities_handle
+from models.cedar.evaluation import Evaluator
 from models.cedar.faults import too_deep
 from models.cedar.policies import PolicySet
 from models.cedar.source import Source
@@ -27,7 +28,6 @@ from models.cedar.vectors import (
     Batch,
     Bits,
     Column,
-    Evaluator,
     Part,
     Path,
     UnsupportedError,

@@ -12,7 +12,7 @@ import cedarpy
 import numpy as np
 import pytest
 
-from models.cedar import vectors
+from models.cedar import evaluation
 from models.cedar.columns import Requests, evaluate
 from models.cedar.decision import authorize, decide, matching
 from models.cedar.load import load_policies, policy_set
@@ -83,10 +83,10 @@ def test_the_corpus_sample_is_decided_as_recorded_by_cedarpy_and_by_columns() ->
 @pytest.mark.parametrize(
     ("owner", "name", "mutant"),
     [
-        (vectors, "_same", lambda one, other: np.ones(1, dtype=np.bool_)),
-        (vectors.Evaluator, "_contains_any", lambda self, left, right: ("bool", True)),
-        (vectors.Evaluator, "_in", lambda self, left, right: ("bool", left == right)),
-        (vectors, "glob", lambda pattern: lambda text: False),
+        (evaluation, "same", lambda one, other: np.ones(1, dtype=np.bool_)),
+        (evaluation.Evaluator, "_contains_any", lambda self, left, right: ("bool", True)),
+        (evaluation.Evaluator, "_in", lambda self, left, right: ("bool", left == right)),
+        (evaluation, "glob", lambda pattern: lambda text: False),
     ],
     ids=["every == holds", "containsAny always", "in is ==", "like never"],
 )

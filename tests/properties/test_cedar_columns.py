@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from models.cedar import columns, vectors
+from models.cedar import arithmetic, columns
 from models.cedar.columns import Requests, condition, evaluate
 from models.cedar.decision import matching
 from models.cedar.load import policy_set
@@ -303,7 +303,7 @@ def _disagreements() -> int:
 def test_a_wrong_operator_is_told(mutant: tuple[str, str | None, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     name, key, wrong = mutant
     assert _disagreements() == 0
-    monkeypatch.setattr(vectors, name, wrong if key is None else {**getattr(vectors, name), key: wrong})
+    monkeypatch.setattr(arithmetic, name, wrong if key is None else {**getattr(arithmetic, name), key: wrong})
     assert _disagreements() > 0
 
 
