@@ -211,6 +211,10 @@ def _arguments(body: str) -> dict[str, str]:
 
 def _call(value: str) -> tuple[str, dict[str, str]]:
     call = _CALL.fullmatch(value) if len(value) <= CALL_TEXT_MAX else None
+    if ")" not in value:
+        raise value_error(
+            f"{quoted(value)} has no `)`", "quotes about a law inside `{}` or `[]`: a comma ends a value there"
+        )
     if not call:
         raise value_error(f"{quoted(value)} is not a law", "a law such as `lognormal(median=40ms, p95=90ms)`")
     return call[1], _arguments(call[2])
