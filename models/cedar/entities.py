@@ -13,12 +13,12 @@ from models.cedar.types import EntityRefType, ExtensionType, RecordType, Schema,
 from models.cedar.uids import Uid, parse_uid
 
 
-def uid_of(value: Mapping[str, Any]) -> Uid:
+def uid_of(value: object) -> Uid:
     """The uid that Cedar's JSON names, with or without `__entity` around it. Raises ValueError on anything else."""
-    inner = value.get("__entity", value)
-    if not isinstance(inner, Mapping) or not isinstance(inner.get("type"), str) or not isinstance(inner.get("id"), str):
-        raise ValueError(f"expected an entity reference, got {str(value)[:80]}")
-    return Uid(inner["type"], inner["id"])
+    match value:
+        case {"__entity": {"type": str(name), "id": str(identity)}} | {"type": str(name), "id": str(identity)}:
+            return Uid(name, identity)
+    raise ValueError(f"expected an entity reference, got {str(value)[:80]}")
 
 
 class Store:
@@ -27,7 +27,7 @@ class Store:
     def __init__(self, entities: Iterable[Mapping[str, Any]]) -> None:
         self._entities: dict[Uid, Mapping[str, Any]] = {}
         for entity in entities:
-            self._entities.setdefault(uid_of(entity["uid"]), entity)
+            self._entities.setdefault(uid_of(entity.get("uid")), entity)
         self._ancestors: dict[Uid, frozenset[Uid]] = {}
 
     def __contains__(self, uid: object) -> bool:
@@ -98,8 +98,8 @@ def _json(uid: Uid) -> dict[str, str]:
 def with_actions(entities: Iterable[Mapping[str, Any]], schema: Schema) -> list[Mapping[str, Any]]:
     """The entities, and after them the schema's actions that are not among them."""
     given = list(entities)
-    known = {uid_of(entity["uid"]) for entity in given}
-    return [*given, *(action for action in action_entities(schema) if uid_of(action["uid"]) not in known)]
+    known = {uid_of(entity.get("uid")) for entity in given}
+    return [*given, *(action for action in action_entities(schema) if uid_of(action.get("uid")) not in known)]
 
 
 def entities_handle(entities: Iterable[Mapping[str, Any]], schema: Schema) -> cedarpy.Entities:

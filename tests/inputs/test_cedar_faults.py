@@ -225,6 +225,8 @@ def test_a_schema_that_cedar_cannot_read_is_refused_at_its_place(schema: str, me
         ("{}", "expected a list of entities", 1),
         ("null", "expected a list of entities", 1),
         ('[\n {"uid": {"type": "User", "id": "a"}}\n]', "error during entity deserialization", 2),
+        ('[\n {"attrs": {}}]', "error during entity deserialization", 2),
+        ('[\n {"uid": "User::1", "attrs": {}, "parents": []}]', "error during entity deserialization", 2),
         ("[" * 100_000 + "]" * 100_000, "nested more than", 1),
         (
             '[\n {"uid": {"type": "Doc", "id": "d"}, "attrs": {}, "parents": []},\n'
@@ -245,6 +247,12 @@ def test_entities_that_cedar_cannot_read_are_refused_at_their_place(
     (fault,) = caught.value.diagnostics
     assert message in fault.message
     assert (fault.file, fault.line) == ("entities.json", line)
+
+
+def test_entities_without_a_schema_are_refused_alike() -> None:
+    for entity in ({"attrs": {}}, {"uid": "User::1"}, {"uid": {"type": "User"}}):
+        (fault,) = _faults(GOOD, entities=[entity])
+        assert "entity" in fault.message
 
 
 # Files

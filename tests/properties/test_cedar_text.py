@@ -27,6 +27,7 @@ from models.cedar.types import (
     Type,
 )
 from models.cedar.uids import Uid, escape, parse_uid
+from models.diagnostics import InputError
 
 GAPS = st.sampled_from(["\n", " ", "\r\n", "\t", '// a ; comment " }\n', '\n\n// @id("no")\n'])
 LITERALS = st.sampled_from(['"a;b"', '"// not a comment"', r'"\";\\"', '"multi\nline;"', '"é😀;"'])
@@ -175,3 +176,50 @@ def _sorted(schema: Schema) -> Any:
     entities = {e.name: (set(e.parents), e.attributes, e.tags, e.ids) for e in schema.entity_types.values()}
     actions = {a.uid: (a.parents, set(a.principals), set(a.resources), a.context) for a in schema.actions.values()}
     return entities, actions
+
+
+# Whatever the text, it is a policy set or it is refused with places; nothing else comes out.
+
+POLICIES = '@id("a") @escalate("x") @timeout("5m")\nforbid (principal is A in B::"b", action, resource) // note\n'
+POLICIES += 'when { context.a["b"] like "x*" || [1, 2].contains(context.n) };\npermit (principal, action, resource);'
+SCHEMA = 'namespace N { type T = { a?: Set<Long> }; entity A in [B] = T tags String; entity B enum ["x"]; }\n'
+SCHEMA += 'action "g"; action a in ["g"] appliesTo { principal: [N::A], resource: N::B, context: { n: N::T } };'
+PIECES = st.sampled_from(
+    [
+        *'";{}()@[].<>=-!\\é\0',
+        "//",
+        "\r\n",
+        "::",
+        "&&",
+        "when",
+        "?principal",
+        '@escalte("")',
+        "entity",
+        "type",
+        "Set<",
+        "if",
+    ]
+)
+
+
+@st.composite
+def spoilt(draw: st.DrawFn, text: str) -> str:
+    for _ in range(draw(st.integers(1, 3))):
+        start, length = draw(st.integers(0, len(text))), draw(st.integers(0, 6))
+        text = text[:start] + draw(PIECES | st.just("")) + text[start + length :]
+    return text
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(spoilt(POLICIES), st.none() | spoilt(SCHEMA), st.sampled_from(["windtunnel", "tiered"]))
+def test_a_spoilt_text_loads_or_is_refused_at_places_in_it(policies: str, schema: str | None, profile: Any) -> None:
+    try:
+        loaded = policy_set(policies, schema, profile=profile)
+    except InputError as error:
+        assert error.diagnostics
+        for fault in error.diagnostics:
+            lines = {"<text>": policies, "<schema>": schema or ""}[fault.file].split("\n")
+            assert fault.line == 0 or fault.column <= len(lines[fault.line - 1]) + 1
+            assert str(fault)
+    else:
+        assert all(policy.text in policies for policy in loaded.policies)
