@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import pandas as pd
 
@@ -65,7 +66,7 @@ def _chain(
     return ChainOutcome(
         chain=name,
         levels=tuple(
-            LevelOutcome(int(str(level)), str(place).removeprefix("desk:"), tables.mean_count(rows))
+            LevelOutcome(int(cast(int, level)), str(place).removeprefix("desk:"), tables.mean_count(rows))
             for (level, place), rows in stages
         ),
         granted=tables.mean_count(answers[answers["answer"] == "granted"]),

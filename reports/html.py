@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from models.units import DAY
 from reports import words
 from reports.charts import Chart, drift_chart, objectives_chart, queues_chart, ring_chart
 from reports.limits import not_measured
@@ -22,6 +24,7 @@ from verify.findings import Finding, Findings
 
 if TYPE_CHECKING:
     from models.scenario import Scenario
+    from reports.series import QueueCourse
     from sim.run import Run
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
@@ -31,6 +34,9 @@ STORIES: Final = 40
 
 RULES: Final = 20
 """Rows of decisions by rule; the rest is counted and stands in the decision table."""
+
+QUEUE_ROWS: Final = 31
+"""Rows of the table beside the chart of queues, at most."""
 
 WITNESS_MAX: Final = 20_000
 """Characters of a witness shown; a longer one is cut, and says so."""
@@ -97,6 +103,7 @@ def render_html(scenario: Scenario, findings: Findings | None, outcomes: Outcome
         layers=_layers(findings) if findings else (),
         objectives_chart=objectives_chart(outcomes.objectives, made.currency),
         queues_chart=queues_chart(outcomes.queues, outcomes.faults, made.replications),
+        queue_rows=_queue_rows(outcomes.queues),
         drift_charts=drifts,
         ring_charts=[ring_chart(r, f"ring-{n}") for n, r in enumerate(outcomes.deadlock.rings, 1) if r.members],
         deadlock_headline=headline(outcomes.deadlock) if outcomes.deadlock.found else "",
@@ -145,6 +152,20 @@ def _drift_charts(outcomes: Outcomes) -> list[Chart]:
         drifts = [d for d in outcomes.drift if (d.agent, d.capability) == (course.agent, course.capability)]
         charts.append(drift_chart(course, drifts, f"drift-{number}"))
     return charts
+
+
+def _queue_rows(queues: Sequence[QueueCourse]) -> list[tuple[str, list[float]]]:
+    """The chart of queues as rows: the peak of the mean queue at each desk, by day or by several."""
+    if not queues:
+        return []
+    last = max(queue.time[-1] for queue in queues) // DAY
+    days = -(-(last + 1) // QUEUE_ROWS)
+    rows = []
+    for first in range(0, last + 1, days):
+        span = range(first * DAY, (first + days) * DAY)
+        peaks = [max((m for t, m in zip(q.time, q.mean, strict=True) if t in span), default=math.nan) for q in queues]
+        rows.append((f"{first + 1}" if days == 1 else f"{first + 1} to {min(first + days, last + 1)}", peaks))
+    return rows
 
 
 def _stories(findings: Findings) -> list[Story]:

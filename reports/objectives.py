@@ -126,12 +126,18 @@ def _sentence(name: str, measure: Measure, interval: Interval, verdict: Overall,
         seen += " in every replication"
     elif math.isfinite(interval.low):
         seen += f" ({confidence} interval {span(interval, measure.unit, currency)})"
-    why = (
-        f". It is open because {obstacle or 'the interval reaches both sides of the limit'}"
-        if verdict == "undecided"
-        else ""
-    )
-    return f"{name} {word}: {seen}; the objective is {promised}{why}."
+    open_because = f" It is open because {obstacle or _why_open(measure, interval)}." if verdict == "undecided" else ""
+    return f"{name} {word}: {seen}; the objective is {promised}.{open_because}"
+
+
+def _why_open(measure: Measure, interval: Interval) -> str:
+    """What keeps an interval on both sides of a limit: unfinished work, or chance between replications."""
+    if interval.at_least:
+        return "too much was unfinished at the horizon to bound it from above"
+    settled = student(exact(measure.sample.best or measure.sample.high), interval.confidence)
+    if decide(settled, at_most=measure.at_most, at_least=measure.at_least) != "undecided":
+        return "unfinished cases could tip it either way; a `within` or a longer horizon settles that"
+    return "the interval reaches both sides of the limit; more replications narrow it"
 
 
 @singledispatch

@@ -41,8 +41,8 @@ def windows(tables: RunTables) -> pd.DataFrame:
     """
     keys = ["replication", "kind", "place"]
     events = tables.of_kind(*_FAULTS)
-    end = (events["time"] + events["value"]).fillna(tables.scenario.horizon).clip(upper=tables.scenario.horizon)
-    rows = events[keys].astype({"kind": "str", "place": "str"}).assign(begin=events["time"], end=end.astype("int64"))
+    end = (events["time"] + events["value"]).clip(upper=tables.scenario.horizon)
+    rows = events[keys].astype({"kind": "str", "place": "str"}).assign(begin=events["time"], end=end)
     rows = rows.sort_values([*keys, "begin"], ignore_index=True)
     reached = rows.groupby(keys)["end"].cummax()
     before = reached.groupby([rows[key] for key in keys]).shift()

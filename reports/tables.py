@@ -22,7 +22,10 @@ OPEN: Final = ("in-flight", "stuck")
 
 @dataclass(frozen=True)
 class RunTables:
-    """Pandas frames by the schemas of `sim.tables`, with `replications` as the number there are in the run."""
+    """Pandas frames by the schemas of `sim.tables`; `replications` is how many the run has.
+
+    Nulls of `case` and `value` in events are -1.
+    """
 
     scenario: Scenario
     replications: int
@@ -70,7 +73,7 @@ def read_tables(run: Run) -> RunTables:
         scenario=run.scenario,
         replications=run.manifest.replications,
         cases=_categories(run.cases(), ("work", "outcome")),
-        events=_categories(run.events(), ("kind", "place")),
+        events=_whole(_categories(run.events(), ("kind", "place")), ("case", "value")),
         decisions=_categories(run.decisions(), ("step", "action", "decision", "enforced", "reason", "approvals")),
         samples=_categories(run.samples(), ("place",)),
     )
@@ -78,6 +81,11 @@ def read_tables(run: Run) -> RunTables:
 
 def _categories(frame: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
     return frame.astype(dict.fromkeys(columns, "category"))
+
+
+def _whole(frame: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
+    """Columns of whole numbers with -1 for a null, which would make floats of them."""
+    return frame.assign(**{column: frame[column].fillna(-1).astype("int64") for column in columns})
 
 
 def quantiles(replication: Array, values: Array, q: float, replications: int) -> Array:
