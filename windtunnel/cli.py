@@ -9,12 +9,16 @@ import sys
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from models.diagnostics import Diagnostic, InputError
+from models.diagnostics import InputError, input_error
 from windtunnel import __version__, api
+
+if TYPE_CHECKING:
+    from models.cedar.policies import PolicySet
+    from models.load import LoadedScenario
 
 EXIT_FAILED = 1
 EXIT_INPUT = 2
@@ -81,10 +85,10 @@ def run(
     format: OutputFormat = Format.text,
 ) -> None:
     """Verify, simulate and report a scenario: the main job."""
+    loaded = api.load(scenario)  # before the heavy libraries: a fault in the file answers at once
     from reports import html, json, progress, terminal
     from reports.verdict import judge
 
-    loaded = api.load(scenario)
     with progress.status("verifying policies and escalation chains"):
         findings = api.verify(loaded, effort=effort.value)
     with progress.bar("simulating") as advance:
@@ -115,20 +119,12 @@ def verify(
     scripts: Annotated[Path | None, typer.Option(help="Folder to write the SMT-LIB scripts to.")] = None,
 ) -> None:
     """Check what always holds of policies and escalation chains, with a witness for what does not."""
+    policies, loaded = _policies(target, schema, entities, profile)
     from reports import progress, terminal
     from reports.verdict import judge
     from verify.json import to_json, write_scripts
     from verify.verify import verify as verify_policies
 
-    if _is_scenario(target):
-        _refuse_with_scenario(target, schema=schema, entities=entities)
-        loaded = api.load(target)
-        policies = loaded.policies
-    else:
-        from models.cedar.load import load_policies
-
-        loaded = None
-        policies = load_policies(target, schema=schema, entities=entities, profile=profile.value)
     with progress.status("verifying"):
         findings = verify_policies(policies, loaded, effort=effort.value)
     if scripts is not None:
@@ -151,10 +147,10 @@ def simulate(
     format: OutputFormat = Format.text,
 ) -> None:
     """Simulate a scenario and judge its objectives, without verification or report."""
+    loaded = api.load(scenario)
     from reports import json, progress, terminal
     from reports.verdict import judge
 
-    loaded = api.load(scenario)
     with progress.bar("simulating") as advance:
         finished = api.simulate(loaded, out, replications=replications, seed=seed, workers=workers, progress=advance)
     outcomes = api.assess(finished)
@@ -258,11 +254,20 @@ def _is_scenario(target: Path) -> bool:
     return target.suffix in {".yaml", ".yml"} or (target / "scenario.yaml").is_file()
 
 
-def _refuse_with_scenario(target: Path, **options: Path | None) -> None:
-    given = [f"--{name}" for name, value in options.items() if value is not None]
-    if given:
-        message = f"{', '.join(given)} cannot be given with a scenario, which names its own"
-        raise InputError(Diagnostic(message, str(target)))
+def _policies(
+    target: Path, schema: Path | None, entities: Path | None, profile: ProfileName
+) -> tuple[PolicySet | None, LoadedScenario | None]:
+    """The policies of a scenario, with the scenario, or of a file or folder."""
+    if _is_scenario(target):
+        given = [name for name, path in (("--schema", schema), ("--entities", entities)) if path is not None]
+        if given:
+            message = f"{', '.join(given)} cannot be given with a scenario"
+            raise input_error(message, str(target), "the scenario names its own")
+        loaded = api.load(target)
+        return loaded.policies, loaded
+    from models.cedar.load import load_policies
+
+    return load_policies(target, schema=schema, entities=entities, profile=profile.value), None
 
 
 def _print_json(value: Any) -> None:
