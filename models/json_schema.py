@@ -27,18 +27,26 @@ Node = Mapping[str, Any]
 
 
 @cache
-def scenario_schema() -> dict[str, Any]:
-    """The schema of a scenario file, JSON Schema 2020-12."""
-    schema = Scenario.model_json_schema(by_alias=True)
-    for name, definition in (*schema["$defs"].items(), ("Scenario", schema)):
-        _tidy(definition, _defaults(_parts()[name]))
-    head = {"$schema": DIALECT, "title": "Windtunnel scenario", "description": "A whole scenario file."}
-    return head | {key: value for key, value in schema.items() if key not in head}
+def scenario_schema() -> Node:
+    """The schema of a scenario file, JSON Schema 2020-12, as committed: to read it takes no time beside making it."""
+    committed: Node = json.loads(SCHEMA_FILE.read_bytes())
+    return committed
 
 
 def schema_text() -> str:
-    """The schema as the committed file holds it."""
-    return json.dumps(scenario_schema(), indent=2, ensure_ascii=False) + "\n"
+    """The committed schema file."""
+    return SCHEMA_FILE.read_text(encoding="utf-8")
+
+
+def generated_text() -> str:
+    """The schema file as the models make it now."""
+    schema = Scenario.model_json_schema(by_alias=True)
+    parts = {part.__name__: part for part in _subclasses(Part)}
+    for name, definition in (*schema["$defs"].items(), ("Scenario", schema)):
+        _tidy(definition, _defaults(parts[name]))
+    head = {"$schema": DIALECT, "title": "Windtunnel scenario", "description": "A whole scenario file."}
+    whole = head | {key: value for key, value in schema.items() if key not in head}
+    return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
 
 
 def schema_at(path: tuple[str | int, ...], value: Any) -> Node:
@@ -161,11 +169,6 @@ def _chosen(node: Node, value: Any) -> str | None:
     kind = value.get("kind") if isinstance(value, dict) else None
     found: str | None = node["discriminator"]["mapping"].get(kind) if isinstance(kind, str) else None
     return found
-
-
-@cache
-def _parts() -> dict[str, type[Part]]:
-    return {part.__name__: part for part in _subclasses(Part)}
 
 
 def _subclasses(part: type[Part]) -> Iterator[type[Part]]:

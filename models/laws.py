@@ -15,11 +15,10 @@ from itertools import pairwise
 from statistics import NormalDist
 from typing import Annotated, Any, Final
 
-from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from models.diagnostics import near, quoted
-from models.units import parse_duration, value_error
+from models.units import TextType, parse_duration, value_error
 
 _NORMAL = NormalDist()
 _P95_Z: Final = _NORMAL.inv_cdf(0.95)
@@ -377,14 +376,13 @@ def parse_attribute_law(value: object) -> AttributeLaw:
     return parse_number_law(value)
 
 
-def _law_type(name: str, parse: Callable[[object], Any], example: str) -> Any:
-    schema = {"$comment": name, "type": ["string", "number"], "examples": [example]}
-    return (PlainValidator(parse), PlainSerializer(str, return_type=str), WithJsonSchema(schema))
+def _text_type(name: str, parse: Callable[[object], Any], example: str) -> TextType:
+    return TextType(name, parse, str, {"type": ["string", "number"], "examples": [example]})
 
 
-DurationLaw = Annotated[Law, *_law_type("law of durations", parse_duration_law, "lognormal(median=40ms, p95=90ms)")]
-NumberLaw = Annotated[Law, *_law_type("law of numbers", parse_number_law, "values(0.25=0.8, 1=0.2)")]
-SuccessLaw = Annotated[Beta, *_law_type("law of success", parse_success, "beta(alpha=0.709, beta=0.276)")]
+DurationLaw = Annotated[Law, _text_type("law of durations", parse_duration_law, "lognormal(median=40ms, p95=90ms)")]
+NumberLaw = Annotated[Law, _text_type("law of numbers", parse_number_law, "values(0.25=0.8, 1=0.2)")]
+SuccessLaw = Annotated[Beta, _text_type("law of success", parse_success, "beta(alpha=0.709, beta=0.276)")]
 AttributeLawText = Annotated[
-    AttributeLaw, *_law_type("attribute law", parse_attribute_law, "choice(low=0.43, medium=0.535, high=0.035)")
+    AttributeLaw, _text_type("attribute law", parse_attribute_law, "choice(low=0.43, medium=0.535, high=0.035)")
 ]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field
 
 from models.diagnostics import quoted
-from models.units import value_error
+from models.units import TextType, value_error
 
 NAME = r"^[A-Za-z][A-Za-z0-9_-]{0,62}$"
 ATTRIBUTE_NAME = r"^[A-Za-z_][A-Za-z0-9_]{0,62}(\.[A-Za-z_][A-Za-z0-9_]{0,62}){0,7}$"
@@ -57,7 +57,5 @@ def _start(value: object) -> datetime:
 
 Start = Annotated[
     datetime,
-    PlainValidator(_start),
-    PlainSerializer(datetime.isoformat, return_type=str),
-    WithJsonSchema({"$comment": "time", "type": "string", "examples": ["2026-01-05T00:00:00Z"]}),
+    TextType("time", _start, datetime.isoformat, {"type": "string", "examples": ["2026-01-05T00:00:00Z"]}),
 ]

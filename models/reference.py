@@ -159,9 +159,9 @@ def _link(reference: str) -> str:
 
 def main() -> None:
     """Write the reference and the JSON Schema anew."""
+    json_schema.SCHEMA_FILE.write_text(json_schema.generated_text(), encoding="utf-8")
     REFERENCE_FILE.parent.mkdir(exist_ok=True)
     REFERENCE_FILE.write_text(reference(), encoding="utf-8")
-    json_schema.SCHEMA_FILE.write_text(json_schema.schema_text(), encoding="utf-8")
 
 
 if __name__ == "__main__":

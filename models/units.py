@@ -7,13 +7,19 @@ durations and money are exact, so two runs add up to the same bytes.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema
+from pydantic import Field
 from pydantic_core import PydanticCustomError
+from pydantic_core.core_schema import (
+    CoreSchema,
+    no_info_plain_validator_function,
+    plain_serializer_function_ser_schema,
+    str_schema,
+)
 
 from models.diagnostics import quoted
 
@@ -180,27 +186,44 @@ def parse_days(value: object) -> Days:
     return Days(tuple(sorted(found)))
 
 
-def _text_type(
-    name: str, parse: Callable[[object], Any], show: Callable[[Any], str], pattern: str, example: str
-) -> Any:
-    schema = {"$comment": name, "type": "string", "pattern": f"^{pattern}$", "examples": [example]}
-    return (PlainValidator(parse), PlainSerializer(show, return_type=str), WithJsonSchema(schema))
+@dataclass(frozen=True, slots=True, eq=False)
+class TextType:
+    """How a value is written in a file: for pydantic, which asks no more of the type than this."""
+
+    name: str
+    parse: Callable[[object], Any]
+    show: Callable[[Any], str]
+    schema: Mapping[str, Any]
+    """What the JSON Schema says beside the name."""
+
+    def __get_pydantic_core_schema__(self, _source: object, _handler: object) -> CoreSchema:
+        shown = plain_serializer_function_ser_schema(self.show, return_schema=str_schema())
+        return no_info_plain_validator_function(self.parse, serialization=shown)
+
+    def __get_pydantic_json_schema__(self, _schema: object, _handler: object) -> dict[str, Any]:
+        return {"$comment": self.name, **self.schema}
+
+
+def _pattern(pattern: str, example: str) -> dict[str, Any]:
+    return {"type": "string", "pattern": f"^{pattern}$", "examples": [example]}
 
 
 _ANY_DAY = "|".join(_DAYS)
 _ANY_DAYS = rf"\s*({_ANY_DAY})(-({_ANY_DAY}))?\s*"
 
-Duration = Annotated[int, *_text_type("duration", parse_duration, format_duration, _DURATION.pattern, "15m")]
+Duration = Annotated[int, TextType("duration", parse_duration, format_duration, _pattern(_DURATION.pattern, "15m"))]
 """Integer microseconds; a text with a unit in the file."""
 
-Rate = Annotated[float, *_text_type("rate", parse_rate, format_rate, _RATE.pattern, "40/h")]
+Rate = Annotated[float, TextType("rate", parse_rate, format_rate, _pattern(_RATE.pattern, "40/h"))]
 """Events per second; a text with a unit of time in the file."""
 
-MoneyText = Annotated[Money, *_text_type("money", parse_money, str, _MONEY.pattern, "0.003 USD")]
+MoneyText = Annotated[Money, TextType("money", parse_money, str, _pattern(_MONEY.pattern, "0.003 USD"))]
 """Money; an amount and an ISO 4217 code in the file."""
 
-HoursText = Annotated[Hours, *_text_type("hours", parse_hours, str, _HOURS.pattern, "08:00-17:00")]
-DaysText = Annotated[Days, *_text_type("days", parse_days, str, rf"(daily|{_ANY_DAYS}(,{_ANY_DAYS})*)", "mon-fri")]
+HoursText = Annotated[Hours, TextType("hours", parse_hours, str, _pattern(_HOURS.pattern, "08:00-17:00"))]
+DaysText = Annotated[
+    Days, TextType("days", parse_days, str, _pattern(rf"(daily|{_ANY_DAYS}(,{_ANY_DAYS})*)", "mon-fri"))
+]
 
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 """A number from 0 to 1."""
