@@ -109,7 +109,8 @@ def _allowance(objective: ObjectiveOutcome, value: float) -> float:
 
 def queues_chart(queues: Sequence[QueueCourse], faults: Sequence[FaultBand], replications: int) -> Chart | None:
     """The queue of each desk over time, mean and range over replications, with the faults."""
-    shown = sorted(queues, key=lambda q: -max(q.mean))[:DESKS_SHOWN]
+    busiest = sorted(queues, key=lambda q: -max(q.mean))[:DESKS_SHOWN]
+    shown = [q for q in busiest if max(q.most) > 0] or busiest[:1]
     if not shown:
         return None
     worst = shown[0]
@@ -118,11 +119,11 @@ def queues_chart(queues: Sequence[QueueCourse], faults: Sequence[FaultBand], rep
         f"The longest queue is at {worst.desk}: {words.number(worst.mean[peak])} waiting on day "
         f"{worst.time[peak] // DAY + 1}, mean of {words.count(replications, 'replication')}"
     )
-    with drawing(WIDTH, 0.7 + 1.35 * len(shown)) as figure:
+    with drawing(WIDTH, 0.8 + 1.5 * len(shown)) as figure:
         every = figure.subplots(len(shown), 1, sharex=True, squeeze=False)[:, 0]
         for axes, queue in zip(every, shown, strict=True):
             _queue(axes, queue, faults)
-        every[0].set_title(_bands_text(faults), loc="left", fontsize=9, color=MUTED)
+        figure.suptitle(_bands_text(faults), x=0.01, ha="left", fontsize=9, color=MUTED)
         every[-1].set_xlabel("days from the start of the run")
         description = " ".join(
             f"{q.desk}: up to {words.number(max(q.mean))} waiting on average, {words.number(max(q.most))} in the worst."
@@ -145,8 +146,10 @@ def _queue(axes: Axes, queue: QueueCourse, faults: Sequence[FaultBand]) -> None:
     axes.step(days, queue.on_duty, where="mid", color=MUTED, linewidth=0.9, linestyle=(0, (3, 2)))
     axes.set_ylim(bottom=0)
     axes.set_xlim(0, max(days[-1], 1e-9))
-    axes.set_ylabel(f"{queue.desk}\nwaiting", fontsize=9)
+    axes.set_title(queue.desk, loc="left", fontsize=9.5, fontweight="bold")
+    axes.set_ylabel("waiting", fontsize=9)
     axes.locator_params(axis="y", nbins=4, integer=True)
+    axes.locator_params(axis="x", integer=True)
 
 
 def _bands_text(faults: Sequence[FaultBand]) -> str:
@@ -160,7 +163,6 @@ def drift_chart(course: HarmCourse, drifts: Sequence[DriftOutcome], key: str) ->
     drift = drifts[0]
     alarms = [a for a in drift.alarms if not math.isnan(a)]
     title = _drift_title(drift)
-    width = (course.edges[1] - course.edges[0]) / DAY
     days = [edge / DAY for edge in course.edges]
     with drawing(WIDTH, 2.6) as figure:
         axes = figure.subplots()
@@ -175,7 +177,7 @@ def drift_chart(course: HarmCourse, drifts: Sequence[DriftOutcome], key: str) ->
         axes.set_ylim(0, top)
         axes.set_xlim(0, days[-1])
         axes.set_xlabel("days from the start of the run")
-        axes.set_ylabel(f"wrong effects\nin {words.duration(width * DAY)}")
+        axes.set_ylabel(f"wrong effects\nin {words.duration(course.width)}")
         return Chart(key, title, inline(figure, key, title, title))
 
 

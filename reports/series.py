@@ -9,8 +9,15 @@ import numpy as np
 import pandas as pd
 
 from models.scenario import Drift, OutageFault, Partition
+from models.units import DAY
 from reports.drift import wrong_effects
 from reports.tables import RunTables
+
+DAYS_SHOWN: Final = 31
+"""Bars of a course by days at most; longer runs get bars of several days."""
+
+SHORT_RUN: Final = 10 * DAY
+"""Runs below this get 24 bars, longer ones bars of whole days, so that the daily rhythm does not beat with them."""
 
 POINTS: Final = 240
 """Points of a course at most: one for each two pixels of a printed chart."""
@@ -30,10 +37,14 @@ class QueueCourse:
 
 @dataclass(frozen=True, slots=True)
 class HarmCourse:
-    """Wrong effects of a drifting capability: the mean number in one replication from each time to the next, us."""
+    """Wrong effects of a drifting capability from each edge to the next, us.
+
+    `mean` is the number for each `width` of time in one replication; the last stretch may be shorter.
+    """
 
     agent: str
     capability: str
+    width: int
     edges: tuple[int, ...]
     mean: tuple[float, ...]
 
@@ -76,11 +87,13 @@ def harm_courses(tables: RunTables) -> tuple[HarmCourse, ...]:
 
 
 def _harm(agent: str, capability: str, tables: RunTables) -> HarmCourse:
-    bins = 48
-    edges = np.linspace(0, tables.scenario.horizon, bins + 1).astype("int64")
+    horizon = tables.scenario.horizon
+    days = -(-horizon // (DAYS_SHOWN * DAY))
+    width = days * DAY if horizon >= SHORT_RUN else max(1, -(-horizon // 24))
+    edges = np.append(np.arange(0, horizon, width), horizon)
     found, _ = np.histogram(wrong_effects(tables, agent, capability)["time"].to_numpy(), bins=edges)
-    mean = found / tables.replications
-    return HarmCourse(agent, capability, tuple(map(int, edges)), tuple(map(float, mean)))
+    mean = found / tables.replications * width / np.diff(edges)
+    return HarmCourse(agent, capability, width, tuple(map(int, edges)), tuple(map(float, mean)))
 
 
 def fault_bands(tables: RunTables) -> tuple[FaultBand, ...]:
