@@ -151,10 +151,10 @@ def parse_hours(value: object) -> Hours:
     expected = "hours such as `08:00-17:00`, the end after the start (split a night shift at `24:00`)"
     found = _HOURS.fullmatch(value) if isinstance(value, str) else None
     if not found:
-        raise _not_a("a daily window", expected, value)
+        raise _not_a("a window of hours", expected, value)
     start, end = int(found[1]) * 60 + int(found[2]), int(found[3]) * 60 + int(found[4])
     if not start < end <= 1440:
-        raise _not_a("a daily window", expected, value)
+        raise _not_a("a window of hours", expected, value)
     return Hours(start, end)
 
 

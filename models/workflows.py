@@ -88,11 +88,11 @@ def _endless(workflow: Workflow) -> Iterator[Problem]:
     graph = {step: _unbounded(what) for step, what in workflow.steps.items()}
     unlimited = {step: ways for step, ways in graph.items() if workflow.steps[step].limit is None}
     for cycle in _cycles({step: _within(unlimited, ways) for step, ways in unlimited.items()}):
-        yield _round(workflow, cycle, "give one of its steps a `limit`")
+        yield _round(workflow, cycle, "steps go round without a `limit`", "give one of them a `limit`")
     timeless = {step: ways for step, ways in graph.items() if _takes_no_time(workflow.steps[step])}
     for cycle in _cycles({step: _within(timeless, ways) for step, ways in timeless.items()}):
         if any(workflow.steps[step].limit for step in cycle):
-            yield _round(workflow, cycle, "its steps take no time; lead `on-limit` out of the cycle")
+            yield _round(workflow, cycle, "steps go round in no time", "lead `on-limit` out of the cycle")
     for step, what in workflow.steps.items():
         if what.limit is not None and not any(map(_may_end, map(workflow.steps.get, _reach(step, graph.__getitem__)))):
             message = f"once {quoted(step)} is at its limit, the case can never end"
@@ -115,12 +115,11 @@ def _within(graph: Graph, ways: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(way for way in ways if way in graph)
 
 
-def _round(workflow: Workflow, cycle: tuple[str, ...], help: str) -> Problem:
+def _round(workflow: Workflow, cycle: tuple[str, ...], what: str, help: str) -> Problem:
     first = min(cycle, key=list(workflow.steps).index)
     turn = cycle.index(first)
     ring = (*cycle[turn:], *cycle[:turn], first)
-    message = f"steps can go round without end: {' -> '.join(map(quoted, ring))}"
-    return Problem((first,), message, help, of_key=True)
+    return Problem((first,), f"{what}: {' -> '.join(map(quoted, ring))}", help, of_key=True)
 
 
 def _may_end(step: Step | None) -> bool:

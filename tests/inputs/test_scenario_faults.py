@@ -188,8 +188,8 @@ def test_a_missing_policy_file_is_shown_where_it_is_named(faults: Faults) -> Non
 def test_a_cycle_without_a_limit_is_named(faults: Faults) -> None:
     (fault,) = faults(("        limit: 3\n", ""))
     assert (fault.line, fault.column) == (43, 7)
-    assert fault.message == "steps can go round without end: `check` -> `people` -> `check`"
-    assert fault.help == "give one of its steps a `limit`"
+    assert fault.message == "steps go round without a `limit`: `check` -> `people` -> `check`"
+    assert fault.help == "give one of them a `limit`"
 
 
 def test_a_roster_that_is_never_staffed_is_a_fault(faults: Faults) -> None:
