@@ -27,6 +27,12 @@ if TYPE_CHECKING:
 WIDTH: Final = 7.6
 """Inches: the text column of the page."""
 
+NAME_SHOWN: Final = 36
+"""Characters of a name in a drawing; the table beside it has the whole name."""
+
+RING_SHOWN: Final = 10
+"""Members of a ring that is drawn, at most; a larger one is told by its table."""
+
 DESKS_SHOWN: Final = 6
 """Queues drawn at most; the table beside them has all."""
 
@@ -59,7 +65,7 @@ def objectives_chart(objectives: Sequence[ObjectiveOutcome], currency: str) -> C
         axes.axvline(1, color=INK, linewidth=1.2)
         for row, objective in enumerate(objectives):
             _dumbbell(axes, row, objective, currency)
-        axes.set_yticks(range(len(objectives)), [o.name for o in objectives])
+        axes.set_yticks(range(len(objectives)), [words.short(o.name, NAME_SHOWN) for o in objectives])
         axes.set_ylim(len(objectives) - 0.4, -0.9)
         axes.set_xlim(-0.04, _EDGE * 1.08)
         axes.set_xticks([0, 0.5, 1, 1.5, 2], ["0", "half", "all", "1.5 times", "twice or more"])
@@ -146,7 +152,7 @@ def _queue(axes: Axes, queue: QueueCourse, faults: Sequence[FaultBand]) -> None:
     axes.step(days, queue.on_duty, where="mid", color=MUTED, linewidth=0.9, linestyle=(0, (3, 2)))
     axes.set_ylim(bottom=0)
     axes.set_xlim(0, max(days[-1], 1e-9))
-    axes.set_title(queue.desk, loc="left", fontsize=9.5, fontweight="bold")
+    axes.set_title(words.short(queue.desk, 60), loc="left", fontsize=9.5, fontweight="bold")
     axes.set_ylabel("waiting", fontsize=9)
     axes.locator_params(axis="y", nbins=4, integer=True)
     axes.locator_params(axis="x", integer=True)
@@ -196,22 +202,23 @@ def ring_chart(ring: Ring, key: str) -> Chart:
     """Who waits for whom: cases hold locks (solid), and wait for locks that the next case holds (dashed)."""
     members = ring.members
     title = f"{len(members)} cases wait for each other in a ring"
-    with drawing(WIDTH, 3.4) as figure:
-        axes = figure.subplots()
+    count = 2 * len(members)
+    with drawing(WIDTH, 1.6 + 0.45 * count, axes_fill=True) as figure:
+        axes = figure.add_axes((0, 0, 1, 1))
         axes.set_axis_off()
-        axes.set_aspect("equal")
-        count = 2 * len(members)
+        axes.set_xlim(-3.2, 3.2)
+        axes.set_ylim(-1.35, 1.35)
         angles = [math.pi / 2 - 2 * math.pi * i / count for i in range(count)]
         spots = [(2.1 * math.cos(a), math.sin(a)) for a in angles]
         nodes = []
         for i, member in enumerate(members):
-            nodes.append(_node(axes, spots[2 * i], f"case {member.case}\n{member.step}", PAPER))
-            nodes.append(_node(axes, spots[2 * i + 1], member.waits, BAND))
+            nodes.append(
+                _node(axes, spots[2 * i], f"case {member.case}\n{words.short(member.step, NAME_SHOWN)}", PAPER)
+            )
+            nodes.append(_node(axes, spots[2 * i + 1], words.short(member.waits, NAME_SHOWN), BAND))
         figure.draw_without_rendering()  # boxes get their size, which arrows end at
         for i in range(count):
             _arrow(axes, spots, nodes, i)
-        axes.set_xlim(-3.2, 3.2)
-        axes.set_ylim(-1.35, 1.35)
         return Chart(key, title, inline(figure, key, title, _ring_description(members)))
 
 
@@ -221,7 +228,7 @@ def _ring_description(members: Sequence[Any]) -> str:
 
 def _node(axes: Axes, spot: tuple[float, float], text: str, fill: str) -> Text:
     box = {"boxstyle": "round,pad=0.45", "facecolor": fill, "edgecolor": INK, "linewidth": 1}
-    return axes.text(*spot, text, ha="center", va="center", zorder=3, fontsize=9, bbox=box)
+    return axes.text(*spot, words.printable(text, keep="\n"), ha="center", va="center", zorder=3, fontsize=9, bbox=box)
 
 
 def _arrow(axes: Axes, spots: Sequence[tuple[float, float]], nodes: Sequence[Text], i: int) -> None:

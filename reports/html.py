@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from models.diagnostics import input_error
 from models.units import DAY
 from reports import words
-from reports.charts import Chart, drift_chart, objectives_chart, queues_chart, ring_chart
+from reports.charts import RING_SHOWN, Chart, drift_chart, objectives_chart, queues_chart, ring_chart
 from reports.limits import not_measured
 from reports.outcomes import Outcomes, assess
 from reports.ring import headline, member_sentence
@@ -77,13 +78,17 @@ def write_html(
 ) -> Path:
     """Write the report of a run and return its path. `outcomes` spares assessing the run again.
 
-    The file is written beside its place and moved there, so that no half-written one looks whole.
+    The file is written beside its place and moved there, so that no half-written one looks whole. Raises `InputError`
+    where it cannot be written.
     """
     assessed = outcomes if outcomes is not None else assess(run)
     page = render_html(run.scenario, findings, assessed, judge(findings, assessed, fail_on=fail_on))
     partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(page, encoding="utf-8", newline="\n")
-    partial.replace(path)
+    try:
+        partial.write_text(page, encoding="utf-8", newline="\n")
+        partial.replace(path)
+    except OSError as error:
+        raise input_error(f"cannot be written: {error.strerror}", str(path), "choose another place") from None
     return path
 
 
@@ -105,7 +110,7 @@ def render_html(scenario: Scenario, findings: Findings | None, outcomes: Outcome
         queues_chart=queues_chart(outcomes.queues, outcomes.faults, made.replications),
         queue_rows=_queue_rows(outcomes.queues),
         drift_charts=drifts,
-        ring_charts=[ring_chart(r, f"ring-{n}") for n, r in enumerate(outcomes.deadlock.rings, 1) if r.members],
+        ring_charts=_ring_charts(outcomes),
         deadlock_headline=headline(outcomes.deadlock) if outcomes.deadlock.found else "",
         rules=outcomes.compliance.by_rule[:RULES],
         rules_left=outcomes.compliance.by_rule[RULES:],
@@ -121,6 +126,7 @@ def _environment(currency: str) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        finalize=_finalize,
     )
     environment.filters |= {
         "duration": words.duration,
@@ -135,6 +141,10 @@ def _environment(currency: str) -> Environment:
     }
     environment.globals |= {"count": words.count, "style": Markup(_style()), "drawn": _drawn}  # noqa: S704 - our own file
     return environment
+
+
+def _finalize(value: Any) -> Any:
+    return words.printable(value, keep="\n") if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _style() -> str:
@@ -152,6 +162,11 @@ def _drift_charts(outcomes: Outcomes) -> list[Chart]:
         drifts = [d for d in outcomes.drift if (d.agent, d.capability) == (course.agent, course.capability)]
         charts.append(drift_chart(course, drifts, f"drift-{number}"))
     return charts
+
+
+def _ring_charts(outcomes: Outcomes) -> list[Chart]:
+    numbered = enumerate(outcomes.deadlock.rings, 1)
+    return [ring_chart(ring, f"ring-{number}") for number, ring in numbered if 0 < len(ring.members) <= RING_SHOWN]
 
 
 def _queue_rows(queues: Sequence[QueueCourse]) -> list[tuple[str, list[float]]]:

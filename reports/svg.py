@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ from typing import Any, Final
 import matplotlib as mpl
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+
+from reports.words import printable
 
 INK: Final = "#1b1b1b"
 MUTED: Final = "#595959"
@@ -65,12 +68,14 @@ _FONT = re.compile(r"'DejaVu Sans'[^;]*")
 
 
 @contextmanager
-def drawing(width: float, height: float) -> Iterator[Figure]:
-    """A blank figure of so many inches, under the report's style."""
-    with mpl.rc_context():
+def drawing(width: float, height: float, *, axes_fill: bool = False) -> Iterator[Figure]:
+    """A blank figure of so many inches, under the report's style. `axes_fill` leaves no margins."""
+    with mpl.rc_context(), warnings.catch_warnings():
+        # A name may use a script that the font lacks; the page shows it with the reader's fonts.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
         mpl.rcdefaults()
         mpl.rcParams.update(_STYLE)
-        figure = Figure(figsize=(width, height), layout="constrained")
+        figure = Figure(figsize=(width, height), layout="none" if axes_fill else "constrained")
         FigureCanvasSVG(figure)
         yield figure
 
@@ -89,7 +94,7 @@ def inline(figure: Figure, key: str, title: str, description: str) -> str:
     root.attrib.update({"role": "img", "aria-labelledby": f"{key}-title {key}-desc", "data-size": f"{width}x{height}"})
     for position, (tag, text) in enumerate((("title", title), ("desc", description))):
         label = ET.Element(tag, {"id": f"{key}-{tag}"})
-        label.text = text
+        label.text = printable(text)
         root.insert(position, label)
     return ET.tostring(root, encoding="unicode")
 

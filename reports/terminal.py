@@ -78,12 +78,7 @@ def _verdict(console: Console, verdict: Verdict, scenario: str) -> None:
     line.append(f"  {scenario}" if scenario else "", style="bold")
     console.print(line)
     for reason in verdict.reasons:
-        console.print(Text(f"  {_safe(reason)}"))
-
-
-def _safe(text: str) -> str:
-    """Text without control characters: names and witnesses come from files, and a terminal obeys escape sequences."""
-    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+        console.print(Text(f"  {words.printable(reason)}"))
 
 
 def _outcomes(console: Console, outcomes: Outcomes) -> None:
@@ -96,7 +91,7 @@ def _outcomes(console: Console, outcomes: Outcomes) -> None:
     if outcomes.objectives:
         console.print(_objectives(console, outcomes.objectives, made.currency))
     for line in ring_lines(outcomes.deadlock):
-        console.print(Text(_safe(line)))
+        console.print(Text(words.printable(line)))
 
 
 def _objectives(console: Console, objectives: Iterable[ObjectiveOutcome], currency: str) -> Table:
@@ -126,7 +121,7 @@ def _findings(console: Console, findings: Findings) -> None:
     if held:
         names = ", ".join(f"{name} ({number})" if number > 1 else name for name, number in sorted(held.items()))
         line = _mark(console, "holds")
-        line.append(f": {_safe(names)}", style="default")
+        line.append(f": {words.printable(names)}", style="default")
         console.print(line)
 
 
@@ -144,13 +139,18 @@ def _finding(console: Console, finding: Finding) -> None:
     line.append(f"  {finding.check} {finding.name}", style="bold")
     line.append(f"  {finding.severity}", style="dim")
     console.print(line)
-    console.print(Text(f"    {_safe(finding.message)}"))
-    where = [f"{_safe(p.name)} ({_safe(p.location.file)}:{p.location.line})" for p in finding.policies]
+    console.print(Text(f"    {words.printable(finding.message)}"))
+    where = [
+        f"{words.printable(p.name)} ({words.printable(p.location.file)}:{p.location.line})" for p in finding.policies
+    ]
     if where:
         console.print(Text("    " + words.listed(where), style="dim"))
     if finding.witness is not None:
         w = finding.witness
         approvals = f", approved by {words.listed(w.approvals)}" if w.approvals else ""
         console.print(
-            Text(_safe(f"    e.g. {w.principal} {w.action} {w.resource} {dict(w.context)}{approvals}"), style="dim")
+            Text(
+                words.printable(f"    e.g. {w.principal} {w.action} {w.resource} {dict(w.context)}{approvals}"),
+                style="dim",
+            )
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Sequence
 from typing import Final, Literal
 
@@ -85,6 +86,21 @@ def limit(at_most: float | None, at_least: float | None, unit: Unit, currency: s
     low = f"at least {figure(at_least, unit, currency)}" if at_least is not None else ""
     high = f"at most {figure(at_most, unit, currency)}" if at_most is not None else ""
     return " and ".join(filter(None, (low, high)))
+
+
+def short(text: str, most: int) -> str:
+    """A text of at most so many characters; a longer one is cut and ends in an ellipsis."""
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def printable(text: str, keep: str = "") -> str:
+    """Text with control and format characters spelt out: they come from files, and terminals and bidirectional layout
+    obey them. Characters in `keep` stay."""
+    return "".join(c if c in keep or not _obeyed(c) else f"\\u{ord(c):04x}" for c in text)
+
+
+def _obeyed(character: str) -> bool:
+    return unicodedata.category(character)[0] == "C" or character in "\u2028\u2029"
 
 
 def count(value: int, noun: str, plural: str = "") -> str:
