@@ -75,7 +75,7 @@ def drawing(width: float, height: float, *, axes_fill: bool = False) -> Iterator
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
         mpl.rcdefaults()
         mpl.rcParams.update(_STYLE)
-        figure = Figure(figsize=(width, height), layout="none" if axes_fill else "constrained")
+        figure = Figure(figsize=(width, height), layout=None if axes_fill else "constrained")
         FigureCanvasSVG(figure)
         yield figure
 

@@ -1,0 +1,188 @@
+"""Outcomes of real runs against plain loops over their tables."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.units import DAY
+from reports.outcomes import Outcomes, assess
+from reports.tables import read_tables
+from sim.run import Run
+from windtunnel import api
+
+ROOT = Path(__file__).parents[2]
+REPLICATIONS = 3
+
+
+@pytest.fixture(scope="module", params=["incident-desk", "refund-desk"])
+def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp("runs") / request.param
+    return api.simulate(api.load(ROOT / "scenarios" / request.param), folder, replications=REPLICATIONS, workers=1)
+
+
+@pytest.fixture(scope="module")
+def outcomes(run: Run) -> Outcomes:
+    return assess(run)
+
+
+@pytest.fixture(scope="module")
+def events(run: Run) -> list[dict[str, Any]]:
+    return run.events().to_dict("records")
+
+
+def of(events: list[dict[str, Any]], kind: str, place: str | None = None) -> Iterator[dict[str, Any]]:
+    return (e for e in events if e["kind"] == kind and (place is None or e["place"] == place))
+
+
+def mean(found: Any) -> float:
+    return sum(1 for _ in found) / REPLICATIONS
+
+
+def test_decisions_are_counted_by_rule(run: Run, outcomes: Outcomes) -> None:
+    rows = run.decisions().to_dict("records")
+    expected = Counter((d["action"], d["decision"], d["enforced"], d["reason"]) for d in rows)
+    found = {(c.action, c.decision, c.enforced, c.reason): c.count for c in outcomes.compliance.by_rule}
+    assert found == dict(expected)
+    assert [c.count for c in outcomes.compliance.by_rule] == sorted(expected.values(), reverse=True)
+    assert outcomes.compliance.allowed.estimate == pytest.approx(mean(d for d in rows if d["enforced"] == "allow"))
+    slipped = [d for d in rows if d["enforced"] == "allow" != d["decision"]]
+    assert outcomes.compliance.violations.estimate == pytest.approx(mean(slipped))
+
+
+def test_cases_are_counted_by_outcome(run: Run, outcomes: Outcomes) -> None:
+    rows = [c for c in run.cases().to_dict("records") if c["measured"]]
+    for work in outcomes.work:
+        mine = [c for c in rows if c["work"] == work.name]
+        assert work.cases == len(mine)
+        assert {o: n for o, n in work.by_outcome if n} == dict(Counter(c["outcome"] for c in mine))
+        ended = [c for c in mine if c["outcome"] not in ("in-flight", "stuck")]
+        days = (run.scenario.horizon - run.scenario.warm_up) / DAY
+        assert work.throughput.estimate == pytest.approx(len(ended) / REPLICATIONS / days)
+        each = [[c["cost"] for c in ended if c["replication"] == r] for r in range(REPLICATIONS)]
+        expected = sum(sum(costs) / len(costs) / 1e6 for costs in each) / REPLICATIONS
+        assert work.cost.estimate == pytest.approx(expected)
+
+
+def test_hand_offs_without_need_are_those_of_the_log(
+    run: Run, outcomes: Outcomes, events: list[dict[str, Any]]
+) -> None:
+    needless = {(e["replication"], e["case"]) for e in of(events, "handed-off") if e["detail"] == "not needed"}
+    rows = [c for c in run.cases().to_dict("records") if c["measured"]]
+    for work in outcomes.work:
+        shares = []
+        for r in range(REPLICATIONS):
+            mine = [c for c in rows if c["work"] == work.name and c["replication"] == r]
+            shares.append(sum((r, c["case"]) in needless for c in mine) / len(mine))
+        assert work.needless_hand_off.estimate == pytest.approx(sum(shares) / REPLICATIONS)
+
+
+def test_deadlocks_and_their_rings_are_those_of_the_log(outcomes: Outcomes, events: list[dict[str, Any]]) -> None:
+    found = list(of(events, "deadlock"))
+    assert outcomes.deadlock.found == len(found)
+    assert outcomes.deadlock.count.estimate == pytest.approx(len(found) / REPLICATIONS)
+    assert sum(ring.count for ring in outcomes.deadlock.rings) == len(found)
+    for ring in outcomes.deadlock.rings:
+        logged = next(e for e in found if (e["replication"], e["time"]) == (ring.replication, ring.time))
+        members = json.loads(logged["detail"])["ring"]
+        assert [m.case for m in ring.members] == [m["case"] for m in members]
+        assert [m.waits for m in ring.members] == [m["waits-for"] for m in members]
+        for member, following in zip(ring.members, ring.members[1:] + ring.members[:1], strict=True):
+            assert member.waits in following.holds
+
+
+def test_drift_is_timed_from_its_onset(run: Run, outcomes: Outcomes, events: list[dict[str, Any]]) -> None:
+    for drift in outcomes.drift:
+        alarms = list(of(events, "alarm", f"monitor:{drift.monitor}"))
+        undone = list(of(events, "rolled-back", f"monitor:{drift.monitor}"))
+        delays, harms = [], []
+        for r in range(REPLICATIONS):
+            after = [e["time"] for e in alarms if e["replication"] == r and e["time"] >= drift.onset]
+            stopped = [e["time"] for e in undone if e["replication"] == r and e["time"] >= drift.onset]
+            delays.append(min(after, default=run.scenario.horizon) - drift.onset)
+            until = min(stopped or [run.scenario.horizon])
+            harms.append(
+                sum(
+                    e["replication"] == r and drift.onset <= e["time"] < until
+                    for e in of(events, "attempt-wrong", f"agent:{drift.agent}")
+                    if _capability(run, events, e) == drift.capability
+                )
+            )
+        assert drift.delay.estimate == pytest.approx(sum(delays) / REPLICATIONS)
+        assert drift.harm.estimate == pytest.approx(sum(harms) / REPLICATIONS)
+        assert drift.false_alarms.estimate == pytest.approx(mean(e for e in alarms if e["time"] < drift.onset))
+
+
+def _capability(run: Run, events: list[dict[str, Any]], wrong: dict[str, Any]) -> str:
+    """The capability of the step that the attempt's case entered last."""
+    pool = wrong["place"].removeprefix("agent:")
+    if len(run.scenario.agents[pool].capabilities) == 1:
+        return next(iter(run.scenario.agents[pool].capabilities))
+    steps = {
+        f"step:{w}.{s}": step.capability
+        for w, workflow in run.scenario.workflows.items()
+        for s, step in workflow.steps.items()
+        if step.kind == "task" and step.agent == pool
+    }
+    mine = (e for e in events if e["kind"] == "entered" and e["replication"] == wrong["replication"])
+    before = [
+        e for e in mine if e["case"] == wrong["case"] and e["sequence"] < wrong["sequence"] and e["place"] in steps
+    ]
+    return steps[before[-1]["place"]]
+
+
+def test_approvals_are_counted_by_chain(outcomes: Outcomes, events: list[dict[str, Any]]) -> None:
+    for chain in outcomes.escalation:
+        for level in chain.levels:
+            asked = (e for e in of(events, "asked", f"desk:{level.desk}") if e["detail"] == chain.chain)
+            assert level.asked.estimate == pytest.approx(mean(e for e in asked if e["value"] == level.level))
+        for answer, found in (("granted", chain.granted), ("denied", chain.denied)):
+            expected = mean(e for e in of(events, "answered") if e["detail"] == f"{chain.chain}: {answer}")
+            assert found.estimate == pytest.approx(expected)
+        vain = [e for e in of(events, "exhausted") if e["detail"].startswith(f"{chain.chain}: ")]
+        assert chain.unanswered.estimate == pytest.approx(mean(vain))
+    assert sum(level.asked.estimate for chain in outcomes.escalation for level in chain.levels) == pytest.approx(
+        mean(of(events, "asked"))
+    )
+
+
+def test_faults_hold_the_failures_of_their_windows(run: Run, outcomes: Outcomes, events: list[dict[str, Any]]) -> None:
+    failed = list(of(events, "attempt-failed"))
+    for fault in outcomes.resilience:
+        begun = [
+            (e["replication"], e["time"], min(e["time"] + e["value"], run.scenario.horizon))
+            for e in of(events, fault.kind, fault.place)
+        ]
+        inside = [
+            e for e in failed if any(r == e["replication"] and begin <= e["time"] < end for r, begin, end in begun)
+        ]
+        assert fault.failed.estimate == pytest.approx(mean(inside))
+    assert {f.place for f in outcomes.resilience} == {
+        e["place"] for k in ("outage", "partition") for e in of(events, k)
+    }
+
+
+def test_loads_agree_with_the_samples(run: Run, outcomes: Outcomes) -> None:
+    """Busy time from the log against the independent samples of busy people, over staffed time from the samples."""
+    samples = run.samples()
+    for desk in outcomes.people:
+        here = samples[(samples["place"] == f"desk:{desk.name}") & (samples["time"] >= run.scenario.warm_up)]
+        sampled = here["busy"].sum() / here["capacity"].sum()
+        assert desk.load.estimate == pytest.approx(sampled, abs=0.06)
+
+
+def test_served_items_are_the_starts_of_the_log(outcomes: Outcomes, events: list[dict[str, Any]]) -> None:
+    for desk in outcomes.people:
+        assert desk.served.estimate == pytest.approx(mean(of(events, "started", f"desk:{desk.name}")))
+
+
+def test_a_million_events_are_assessed_from_categories(run: Run) -> None:
+    """Grouping works on codes, not on texts: what keeps a large run to seconds."""
+    tables = read_tables(run)
+    assert str(tables.events["kind"].dtype) == str(tables.events["place"].dtype) == "category"
+    assert str(tables.events["case"].dtype) == "int64"
