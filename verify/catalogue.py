@@ -1,0 +1,45 @@
+"""The checks that exist: ids, names, severities, questions. Ids are fixed; add, never renumber.
+
+A violated `error` fails a verdict: the policy or chain cannot do what it was written for, or two owners contradict
+each other. A `warning` is a rule that says less than it seems to, while decisions are as its author wants them.
+`docs/checks.md` has a section for each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from verify.findings import Severity
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check of the catalogue."""
+
+    id: str
+    name: str
+    severity: Severity
+    question: str
+
+
+_CHECKS = (
+    Check("P101", "never-matches", "error", "Can the policy match any request that its schema admits?"),
+    Check("P102", "always-matches", "warning", "Do the policy's conditions ever keep it from matching in its scope?"),
+    Check("P104", "redundant", "warning", "Would any decision be different without the policy?"),
+    Check("P105", "overridden", "error", "Is there a request that the permit matches and no forbid denies outright?"),
+    Check("P106", "conflict", "error", "Do policies of different owners decide one request oppositely?"),
+    Check("P201", "unreachable-escalation", "error", "Can the escalating forbid ever be the reason for a decision?"),
+    Check("P202", "dead-end-escalation", "error", "Does every approval that is asked for lead out of denial?"),
+    Check(
+        "P204", "ambiguous-escalation", "warning", "Do rules that match together agree on chain, time-out, severity?"
+    ),
+    Check("E501", "unknown-desk", "error", "Does every desk and chain that is named exist?"),
+    Check("E502", "chain-cycle", "error", "Does every chain end?"),
+    Check("E503", "unstaffed-window", "error", "Is someone on duty while a request waits, at every time of the week?"),
+    Check("E506", "unreachable-level", "error", "Can every level of the chain be asked?"),
+    Check("E507", "terminal-auto-approve", "warning", "Is a request that nobody answers denied?"),
+)
+
+CATALOGUE: Mapping[str, Check] = {check.id: check for check in _CHECKS}
+"""Checks by id, in the order in which they are made."""

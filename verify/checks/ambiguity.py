@@ -1,0 +1,185 @@
+"""P204: do escalating rules that match together agree, and does every value that a rule sets ever apply?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import combinations
+from typing import Literal
+
+from models.cedar.annotations import SEVERITIES
+from models.cedar.policies import Escalation, PolicySet
+from models.units import format_duration
+from verify import term as t
+from verify.checks.common import Sought, finding, joined, seek, shown, smallest_cover, told, told_all, undecided
+from verify.checks.escalation import determines, matches_in, not_denied
+from verify.findings import Finding, Proof
+from verify.query import Analysis, Case
+
+Kind = Literal["timeout", "severity"]
+_KINDS: tuple[Kind, ...] = ("timeout", "severity")
+
+
+def ambiguous(analysis: Analysis, rules: Sequence[int]) -> Iterator[Finding]:
+    """P204 of rules that can be the reason to ask: dead values, pairs that disagree, and the rules without either.
+
+    A pair of which one rule makes a value of the other dead is not told again as a pair.
+    """
+    troubled: set[int] = set()
+    settled: set[frozenset[int]] = set()
+    for index in rules:
+        for kind in _KINDS:
+            for result, cover in _dead_value(analysis, index, kind, rules):
+                settled |= {frozenset({index, other}) for other in cover}
+                troubled |= {index, *cover}
+                yield result
+    apart: dict[int, list[Proof]] = {index: [] for index in rules}
+    for one, other in combinations(rules, 2):
+        if frozenset({one, other}) in settled or not _disagreements(analysis.policies, one, other):
+            continue
+        sought = _together(analysis, one, other)
+        if sought.impossible:
+            apart[one] += sought.proofs
+            apart[other] += sought.proofs
+            continue
+        troubled |= {one, other}
+        yield _disagreement(analysis, one, other, sought)
+    yield from (_clear(analysis, index, apart[index]) for index in rules if index not in troubled)
+
+
+def _clear(analysis: Analysis, index: int, proofs: Sequence[Proof]) -> Finding:
+    policies = analysis.policies
+    message = f"{told(policies.policies[index])} agrees with every rule that can match together with it."
+    return replace(finding("P204", policies, [index], "holds", message), proof=joined(analysis, proofs))
+
+
+def _escalation(policies: PolicySet, index: int) -> Escalation:
+    escalation = policies.policies[index].escalation
+    assert escalation is not None
+    return escalation
+
+
+def _strictness(escalation: Escalation, kind: Kind) -> int | None:
+    """How strict a value is, greater is stricter; None where the rule sets none."""
+    if kind == "timeout":
+        return None if escalation.timeout is None else -escalation.timeout
+    return None if escalation.severity is None else SEVERITIES.index(escalation.severity)
+
+
+def _value(escalation: Escalation, kind: Kind) -> str:
+    """A value as a sentence writes it."""
+    if kind == "severity":
+        return str(escalation.severity)
+    return "none" if escalation.timeout is None else format_duration(escalation.timeout)
+
+
+# --- dead values ------------------------------------------------------------------------------------------------------
+
+
+def _dead_value(
+    analysis: Analysis, index: int, kind: Kind, rules: Sequence[int]
+) -> Iterator[tuple[Finding, tuple[int, ...]]]:
+    """The finding that a value can never apply, or that this is not known, with the rules that see to it."""
+    policies = analysis.policies
+    own = _strictness(_escalation(policies, index), kind)
+    stricter = [] if own is None else [i for i in rules if _is_stricter(policies, i, index, kind, own)]
+    if not stricter:
+        return
+    sought = _applies(analysis, index, stricter)
+    if sought.found:
+        return
+    if sought.unknown:
+        yield undecided("P204", policies, [index, *stricter], sought.unknown), ()
+        return
+    cover = smallest_cover(stricter, lambda some: _applies(analysis, index, some).impossible)
+    base = finding("P204", policies, [index, *cover], "violated", _dead_message(policies, index, kind, cover))
+    yield replace(base, proof=joined(analysis, _applies(analysis, index, cover).proofs)), cover
+
+
+def _is_stricter(policies: PolicySet, other: int, index: int, kind: Kind, own: int) -> bool:
+    rival = _escalation(policies, other)
+    strictness = _strictness(rival, kind)
+    return rival.chain == _escalation(policies, index).chain and strictness is not None and strictness > own
+
+
+def _applies(analysis: Analysis, index: int, stricter: Sequence[int]) -> Sought:
+    """A request for which a rule is a reason to ask and none of the stricter ones is."""
+    policies = analysis.policies
+    return seek(
+        analysis,
+        analysis.touched(index),
+        lambda e: [
+            analysis.matches(e, index),
+            not_denied(policies, matches_in(analysis, e)),
+            *(t.not_(analysis.matches(e, i)) for i in stricter),
+        ],
+        lambda case: determines(policies, [index], case) and case.matched.isdisjoint(stricter),
+        f"P204 {policies.policies[index].name}",
+    )
+
+
+_DEAD: dict[Kind, tuple[str, str]] = {
+    "timeout": ("time-out", "the strictest"),
+    "severity": ("severity", "the greatest"),
+}
+
+
+def _dead_message(policies: PolicySet, index: int, kind: Kind, cover: Sequence[int]) -> str:
+    policy = policies.policies[index]
+    written = {"timeout": "approval_timeout_s" if policies.profile == "tiered" else "timeout", "severity": "severity"}
+    values = " or ".join(dict.fromkeys(_value(_escalation(policies, i), kind) for i in cover))
+    dead = f"@{written[kind]} of {_value(_escalation(policies, index), kind)}"
+    what = _DEAD[kind][1]
+    return (
+        f"{told(policy)} is implied by {told_all(policies, cover)}: its {dead} can never apply, "
+        f"because the merge takes {what} ({values})."
+    )
+
+
+# --- pairs ------------------------------------------------------------------------------------------------------------
+
+
+def _disagreements(policies: PolicySet, one: int, other: int) -> tuple[str, ...]:
+    """What two rules say differently, as clauses of a sentence. A rule that sets no value disagrees with none."""
+    first, second = _escalation(policies, one), _escalation(policies, other)
+    if first.chain != second.chain:
+        return (f"ask different chains (`{first.chain}` and `{second.chain}`)",)
+    return tuple(
+        f"set different {'time-outs' if kind == 'timeout' else 'severities'} "
+        f"({_value(first, kind)} and {_value(second, kind)}; {_value(_strictest(first, second, kind), kind)} applies)"
+        for kind in _KINDS
+        if None not in (a := _strictness(first, kind), b := _strictness(second, kind)) and a != b
+    )
+
+
+def _strictest(first: Escalation, second: Escalation, kind: Kind) -> Escalation:
+    return max(first, second, key=lambda escalation: _strictness(escalation, kind) or 0)
+
+
+def _together(analysis: Analysis, one: int, other: int) -> Sought:
+    """A request for which both rules are reasons to ask."""
+    policies = analysis.policies
+    return seek(
+        analysis,
+        analysis.touched(one, other),
+        lambda e: [
+            analysis.matches(e, one),
+            analysis.matches(e, other),
+            not_denied(policies, matches_in(analysis, e)),
+        ],
+        lambda case: determines(policies, [one, other], case),
+        f"P204 {policies.policies[one].name} {policies.policies[other].name}",
+    )
+
+
+def _disagreement(analysis: Analysis, one: int, other: int, sought: Sought) -> Finding:
+    policies = analysis.policies
+    if sought.found is None:
+        return undecided("P204", policies, [one, other], sought.unknown)
+
+    def accepts(case: Case) -> bool:
+        return determines(policies, [one, other], case)
+
+    how = " and ".join(_disagreements(policies, one, other))
+    message = f"{told(policies.policies[one])} and {told(policies.policies[other])} can match one request and {how}."
+    return shown(analysis, finding("P204", policies, [one, other], "violated", message), sought.found, accepts)[0]

@@ -1,0 +1,144 @@
+"""What all policy checks do: ask in every environment, name policies, make findings."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from models.cedar.policies import Policy, PolicySet
+from models.cedar.types import RequestEnvironment
+from verify.catalogue import CATALOGUE
+from verify.findings import Finding, Location, PolicyRef, Proof, Witness
+from verify.query import Accepts, Analysis, Found, Impossible
+from verify.term import Term
+
+Parts = Callable[[RequestEnvironment], Sequence[Term]]
+"""The conditions of a question in an environment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """What was found over several environments: a request, or proofs that there is none, or reasons not to know."""
+
+    found: tuple[RequestEnvironment, Found] | None = None
+    proofs: tuple[Proof, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+    @property
+    def impossible(self) -> bool:
+        """Whether it is proved that there is no such request in any of the environments."""
+        return self.found is None and not self.unknown
+
+
+def seek(
+    analysis: Analysis, environments: Iterable[RequestEnvironment], parts: Parts, accepts: Accepts, title: str
+) -> Sought:
+    """Looks for a request in the environments, in their order, and stops at the first."""
+    proofs: list[Proof] = []
+    unknown: dict[str, None] = {}
+    for environment in environments:
+        name = environment_text(environment)
+        answer = analysis.ask(environment, parts(environment), accepts, f"{title}, {name}")
+        if isinstance(answer, Found):
+            return Sought((environment, answer))
+        if isinstance(answer, Impossible):
+            proofs.append(answer.proof)
+        else:
+            unknown[answer.reason] = None
+    return Sought(None, tuple(proofs), tuple(unknown))
+
+
+def joined(analysis: Analysis, proofs: Sequence[Proof]) -> Proof | None:
+    """Several proofs as one, as strong as the weakest. Several scripts are put one after another, with resets."""
+    if len(proofs) < 2:
+        return proofs[0] if proofs else None
+    solvers = ", ".join(sorted({proof.solver for proof in proofs}))
+    checkers = sorted({proof.checked_by for proof in proofs})
+    digests = dict.fromkeys(proof.smt2_sha256 for proof in proofs if proof.smt2_sha256)
+    text = "(reset)\n".join(analysis.scripts[digest] for digest in digests)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    analysis.scripts[digest] = text
+    return Proof(solvers, "none" if "none" in checkers else ", ".join(checkers), digest)
+
+
+# --- covers -----------------------------------------------------------------------------------------------------------
+
+
+def smallest_cover(candidates: Sequence[int], suffices: Callable[[Sequence[int]], bool]) -> tuple[int, ...]:
+    """A subset of the candidates that suffices while no smaller part of it does; one alone where one suffices.
+
+    All candidates together suffice.
+    """
+    for one in candidates:
+        if suffices([one]):
+            return (one,)
+    return tuple(sorted(_needed(list(candidates), [], suffices)))
+
+
+def _needed(
+    candidates: Sequence[int], kept: Sequence[int], suffices: Callable[[Sequence[int]], bool], changed: bool = False
+) -> list[int]:
+    """What must be added to `kept`, by halving (QuickXplain, Junker, AAAI 2004)."""
+    if changed and suffices(kept):
+        return []
+    if len(candidates) <= 1:
+        return list(candidates)
+    middle = len(candidates) // 2
+    first, second = candidates[:middle], candidates[middle:]
+    of_second = _needed(second, [*kept, *first], suffices, True)
+    of_first = _needed(first, [*kept, *of_second], suffices, bool(of_second))
+    return [*of_first, *of_second]
+
+
+# --- findings ---------------------------------------------------------------------------------------------------------
+
+
+def reference(policy: Policy) -> PolicyRef:
+    """How a finding names a policy."""
+    return PolicyRef(policy.name, Location(policy.span.file, policy.span.line))
+
+
+def told(policy: Policy) -> str:
+    """How a sentence names a policy."""
+    return f"`{policy.name}` ({policy.span.file}:{policy.span.line})"
+
+
+def told_all(policies: PolicySet, indices: Iterable[int]) -> str:
+    """Several policies in a sentence."""
+    names = [told(policies.policies[index]) for index in indices]
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def environment_text(environment: RequestEnvironment) -> str:
+    """An environment as findings write it."""
+    return f"{environment.principal}, {environment.action}, {environment.resource}"
+
+
+def finding(check: str, policies: PolicySet, indices: Sequence[int], verdict: str, message: str) -> Finding:
+    """A finding about policies, the first of them its place, without evidence."""
+    entry = CATALOGUE[check]
+    references = tuple(reference(policies.policies[index]) for index in indices)
+    return Finding(
+        check=entry.id,
+        name=entry.name,
+        severity=entry.severity,
+        verdict=verdict,  # type: ignore[arg-type]
+        policies=references,
+        message=message,
+        location=references[0].location,
+    )
+
+
+def shown(
+    analysis: Analysis, base: Finding, found: tuple[RequestEnvironment, Found], accepts: Accepts
+) -> tuple[Finding, Witness]:
+    """The finding with its witness, shrunk."""
+    environment, answer = found
+    witness = analysis.shrunk(environment, answer.case, accepts)
+    return replace(base, witness=witness, proof=answer.proof, environment=environment_text(environment)), witness
+
+
+def undecided(check: str, policies: PolicySet, indices: Sequence[int], reasons: Iterable[str]) -> Finding:
+    """The finding of a check that could not be decided."""
+    return finding(check, policies, indices, "undecided", f"undecided: {'; '.join(reasons)}")

@@ -1,0 +1,141 @@
+"""P104 and P105: does a policy change nothing, because others say the same, or because forbids override it?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from models.cedar.annotations import SEVERITIES
+from models.cedar.policies import Escalation, PolicySet
+from models.cedar.types import RequestEnvironment
+from verify import term as t
+from verify.checks.common import Sought, finding, joined, seek, shown, smallest_cover, told, told_all, undecided
+from verify.findings import Finding
+from verify.query import Analysis, Case
+from verify.term import Term
+
+
+def hard_forbids(policies: PolicySet) -> tuple[int, ...]:
+    """The forbids that deny, by index."""
+    return tuple(p.index for p in policies.policies if p.effect == "forbid" and p.escalation is None)
+
+
+def redundant(analysis: Analysis, index: int) -> Finding:
+    """P104 of one policy that can match."""
+    policies = analysis.policies
+    policy = policies.policies[index]
+    others = _same_kind(policies, index)
+    sought = _needed(analysis, index, others)
+    if sought.found:
+        message = f"{told(policy)} decides requests that no other policy decides as it does."
+        base = finding("P104", policies, [index], "holds", message)
+        return shown(analysis, base, sought.found, lambda case: _alone(policies, index, others, case))[0]
+    if sought.unknown:
+        return undecided("P104", policies, [index], sought.unknown)
+    cover = smallest_cover(others, lambda some: _needed(analysis, index, some).impossible)
+    proof = _needed(analysis, index, cover).proofs
+    message = f"{told(policy)} is implied by {told_all(policies, cover)}: no decision would change without it."
+    return replace(finding("P104", policies, [index, *cover], "violated", message), proof=joined(analysis, proof))
+
+
+def _same_kind(policies: PolicySet, index: int) -> tuple[int, ...]:
+    """The policies that may stand in for one: of its effect, and able to deny or ask at least as strictly."""
+    policy = policies.policies[index]
+    if policy.effect == "permit":
+        return tuple(sorted({i for group in policies.permit_groups if index in group for i in group} - {index}))
+    hard = hard_forbids(policies)
+    asking = [] if policy.escalation is None else [i for i in _of_chain(policies, policy.escalation) if i != index]
+    return tuple(sorted({*hard, *asking} - {index}))
+
+
+def _of_chain(policies: PolicySet, escalation: Escalation) -> tuple[int, ...]:
+    return tuple(p.index for p in policies.policies if p.escalation and p.escalation.chain == escalation.chain)
+
+
+def _needed(analysis: Analysis, index: int, others: Sequence[int]) -> Sought:
+    """A request that a policy decides and that these others do not decide as it does."""
+    policies = analysis.policies
+
+    def parts(environment: RequestEnvironment) -> list[Term]:
+        sets = _standing_in(policies, index, others)
+        covered = [
+            t.and_(*(t.or_(*(analysis.matches(environment, i) for i in some)) for some in each)) for each in sets
+        ]
+        return [analysis.matches(environment, index), t.not_(t.or_(*covered))]
+
+    title = f"P104 {policies.policies[index].name}"
+    return seek(analysis, analysis.touched(index), parts, lambda case: _alone(policies, index, others, case), title)
+
+
+def _alone(policies: PolicySet, index: int, others: Sequence[int], case: Case) -> bool:
+    covered = any(all(case.matched & some for some in each) for each in _standing_in(policies, index, others))
+    return index in case.matched and not covered
+
+
+def _standing_in(policies: PolicySet, index: int, others: Sequence[int]) -> list[list[frozenset[int]]]:
+    """The ways in which others stand in for a policy: in each way, some policy of every set in it must match.
+
+    A permit: some other in each of its groups. A forbid that denies: some other that denies. One that escalates: one
+    that denies; or, of its chain, one with a time-out at least as short and one with a severity at least as high,
+    which is what strictest-first merging makes of them.
+    """
+    policy, among = policies.policies[index], frozenset(others)
+    if policy.effect == "permit":
+        return [[frozenset(group) & among for group in policies.permit_groups if index in group]]
+    hard = among & frozenset(hard_forbids(policies))
+    if policy.escalation is None:
+        return [[hard]]
+    asking = among & frozenset(_of_chain(policies, policy.escalation))
+    return [[hard], [_as_short(policies, asking, policy.escalation), _as_grave(policies, asking, policy.escalation)]]
+
+
+def _as_short(policies: PolicySet, among: frozenset[int], escalation: Escalation) -> frozenset[int]:
+    bound = escalation.timeout
+    return frozenset(
+        i
+        for i in among
+        if bound is None
+        or ((other := policies.policies[i].escalation) and other.timeout is not None and other.timeout <= bound)
+    )
+
+
+def _as_grave(policies: PolicySet, among: frozenset[int], escalation: Escalation) -> frozenset[int]:
+    bound = escalation.severity
+    return frozenset(
+        i
+        for i in among
+        if bound is None
+        or (
+            (other := policies.policies[i].escalation)
+            and other.severity is not None
+            and SEVERITIES.index(other.severity) >= SEVERITIES.index(bound)
+        )
+    )
+
+
+def overridden(analysis: Analysis, index: int) -> Finding:
+    """P105 of one permit that can match."""
+    policies = analysis.policies
+    policy, hard = policies.policies[index], hard_forbids(policies)
+
+    def survives(forbids: Sequence[int]) -> Sought:
+        return seek(
+            analysis,
+            analysis.touched(index),
+            lambda e: [analysis.matches(e, index), t.not_(t.or_(*(analysis.matches(e, i) for i in forbids)))],
+            lambda case: index in case.matched and case.matched.isdisjoint(forbids),
+            f"P105 {policy.name}",
+        )
+
+    sought = survives(hard)
+    if sought.found:
+        base = finding("P105", policies, [index], "holds", f"{told(policy)} permits requests that no forbid denies.")
+        return shown(
+            analysis, base, sought.found, lambda case: index in case.matched and case.matched.isdisjoint(hard)
+        )[0]
+    if sought.unknown:
+        return undecided("P105", policies, [index], sought.unknown)
+    cover = smallest_cover(hard, lambda some: survives(some).impossible)
+    message = f"{told(policy)} permits nothing: every request it matches is denied by {told_all(policies, cover)}."
+    proof = joined(analysis, survives(cover).proofs)
+    return replace(finding("P105", policies, [index, *cover], "violated", message), proof=proof)

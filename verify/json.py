@@ -1,0 +1,58 @@
+"""Findings as JSON, `windtunnel.findings/1`, and their scripts as files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from verify.findings import SCHEMA, Finding, Findings, PolicyRef
+
+
+def to_json(findings: Findings) -> dict[str, Any]:
+    """The findings as plain JSON values: the schema's name, the verdict, each finding, and what was checked."""
+    return {
+        "schema": SCHEMA,
+        "verdict": findings.verdict,
+        "findings": [_finding(finding) for finding in findings.findings],
+        "checked": dict(findings.checked),
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "id": finding.id,
+        "check": finding.check,
+        "name": finding.name,
+        "severity": finding.severity,
+        "verdict": finding.verdict,
+        "policies": _policies(finding.policies),
+        "message": finding.message,
+        "environment": finding.environment,
+        "witness": None if finding.witness is None else _lists(asdict(finding.witness)),
+        "location": asdict(finding.location),
+        "proof": None if finding.proof is None else asdict(finding.proof),
+    }
+
+
+def _policies(policies: Iterable[PolicyRef]) -> list[dict[str, Any]]:
+    return [asdict(policy) for policy in policies]
+
+
+def _lists(value: Any) -> Any:
+    """Tuples as lists, at any depth."""
+    if isinstance(value, dict):
+        return {key: _lists(inner) for key, inner in value.items()}
+    return [_lists(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def write_scripts(findings: Findings, folder: Path) -> list[Path]:
+    """Write every script that stands behind a finding to `SHA256.smt2` in a folder, which is made where needed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for digest, text in sorted(findings.scripts.items()):
+        path = folder / f"{digest}.smt2"
+        path.write_text(text, encoding="utf-8", newline="\n")
+        written.append(path)
+    return written

@@ -1,0 +1,148 @@
+"""Witnesses cut down to what matters: fewest attributes, shortest strings, small numbers.
+
+Greedy and deterministic: each round tries smaller witnesses, largest cuts first, and takes the first that still shows
+what the witness is for. Every candidate is judged by the caller, that is by cedarpy. A cut never leaves a store that is
+not well-formed: an attribute goes only where the schema makes it optional, an entity only when nothing refers to it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from models.cedar.entities import uid_of
+from models.cedar.types import EntityRefType, RecordType, Schema, SetType, Type
+from models.cedar.uids import Uid, parse_uid
+from verify.findings import Witness
+
+Judge = Callable[[Witness], bool]
+
+CANDIDATES_MAX = 3_000
+"""Candidates that one witness is tried with at most. An assumption: a fraction of a second."""
+
+
+def shrink(witness: Witness, schema: Schema, accepts: Judge) -> Witness:
+    """The smallest witness that the cuts lead to. `accepts` holds of the one given."""
+    tries = CANDIDATES_MAX
+    seen: set[str] = set()
+    found = True
+    while found:
+        found = False
+        for candidate in _smaller(witness, schema):
+            key = json.dumps([candidate.principal, candidate.resource, candidate.context, candidate.entities])
+            if key in seen:
+                continue
+            seen.add(key)
+            tries -= 1
+            if tries < 0:
+                return witness
+            if accepts(candidate):
+                witness, found = candidate, True
+                break
+    return witness
+
+
+def _smaller(witness: Witness, schema: Schema) -> Iterator[Witness]:
+    """Witnesses one cut away."""
+    yield from _without_entities(witness, schema)
+    context = schema.actions[witness.action].context
+    for smaller in _record(witness.context, context):
+        yield replace(witness, context=smaller)
+    for position, entity in enumerate(witness.entities):
+        for changed in _entity(entity, schema):
+            entities = (*witness.entities[:position], changed, *witness.entities[position + 1 :])
+            yield replace(witness, entities=entities)
+
+
+def _without_entities(witness: Witness, schema: Schema) -> Iterator[Witness]:
+    """The store without what nothing refers to."""
+    named = {parse_uid(witness.principal), parse_uid(witness.resource), *_references(witness.context)}
+    for entity in witness.entities:
+        named |= {*_references(entity["attrs"]), *_references(entity.get("tags", {})), *map(uid_of, entity["parents"])}
+    kept = tuple(entity for entity in witness.entities if uid_of(entity["uid"]) in named)
+    if len(kept) < len(witness.entities):
+        yield replace(witness, entities=kept)
+
+
+def _references(value: object) -> Iterator[Uid]:
+    if isinstance(value, Mapping):
+        if "__entity" in value:
+            yield uid_of(value)
+        else:
+            for inner in value.values():
+                yield from _references(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _references(inner)
+
+
+def _entity(entity: Mapping[str, Any], schema: Schema) -> Iterator[dict[str, Any]]:
+    declared = schema.entity_types[uid_of(entity["uid"]).type]
+    for parent in entity["parents"]:
+        yield {**entity, "parents": [other for other in entity["parents"] if other != parent]}
+    for attributes in _record(entity["attrs"], declared.attributes):
+        yield {**entity, "attrs": attributes}
+    tags = entity.get("tags", {})
+    for key, value in tags.items():
+        yield {**entity, "tags": {name: kept for name, kept in tags.items() if name != key}}
+        assert declared.tags is not None
+        for smaller in _value(value, declared.tags):
+            yield {**entity, "tags": tags | {key: smaller}}
+
+
+def _record(record: Mapping[str, Any], type: RecordType) -> Iterator[dict[str, Any]]:
+    for name in record:
+        if not type.attributes[name].required:
+            yield {other: value for other, value in record.items() if other != name}
+    for name, value in record.items():
+        for smaller in _value(value, type.attributes[name].type):
+            yield {**record, name: smaller}
+
+
+def _value(value: Any, type: Type) -> Iterator[Any]:
+    """Smaller values of the same type."""
+    match value:
+        case bool():
+            if value:
+                yield False
+        case int():
+            yield from _smaller_numbers(value)
+        case str():
+            yield from _shorter(value)
+        case list():
+            assert isinstance(type, SetType)
+            for position, element in enumerate(value):
+                yield value[:position] + value[position + 1 :]
+                others = value[:position] + value[position + 1 :]
+                if not isinstance(type.element, EntityRefType):
+                    yield from (
+                        sorted([*others, e], key=repr) for e in _value(element, type.element) if e not in others
+                    )
+        case dict() if isinstance(type, RecordType):
+            yield from _record(value, type)
+
+
+def _smaller_numbers(value: int) -> Iterator[int]:
+    """Nearer to zero: zero, then ever smaller steps."""
+    if value:
+        yield 0
+    step = abs(value) // 2
+    while step:
+        yield value - step if value > 0 else value + step
+        step //= 2
+    if value < 0:
+        yield -value
+
+
+def _shorter(text: str) -> Iterator[str]:
+    """Shorter texts, the longest cuts first, then plainer ones of the same length."""
+    length = len(text)
+    while length:
+        for start in range(0, len(text) - length + 1, max(length // 2, 1)):
+            yield text[:start] + text[start + length :]
+        length //= 2
+    for position, character in enumerate(text):
+        if not "a" <= character <= "z" and not character.isascii():
+            yield f"{text[:position]}a{text[position + 1 :]}"

@@ -1,0 +1,108 @@
+"""What always holds of a policy set and of the escalation chains it asks, and what does not, with witnesses."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
+
+from models.cedar.policies import PolicySet
+from models.cedar.types import RequestEnvironment
+from models.cedar.uids import parse_uid
+from verify.catalogue import CATALOGUE
+from verify.findings import Finding, Findings
+
+if TYPE_CHECKING:
+    from models.load import LoadedScenario
+    from verify.query import Effort
+
+
+def verify(
+    policies: PolicySet | None,
+    loaded: LoadedScenario | None = None,
+    *,
+    effort: Effort = "normal",
+    checks: Collection[str] | None = None,
+) -> Findings:
+    """Every check of the catalogue, or the ones named, on a policy set and on a scenario's chains.
+
+    Policy checks hold for every request and entity store that the set's schema admits, chain checks for every week.
+    The same input gives the same findings, witnesses and scripts. Raises ValueError on an unknown check or effort, and
+    `verify.query.VerifierError` where solvers and Cedar contradict each other.
+    """
+    chosen = _chosen(checks)
+    findings: list[Finding] = []
+    scripts: dict[str, str] = {}
+    if policies is not None and any(check.startswith("P") for check in chosen):
+        from verify.checks.policies import policy_findings
+        from verify.query import BUDGETS, Analysis
+
+        if effort not in BUDGETS:
+            raise ValueError(f"unknown effort {effort!r}: expected one of {', '.join(BUDGETS)}")
+        analysis = Analysis(policies, BUDGETS[effort])
+        findings += policy_findings(analysis, chosen)
+        scripts = analysis.scripts
+    if loaded is not None and any(check.startswith("E") for check in chosen):
+        from verify.checks.chains import chain_findings
+
+        findings += chain_findings(loaded, policies)
+    kept = tuple(finding for finding in findings if finding.check in chosen)
+    named = {finding.proof.smt2_sha256 for finding in kept if finding.proof}
+    return Findings(
+        kept,
+        _checked(policies, loaded, chosen, kept, effort),
+        {digest: text for digest, text in sorted(scripts.items()) if digest in named},
+    )
+
+
+def _chosen(checks: Collection[str] | None) -> frozenset[str]:
+    chosen = frozenset(CATALOGUE if checks is None else checks)
+    if unknown := sorted(chosen - CATALOGUE.keys()):
+        raise ValueError(f"unknown checks {', '.join(unknown)}: the catalogue has {', '.join(CATALOGUE)}")
+    return chosen
+
+
+def _checked(
+    policies: PolicySet | None,
+    loaded: LoadedScenario | None,
+    chosen: frozenset[str],
+    findings: Collection[Finding],
+    effort: Effort,
+) -> Mapping[str, Any]:
+    """What was looked at, how hard, and with what."""
+    counts = Counter((finding.check, finding.verdict) for finding in findings)
+    verdicts = ("violated", "holds", "undecided")
+    about: dict[str, Any] = {
+        "checks": {
+            check: {verdict: counts[check, verdict] for verdict in verdicts} for check in CATALOGUE if check in chosen
+        }
+    }
+    if loaded is not None:
+        about["scenario"] = loaded.scenario.name
+        about["chains"] = sorted(loaded.scenario.chains)
+    return about if policies is None else about | _policies_checked(policies, effort)
+
+
+def _policies_checked(policies: PolicySet, effort: Effort) -> Mapping[str, Any]:
+    from verify import cvc5_backend, z3_backend
+    from verify.query import BUDGETS
+
+    return {
+        "policies": [
+            {"name": p.name, "effect": p.effect, "file": p.span.file, "line": p.span.line} for p in policies.policies
+        ],
+        "profile": policies.profile,
+        "schema_inferred": policies.schema_inferred,
+        "environments": [_environment(environment) for environment in policies.schema.environments()],
+        "solvers": {"z3": z3_backend.VERSION, "cvc5": cvc5_backend.VERSION},
+        "budget": {"effort": effort, **{f"{k}_rlimit": v for k, v in BUDGETS[effort]._asdict().items()}},
+        "warnings": list(policies.warnings),
+    }
+
+
+def _environment(environment: RequestEnvironment) -> dict[str, str]:
+    return {
+        "principal": environment.principal,
+        "action": str(parse_uid(environment.action)),
+        "resource": environment.resource,
+    }

@@ -1,0 +1,85 @@
+"""Only well-formed inputs: ground constraints on every unknown that a formula names.
+
+Numbers have 64 bits, entities of a closed type are among its ids, and the ancestors named form a strict order: nothing
+is above itself, and what is above an ancestor is above. That is enough, for a model is cut down to the entities named
+(`verify.lift`), and those then form a hierarchy by themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from models.cedar.types import Schema
+from models.cedar.uids import parse_uid
+from verify import term as t
+from verify.encode import ancestor_types
+from verify.ground import CONSTRAINTS_MAX
+from verify.symbolic import UnsupportedError
+from verify.term import Symbol, Term, subterms
+
+
+def constraints(parts: Sequence[Term], schema: Schema) -> tuple[Term, ...]:
+    """What well-formedness says of the unknowns in the parts. Raises UnsupportedError where it says too much."""
+    leaves = [term for term in subterms(*parts) if term.op == "leaf"]
+    closed = closed_types(schema)
+    above = dict.fromkeys(leaf for leaf in leaves if leaf.data.kind == "above")
+    nodes: dict[str, dict[Term, None]] = {}
+    for leaf in above:
+        for arg in leaf.args:
+            nodes.setdefault(arg.sort.name, {})[arg] = None
+    order = tuple(_order(nodes, schema))
+    ranged = dict.fromkeys((*leaves, *(arg for term in order for arg in subterms(term) if arg.op == "leaf")))
+    return (*(found for leaf in ranged if (found := _range(leaf, closed)) is not t.TRUE), *order)
+
+
+def closed_types(schema: Schema) -> Mapping[str, tuple[str, ...]]:
+    """The entity types whose ids the schema lists, and the action types, with their ids."""
+    found: dict[str, tuple[str, ...]] = {
+        name: declared.ids for name, declared in schema.entity_types.items() if declared.ids is not None
+    }
+    for uid in sorted(map(parse_uid, schema.actions)):
+        found[uid.type] = (*found.get(uid.type, ()), uid.id)
+    return found
+
+
+def _range(leaf: Term, closed: Mapping[str, tuple[str, ...]]) -> Term:
+    if leaf.sort == t.LONG:
+        return t.in_range(leaf)
+    if leaf.sort.kind == "Entity" and leaf.sort.name in closed:
+        return t.or_(*(t.eq(leaf, t.const(one, leaf.sort)) for one in closed[leaf.sort.name]))
+    return t.TRUE
+
+
+def _order(nodes: Mapping[str, Mapping[Term, None]], schema: Schema) -> Iterator[Term]:
+    """The ancestor relation is irreflexive and transitive on the entities named."""
+    above = {type: sorted(ancestor_types(schema, type) & nodes.keys()) for type in nodes}
+    size = sum(
+        len(nodes[low]) * len(nodes[middle]) * len(nodes[high])
+        for low in nodes
+        for middle in above[low]
+        for high in above[middle]
+    )
+    if size > CONSTRAINTS_MAX:
+        raise UnsupportedError("`in` between so many entities", "in")
+    for low in nodes:
+        if low in above[low]:
+            yield from (t.not_(_above(entity, entity)) for entity in nodes[low])
+        for middle in above[low]:
+            for high in above[middle]:
+                yield from _transitive(nodes[low], nodes[middle], nodes[high])
+
+
+def _transitive(lows: Mapping[Term, None], middles: Mapping[Term, None], highs: Mapping[Term, None]) -> Iterator[Term]:
+    for low in lows:
+        for middle in middles:
+            if middle is low:
+                continue
+            for high in highs:
+                if high is not middle:
+                    climbed = t.and_(_above(low, middle), _above(middle, high))
+                    yield t.not_(climbed) if high is low else t.implies(climbed, _above(low, high))
+
+
+def _above(entity: Term, ancestor: Term) -> Term:
+    symbol = Symbol("above", entity.sort.name, (ancestor.sort.name,), "value", (entity.sort, ancestor.sort), t.BOOL)
+    return t.leaf(symbol, entity, ancestor)
