@@ -119,7 +119,7 @@ def _sentence(name: str, measure: Measure, interval: Interval, verdict: Overall,
     promised = limit(measure.at_most, measure.at_least, measure.unit, currency)
     word = {"pass": "is met", "fail": "is missed", "undecided": "is undecided"}[verdict]
     if not interval.known:
-        return f"{name} {word}: {measure.obstacle or 'nothing was measured'}."
+        return f"{name} {word}: {measure.obstacle or 'there was nothing to measure'}."
     confidence = percent_of_confidence(interval.confidence)
     seen = f"{measure.measures} is {estimate(interval, measure.unit, currency)}"
     if interval.point:
@@ -165,7 +165,7 @@ def _ordinal(quantile: float) -> str:
 
 def _too_late(left_out: int, all_of_them: int, what: str, within: int) -> tuple[tuple[str, ...], str]:
     """A note on what began too late to be judged, and the obstacle where nothing is left."""
-    if left_out == all_of_them:
+    if 0 < left_out == all_of_them:
         return (), f"the run is too short: no measured {what} began {duration(within)} before its end"
     if not left_out:
         return (), ""

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from models.units import DAY
+from reports.frames import by_replication, frame
 from reports.outcomes import Outcomes, assess
 from reports.tables import read_tables
 from sim.run import Run
@@ -186,3 +187,14 @@ def test_a_million_events_are_assessed_from_categories(run: Run) -> None:
     tables = read_tables(run)
     assert str(tables.events["kind"].dtype) == str(tables.events["place"].dtype) == "category"
     assert str(tables.events["case"].dtype) == "int64"
+
+
+def test_frames_hold_the_same_figures(run: Run, outcomes: Outcomes) -> None:
+    objectives = frame(outcomes.objectives).set_index("name")
+    each = by_replication(outcomes.objectives)
+    for o in outcomes.objectives:
+        assert objectives.loc[o.name, "interval_low"] == o.interval.low
+        assert objectives.loc[o.name, "verdict"] == o.verdict
+        assert tuple(each.loc[each["objective"] == o.name, "low"]) == o.sample.low
+    assert len(frame(outcomes.people)) == len(run.scenario.desks)
+    assert list(frame(outcomes.compliance.by_rule)["count"]) == [c.count for c in outcomes.compliance.by_rule]

@@ -253,3 +253,10 @@ def test_counts_include_replications_without_any() -> None:
     outcome = judge_objective("it", _only(prepared), prepared)
     assert np.array_equal(outcome.sample.low, [0, 0, 0, 1, 0])
     assert outcome.verdict == "undecided"
+
+
+def test_a_desk_that_nobody_came_to_is_undecided() -> None:
+    prepared = tables([[(0, 1, "completed", False, 0)]] * 6, {"kind": "desk-wait", "desk": "d", "at-most": "30m"})
+    outcome = judge_objective("it", _only(prepared), prepared)
+    assert outcome.verdict == "undecided"
+    assert outcome.sentence == "it is undecided: there was nothing to measure."
