@@ -6,7 +6,6 @@ from typing import Any
 
 import cvc5
 
-from verify.smtlib import Model
 from verify.z3_backend import Reply
 
 VERSION: str = cvc5.__version__

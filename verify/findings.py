@@ -35,7 +35,7 @@ class PolicyRef:
 
 @dataclass(frozen=True, slots=True)
 class Witness:
-    """A concrete request that shows a violation, in Cedar's JSON, shrunk; re-evaluated by cedarpy before it is shown."""
+    """A concrete request that shows a violation, in Cedar's JSON, shrunk; cedarpy confirms it before it is shown."""
 
     principal: str
     action: str
@@ -47,12 +47,16 @@ class Witness:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """Which layers a verdict passed. `checked_by` is `cedarpy` for witnesses, `cvc5` for proofs, `none` for one solver only."""
+    """Which layers a verdict passed.
+
+    `solver` is `z3`, `cvc5`, `folded` where no solver was needed, `none` where a witness of another question answers.
+    `checked_by` is `cedarpy` for witnesses, `cvc5` for proofs, `none` where a proof rests on one solver alone.
+    """
 
     solver: str
     checked_by: str
     smt2_sha256: str
-    """Digest of the SMT-LIB script, or of the scripts one after another where there are several; empty without a solver."""
+    """Digest of the SMT-LIB script, or of several one after another; empty where no script was asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +92,7 @@ class Findings:
 
     @property
     def verdict(self) -> Overall:
-        """`fail` on a violated error, else `undecided` where any check is, else `pass`. Warnings and infos do not fail."""
+        """`fail` on a violated error, else `undecided` where any check is, else `pass`. Warnings do not fail."""
         if any(f.verdict == "violated" and f.severity == "error" for f in self.findings):
             return "fail"
         return "undecided" if any(f.verdict == "undecided" for f in self.findings) else "pass"

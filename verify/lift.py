@@ -55,7 +55,7 @@ def _table(script: Script, model: Model, schema: Schema) -> dict[_Key, Value]:
     values: dict[Term, Value] = {}
     table: dict[_Key, Value] = {}
 
-    def unknown(symbol: Symbol, args: tuple[Value, ...]) -> Value:
+    def unknown(symbol: Symbol, _: tuple[Value, ...]) -> Value:
         raise AssertionError(f"`{symbol.kind}` has a name in the script")
 
     for term in subterms(*script.names):
@@ -95,8 +95,8 @@ class _Ids:
     def name(self, type: str, number: int) -> str:
         if (type, number) not in self._made:
             taken = {id for (other, _), id in self._made.items() if other == type}
-            free = (id for id in self.closed.get(type, ()) if id not in taken)
-            self._made[type, number] = next(free, None) or next(id for id in _short_ids() if id not in taken)
+            ids = (*self.closed[type],) if type in self.closed else _short_ids()
+            self._made[type, number] = next(id for id in ids if id not in taken)
         return self._made[type, number]
 
 
@@ -128,7 +128,8 @@ class _Lift:
         return Witness(str(principal), action, str(resource), context, tuple(entities[u] for u in sorted(entities)))
 
     def _request(self, kind: str, type: str) -> Uid:
-        uid = Uid(type, self.table.get((kind, "", (), (), "value")) or self._some_id(type))
+        said = self.table.get((kind, "", (), (), "value"))
+        uid = Uid(type, self._some_id(type) if said is None else said)
         self._need(uid)
         return uid
 
@@ -183,7 +184,7 @@ class _Lift:
             case StringType():
                 return said or ""
             case EntityRefType(name):
-                return self._reference(name, said or self._some_id(name))
+                return self._reference(name, self._some_id(name) if said is None else said)
             case RecordType():
                 return self._record(type, kind, owner, args, path)
             case ExtensionType(name):

@@ -17,7 +17,7 @@ from models.cedar.source import tokens
 from models.cedar.types import RequestEnvironment
 from verify import cvc5_backend, z3_backend
 from verify import term as t
-from verify.encode import Encoder
+from verify.encode import Encoder, Match
 from verify.eval import evaluate
 from verify.findings import Proof, Witness
 from verify.ground import without_sets
@@ -57,10 +57,11 @@ class VerifierError(Exception):
 
 
 class Case(NamedTuple):
-    """A concrete request with the policies that match it, by cedarpy."""
+    """A concrete request with the policies that match it, and those that error on it, by cedarpy."""
 
     witness: Witness
     matched: frozenset[int]
+    errored: frozenset[int]
 
 
 Accepts = Callable[[Case], bool]
@@ -112,7 +113,7 @@ class Analysis:
     budget: Budget
     scripts: dict[str, str] = field(default_factory=dict)
     _encoders: dict[RequestEnvironment, Encoder] = field(default_factory=dict)
-    _matches: dict[tuple[RequestEnvironment, int], Term] = field(default_factory=dict)
+    _matches: dict[tuple[RequestEnvironment, int], Match] = field(default_factory=dict)
     _unsupported: dict[Term, str] = field(default_factory=dict)
     _cases: dict[RequestEnvironment, list[Case]] = field(default_factory=dict)
 
@@ -130,19 +131,25 @@ class Analysis:
         """
         key = environment, index
         if key not in self._matches:
-            self._matches[key] = self.encoded(environment, index, self.encoder(environment))
-        return self._matches[key]
+            self._matches[key] = self.encoded(index, self.encoder(environment))
+        return self._matches[key].matches
 
-    def encoded(self, environment: RequestEnvironment, index: int, encoder: Encoder, variant: str = "") -> Term:
+    def succeeds(self, environment: RequestEnvironment, index: int) -> Term:
+        """When evaluating a policy does not error, in stores that have every entity that is referred to."""
+        self.matches(environment, index)
+        return self._matches[environment, index].ok
+
+    def encoded(self, index: int, encoder: Encoder, variant: str = "") -> Match:
         """As `matches`, by an encoder that sees the request differently. `variant` tells apart what it sees."""
         policy = self.policies.policies[index]
         try:
-            return encoder.match(policy.syntax).matches
+            return encoder.match(policy.syntax)
         except UnsupportedError as error:
-            path = (str(index), variant)
-            unknown = t.leaf(Symbol("flag", "policy", path, "value", (), t.BOOL))
-            self._unsupported[unknown] = f"unsupported {error.construct} at {place(policy, error.token)}"
-            return unknown
+            roles = ("matches", "succeeds")
+            open_ = [t.leaf(Symbol("flag", role, (str(index), variant), "value", (), t.BOOL)) for role in roles]
+            reason = f"unsupported {error.construct} at {place(policy, error.token)}"
+            self._unsupported |= dict.fromkeys(open_, reason)
+            return Match(*open_)
 
     def scope(self, environment: RequestEnvironment, index: int) -> Term:
         """When the scope of a policy fits, whatever its conditions say."""
@@ -191,16 +198,13 @@ class Analysis:
     def shrunk(self, environment: RequestEnvironment, case: Case, accepts: Accepts) -> Witness:
         """The smallest witness near a case that is still accepted, by cedarpy."""
 
-        def judge(candidate: Witness) -> bool:
-            return accepts(Case(candidate, self.matched(candidate)))
-
-        smallest = shrink(case.witness, self.policies.schema, judge)
-        self._remember(environment, Case(smallest, self.matched(smallest)))
+        smallest = shrink(case.witness, self.policies.schema, lambda candidate: accepts(self.case(candidate)))
+        self._remember(environment, self.case(smallest))
         return smallest
 
-    def matched(self, witness: Witness) -> frozenset[int]:
-        """The policies that match a concrete request, by cedarpy."""
-        return matching(self.policies, request(witness), witness.entities)[0]
+    def case(self, witness: Witness) -> Case:
+        """A concrete request, evaluated by cedarpy."""
+        return Case(witness, *matching(self.policies, request(witness), witness.entities))
 
     def _script(self, parts: Sequence[Term], title: str) -> tuple[Script, bool]:
         """The script of a question, and whether folding alone refutes it: then the parts are printed as they are."""
@@ -221,7 +225,7 @@ class Analysis:
     def _confirmed(self, question: Question, printed: Script, model: Model, solver: str) -> Found | Unknown:
         environment, parts, accepts, _ = question
         witness = lift(printed, model, self.policies.schema, environment)
-        case = Case(witness, self.matched(witness))
+        case = self.case(witness)
         open_policies = [self._unsupported[term] for term in subterms(*parts) if term in self._unsupported]
         if not accepts(case):
             if open_policies:

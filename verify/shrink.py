@@ -46,7 +46,7 @@ def shrink(witness: Witness, schema: Schema, accepts: Judge) -> Witness:
 
 def _smaller(witness: Witness, schema: Schema) -> Iterator[Witness]:
     """Witnesses one cut away."""
-    yield from _without_entities(witness, schema)
+    yield from _without_entities(witness)
     context = schema.actions[witness.action].context
     for smaller in _record(witness.context, context):
         yield replace(witness, context=smaller)
@@ -56,7 +56,7 @@ def _smaller(witness: Witness, schema: Schema) -> Iterator[Witness]:
             yield replace(witness, entities=entities)
 
 
-def _without_entities(witness: Witness, schema: Schema) -> Iterator[Witness]:
+def _without_entities(witness: Witness) -> Iterator[Witness]:
     """The store without what nothing refers to."""
     named = {parse_uid(witness.principal), parse_uid(witness.resource), *_references(witness.context)}
     for entity in witness.entities:

@@ -1,4 +1,4 @@
-"""The one printer of SMT-LIB 2.6 scripts. What it prints is what the solvers are given and what a finding's digest is of.
+"""The one printer of SMT-LIB 2.6 scripts. What it prints is what the solvers get and what a finding's digest is of.
 
 Entities are numbers: a reference says nothing but which entity it is, and integers are what both solvers reason about
 fastest. Every entity that a formula names has a constant of its own number. Every application of a function gets a

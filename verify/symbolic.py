@@ -202,9 +202,9 @@ def choose(condition: Term, chosen: Value, otherwise: Value) -> Value:
             return Record({n: _choose_field(condition, field(chosen, n), field(otherwise, n)) for n in both})
         case ((Listed() | Collection()), (Listed() | Collection())):
             sort = _element_sort(chosen) or _element_sort(otherwise)
-            one, other = (None, None) if sort is None else (_as_term(chosen, sort), _as_term(otherwise, sort))
-            if one is not None and other is not None:
-                return Collection(t.ite(condition, one, other))
+            first, second = (None, None) if sort is None else (_as_term(chosen, sort), _as_term(otherwise, sort))
+            if first is not None and second is not None:
+                return Collection(t.ite(condition, first, second))
     raise UnsupportedError("`if` between values of different types", "if")
 
 

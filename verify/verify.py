@@ -70,7 +70,7 @@ def _checked(
     effort: Effort,
 ) -> Mapping[str, Any]:
     """What was looked at, how hard, and with what."""
-    counts = Counter((finding.check, finding.verdict) for finding in findings)
+    counts = Counter[tuple[str, str]]((finding.check, finding.verdict) for finding in findings)
     verdicts = ("violated", "holds", "undecided")
     about: dict[str, Any] = {
         "checks": {
@@ -80,7 +80,7 @@ def _checked(
     if loaded is not None:
         about["scenario"] = loaded.scenario.name
         about["chains"] = sorted(loaded.scenario.chains)
-    return about if policies is None else about | _policies_checked(policies, effort)
+    return about if policies is None else {**about, **_policies_checked(policies, effort)}
 
 
 def _policies_checked(policies: PolicySet, effort: Effort) -> Mapping[str, Any]:

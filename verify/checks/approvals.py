@@ -44,7 +44,7 @@ def dead_end(analysis: Analysis, index: int) -> Finding:
         message = f"Once everyone asked approves, what {told(policy)} stops is allowed."
         return replace(finding("P202", policies, [index], "holds", message), proof=joined(analysis, sought.proofs))
     base, witness = shown(analysis, finding("P202", policies, [index], "violated", ""), sought.found, accepts)
-    granted, decision = _answered(policies, Case(witness, analysis.matched(witness)))
+    granted, decision = _answered(policies, analysis.case(witness))
     causes = decision.determining
     reason = (
         f"{told_all(policies, causes)} {'denies' if len(causes) == 1 else 'deny'} it"
@@ -144,7 +144,7 @@ class _Rounds:
 
         def matches(index: int) -> Term:
             if index not in found:
-                found[index] = self.analysis.encoded(self.environment, index, encoder, f"approvals {number}")
+                found[index] = self.analysis.encoded(index, encoder, f"approvals {number}").matches
             return found[index]
 
         return matches

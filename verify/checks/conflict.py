@@ -38,8 +38,8 @@ def conflicts(analysis: Analysis, index: int) -> Iterator[Finding]:
         clear = clear and sought.impossible
         if sought.found:
             message = (
-                f"{told(permit)} of `{permit.owner}` permits a request that {told(forbid)} of `{forbid.owner}` forbids, "
-                "and neither declares by @overrides that it goes first. The forbid wins."
+                f"{told(permit)} of `{permit.owner}` permits a request that {told(forbid)} of `{forbid.owner}` "
+                "forbids, and neither declares by @overrides that it goes first. The forbid wins."
             )
             yield shown(analysis, finding("P106", policies, both, "violated", message), sought.found, accepts)[0]
         elif sought.unknown:

@@ -1,0 +1,243 @@
+"""E501 to E507: escalation chains against the desks' rosters and the rules that ask them. No solver is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from models.cedar.policies import Policy, PolicySet
+from models.diagnostics import suggestion
+from models.units import format_duration
+from verify.catalogue import CATALOGUE
+from verify.checks.common import told
+from verify.checks.windows import Wait, longest, moment_text, unstaffed
+from verify.findings import Finding, Location, PolicyRef, Verdict
+
+if TYPE_CHECKING:
+    from models.load import LoadedScenario
+    from models.scenario import Chain
+
+
+def chain_findings(loaded: LoadedScenario, policies: PolicySet | None) -> list[Finding]:
+    """Every chain check of a scenario; `policies` are the rules that ask its chains."""
+    asked: dict[str, list[Policy]] = {}
+    for policy in policies.policies if policies else ():
+        if policy.escalation:
+            asked.setdefault(policy.escalation.chain, []).append(policy)
+    about = _Chains(loaded, asked)
+    return [
+        *(finding for chain in loaded.scenario.chains for finding in about.unknown_names(chain)),
+        *about.unknown_asked(),
+        *(about.cycle(chain) for chain in loaded.scenario.chains),
+        *(about.unstaffed_window(chain) for chain in about.entries()),
+        *(about.unreachable_level(chain) for chain in loaded.scenario.chains),
+        *(about.auto_approve(chain) for chain in loaded.scenario.chains),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Level:
+    """One level as a request meets it: when it gets there and how long it stays, in microseconds since it was asked.
+
+    `earliest` is when it gets there if every queue on the way that may be full is full. `stay` is None where it stays
+    for good.
+    """
+
+    chain: str
+    number: int
+    desk: str
+    start: int
+    earliest: int
+    stay: int | None
+
+
+@dataclass(frozen=True)
+class _Chains:
+    loaded: LoadedScenario
+    asked: dict[str, list[Policy]]
+
+    @property
+    def _chains(self) -> dict[str, Chain]:
+        return self.loaded.scenario.chains
+
+    def entries(self) -> Iterator[str]:
+        """Chains that a request may enter first: those that rules ask, and those that nothing leads to."""
+        led_to = {chain.then for chain in self._chains.values()}
+        return (name for name in self._chains if name in self.asked or name not in led_to)
+
+    def bounds(self, chain: str) -> list[tuple[int | None, Policy | None]]:
+        """How long an answer may take, for each rule that asks the chain; no bound where none asks."""
+        found = [(rule.escalation.timeout, rule) for rule in self.asked.get(chain, ()) if rule.escalation]
+        return [*found] or [(None, None)]
+
+    def _way(self, entry: str) -> Iterator[_Level]:
+        """The levels that are asked one after another, from a chain on, each chain once."""
+        start, earliest, passed, chain = 0, 0, set[str](), entry
+        while chain in self._chains and chain not in passed:
+            passed.add(chain)
+            for number, level in enumerate(self._chains[chain].levels):
+                yield _Level(chain, number, level.desk, start, earliest, level.timeout)
+                if level.timeout is None and not self._overflows(level.desk):
+                    return
+                start += level.timeout or 0
+                earliest += 0 if self._overflows(level.desk) else level.timeout or 0
+            chain = self._chains[chain].then or ""
+
+    def _overflows(self, desk: str) -> bool:
+        """Whether a desk's queue may be full, so that the next level is asked at once."""
+        known = self.loaded.scenario.desks.get(desk)
+        return known is not None and known.queue.capacity is not None
+
+    def _finding(self, check: str, verdict: Verdict, names: Sequence[str], message: str, *keys: str | int) -> Finding:
+        entry = CATALOGUE[check]
+        references = tuple(PolicyRef(name, self._location("chains", name)) for name in names)
+        place = self._location(*keys) if keys else references[0].location
+        return Finding(entry.id, entry.name, entry.severity, verdict, references, message, place)
+
+    def _location(self, *keys: str | int) -> Location:
+        span = self.loaded.locate(*keys)
+        return Location(span.file, span.line)
+
+    def _at(self, *keys: str | int) -> str:
+        location = self._location(*keys)
+        return f"{location.file}:{location.line}"
+
+    def _told(self, chain: str) -> str:
+        return f"chain `{chain}` ({self._at('chains', chain)})"
+
+    # --- E501, E502 ---------------------------------------------------------------------------------------------------
+
+    def unknown_names(self, name: str) -> Iterator[Finding]:
+        """E501 of one chain: its desks, and the chain it leads to."""
+        chain, desks = self._chains[name], self.loaded.scenario.desks
+        wrong: list[tuple[str, str, tuple[str, ...], tuple[str | int, ...]]] = [
+            (f"level {number + 1} asks the desk `{level.desk}`", level.desk, tuple(desks), ("levels", number, "desk"))
+            for number, level in enumerate(chain.levels)
+            if level.desk not in desks
+        ]
+        if chain.then is not None and chain.then not in self._chains:
+            wrong.append(("`then` names the chain", chain.then, tuple(self._chains), ("then",)))
+        for what, missing, known, keys in wrong:
+            kind = "desks" if keys[0] == "levels" else "chains"
+            subject = what if keys[0] == "levels" else f"{what} `{missing}`"
+            message = f"{self._told(name)}: {subject}, which does not exist; {suggestion(missing, known, kind)}"
+            yield self._finding("E501", "violated", [name], message, "chains", name, *keys)
+        if not wrong:
+            yield self._finding("E501", "holds", [name], f"{self._told(name)} names desks and chains that exist.")
+
+    def unknown_asked(self) -> Iterator[Finding]:
+        """E501 of the rules that ask a chain that does not exist."""
+        entry = CATALOGUE["E501"]
+        for chain, rules in sorted(self.asked.items()):
+            for rule in rules if chain not in self._chains else ():
+                hint = suggestion(chain, self._chains, "chains")
+                message = f"{told(rule)} asks the chain `{chain}`, which does not exist: nobody answers; {hint}"
+                place = Location(rule.span.file, rule.span.line)
+                about = (PolicyRef(rule.name, place),)
+                yield Finding(entry.id, entry.name, entry.severity, "violated", about, message, place)
+
+    def cycle(self, name: str) -> Finding:
+        """E502 of one chain."""
+        path = [name]
+        while (following := self._chains[path[-1]].then) in self._chains and following not in path:
+            assert following is not None
+            path.append(following)
+        if following not in path:
+            return self._finding("E502", "holds", [name], f"{self._told(name)} ends.")
+        ring = path[path.index(following) :]
+        circle = " -> ".join(f"`{chain}`" for chain in [*ring, following])
+        if name in ring:
+            message = f"{self._told(name)} leads back to itself: {circle}. Nobody new is asked, and no answer is due."
+        else:
+            message = f"{self._told(name)} leads into a circle: {circle}."
+        return self._finding("E502", "violated", path, message, "chains", name, "then")
+
+    # --- E503 ---------------------------------------------------------------------------------------------------------
+
+    def unstaffed_window(self, name: str) -> Finding:
+        """E503 of one chain, for the tightest bound that a rule sets on the answer."""
+        start, desks = self.loaded.scenario.start, self.loaded.scenario.desks
+        way = list(self._way(name))
+        if unknown := [level.desk for level in way if level.desk not in desks]:
+            message = f"{self._told(name)}: who is on duty at `{unknown[0]}` is not known, for it does not exist."
+            return self._finding("E503", "undecided", [name], f"undecided: {message}")
+        bound, rule = min(self.bounds(name), key=lambda each: (each[0] is None, each[0] or 0))
+        waits = [(desks[level.desk], wait) for level in way if (wait := _wait(level, bound)) is not None]
+        gaps = unstaffed(waits, start)
+        limit = (
+            "" if bound is None or rule is None else f" within the {format_duration(bound)} that {told(rule)} allows"
+        )
+        if not gaps:
+            return self._finding(
+                "E503", "holds", [name], f"{self._told(name)}: someone is on duty{limit}, at any time."
+            )
+        zone = desks[way[0].desk].timezone
+        first, worst = gaps[0], longest(gaps)
+        message = (
+            f"{self._told(name)}: a request that comes at {moment_text(start, first[0], zone)} finds nobody on duty"
+            f"{limit or ' at any level while it is there'}. "
+            f"The longest such time is {format_duration(worst[1] - worst[0])}, "
+            f"from {moment_text(start, worst[0], zone)} to {moment_text(start, worst[1], zone)}."
+        )
+        return self._finding("E503", "violated", [name], message)
+
+    # --- E506, E507 ---------------------------------------------------------------------------------------------------
+
+    def unreachable_level(self, name: str) -> Finding:
+        """E506 of one chain."""
+        met = self._met()
+        missed = [n for n in range(len(self._chains[name].levels)) if (name, n) not in met]
+        if not missed:
+            return self._finding("E506", "holds", [name], f"{self._told(name)}: every level can be asked.")
+        number = missed[0]
+        desk = self._chains[name].levels[number].desk
+        message = (
+            f"{self._told(name)}: level {number + 1}, the desk `{desk}`, is never asked: {self._why(name, number)}."
+        )
+        return self._finding("E506", "violated", [name], message, "chains", name, "levels", number)
+
+    def _met(self) -> set[tuple[str, int]]:
+        """Levels that some request meets before the bound of the rule that asks is up."""
+        return {
+            (level.chain, level.number)
+            for entry in self.entries()
+            for bound, _ in self.bounds(entry)
+            for level in self._way(entry)
+            if bound is None or level.earliest < bound
+        }
+
+    def _why(self, name: str, number: int) -> str:
+        levels = self._chains[name].levels
+        for before in range(number):
+            if levels[before].timeout is None and not self._overflows(levels[before].desk):
+                return f"level {before + 1} has no timeout, so a request waits there for good"
+        entered = [
+            (entry, level.earliest)
+            for entry in self.entries()
+            for level in self._way(entry)
+            if (level.chain, level.number) == (name, number)
+        ]
+        if not entered:
+            return "nothing leads to this chain"
+        entry, start = min(entered, key=lambda each: each[1])
+        bound, rule = max(self.bounds(entry), key=lambda each: each[0] or 0)
+        assert bound is not None
+        assert rule is not None
+        reached, ended = format_duration(start), format_duration(bound)
+        return f"it is reached after {reached}, and {told(rule)} ends the asking after {ended}"
+
+    def auto_approve(self, name: str) -> Finding:
+        """E507 of one chain."""
+        if self._chains[name].on_exhausted == "deny":
+            return self._finding("E507", "holds", [name], f"{self._told(name)}: what nobody answers is denied.")
+        message = f"{self._told(name)} approves what nobody answers (`on-exhausted: allow`)."
+        return self._finding("E507", "violated", [name], message, "chains", name, "on-exhausted")
+
+
+def _wait(level: _Level, bound: int | None) -> Wait | None:
+    """The time that a request spends at a level, cut at a bound; None where it never gets there."""
+    end = None if level.stay is None else level.start + level.stay
+    if bound is not None:
+        end = bound if end is None else min(end, bound)
+    return None if end is not None and end <= level.start else Wait(level.start, end)
