@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
+from typing import Final, cast
 
 import pandas as pd
 
 from reports.intervals import Interval
 from reports.tables import RunTables
+
+_DETAIL: Final = r"(?s)^(?P<chain>.*?)(?:: (?:[^:]*, )?(?P<answer>granted|denied))?$"
+"""`finance`, `finance: granted` or `finance: last level, denied`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +48,9 @@ def assess_escalation(tables: RunTables) -> tuple[ChainOutcome, ...]:
 
 
 def _by_chain(events: pd.DataFrame) -> pd.DataFrame:
-    """Events with the chain and the answer that their detail names, as `chain: why, answer`."""
-    detail = events["detail"].astype("str").str.partition(": ")
-    answer = detail[2].str.rpartition(", ")[2]
-    return events.assign(chain=detail[0], answer=answer)
+    """Events with the chain and, where there is one, the answer that their detail names."""
+    parts = events["detail"].astype("str").str.extract(_DETAIL)
+    return events.assign(chain=parts["chain"], answer=parts["answer"])
 
 
 def _chain(

@@ -43,6 +43,10 @@ def duration(micros: float) -> str:
 
 def share(value: float) -> str:
     """A share of one in per cent."""
+    if 0.99 < value < 1:
+        # 99.97 must not read 100: the digits that count are those of the rest
+        decimals = min(6, -math.floor(math.log10((1 - value) * 100)))
+        return f"{math.floor(value * 100 * 10**decimals + 1e-6) / 10**decimals:.{decimals}f}%"
     return f"{number(value * 100)}%" if math.isfinite(value) else number(value)
 
 

@@ -35,6 +35,17 @@ def test_times_have_the_unit_of_their_size(micros: float, text: str) -> None:
     assert words.duration(micros) == text
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0%"), (1, "100%"), (0.5, "50%"), (0.9, "90%"), (0.9997, "99.97%"), (0.99999999, "99.999999%"),
+        (0.995, "99.5%"), (1.25, "125%"), (0.0004, "0.04%"), (math.nan, "not measured"),
+    ],
+)  # fmt: skip
+def test_a_share_below_one_never_reads_as_all(value: float, text: str) -> None:
+    assert words.share(value) == text
+
+
 def test_intervals_share_a_unit_where_both_ends_have_it() -> None:
     assert words.span(Interval(12, 11.8 * MINUTE, 12.9 * MINUTE, 0.95, 9), "duration") == "11.8 to 12.9 min"
     assert words.span(Interval(1, 50 * MINUTE, 2 * HOUR, 0.95, 9), "duration") == "50 min to 2 h"
