@@ -77,6 +77,6 @@ def test_what_was_not_measured_never_passes(run: Run) -> None:
     elif verdicts and not cases:
         assert {name for name, verdict in verdicts.items() if verdict == "pass"} == {"load", "deadlocks"}
     elif verdicts:
-        assert {name for name, verdict in verdicts.items() if verdict == "pass"} == {
-            "load", "time", "share", "cost", "deadlocks"
-        }  # fmt: skip
+        # The drift fails half of the later cases, and nobody comes to the desk.
+        assert {name for name, verdict in verdicts.items() if verdict != "pass"} == {"share", "wait"}
+        assert (verdicts["share"], verdicts["wait"]) == ("fail", "undecided")
