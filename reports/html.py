@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from models.diagnostics import input_error
 from models.units import DAY
@@ -20,7 +21,7 @@ from reports.charts import RING_SHOWN, Chart, drift_chart, objectives_chart, que
 from reports.limits import not_measured
 from reports.outcomes import Outcomes, assess
 from reports.ring import headline, member_sentence
-from reports.verdict import FailOn, Verdict, judge
+from reports.verdict import FailOn, Verdict, judge, unnamed
 from verify.findings import Finding, Findings
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ QUEUE_ROWS: Final = 31
 
 WITNESS_MAX: Final = 20_000
 """Characters of a witness shown; a longer one is cut, and says so."""
+
+_CODE: Final = re.compile(r"`([^`]+)`")
 
 _SYMBOLS: Final = {
     "pass": "✓", "fail": "✗", "undecided": "?", "holds": "✓", "violated": "✗", "warning": "!", "info": "i",
@@ -138,6 +141,8 @@ def _environment(currency: str) -> Environment:
         "symbol": _SYMBOLS.__getitem__,
         "member": member_sentence,
         "listed": words.listed,
+        "coded": _coded,
+        "unnamed": unnamed,
     }
     environment.globals |= {"count": words.count, "style": Markup(_style()), "drawn": _drawn}  # noqa: S704 - our own file
     return environment
@@ -145,6 +150,11 @@ def _environment(currency: str) -> Environment:
 
 def _finalize(value: Any) -> Any:
     return words.printable(value, keep="\n") if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _coded(text: str) -> Markup:
+    """A sentence with its `names` as code."""
+    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(words.printable(text)))))  # noqa: S704 - escaped before
 
 
 def _style() -> str:

@@ -5,6 +5,7 @@ Off a terminal, or with NO_COLOR set, it is plain text. Verdicts are words and s
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,11 +13,13 @@ from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from reports import words
 from reports.ring import ring_lines
+from reports.verdict import unnamed
 from verify.findings import Finding, Findings
 
 if TYPE_CHECKING:
@@ -78,7 +81,7 @@ def _verdict(console: Console, verdict: Verdict, scenario: str) -> None:
     line.append(f"  {scenario}" if scenario else "", style="bold")
     console.print(line)
     for reason in verdict.reasons:
-        console.print(Text(f"  {words.printable(reason)}"))
+        _indented(console, reason, 2)
 
 
 def _outcomes(console: Console, outcomes: Outcomes) -> None:
@@ -91,7 +94,7 @@ def _outcomes(console: Console, outcomes: Outcomes) -> None:
     if outcomes.objectives:
         console.print(_objectives(console, outcomes.objectives, made.currency))
     for line in ring_lines(outcomes.deadlock):
-        console.print(Text(words.printable(line)))
+        _indented(console, line.lstrip(), len(line) - len(line.lstrip()))
 
 
 def _objectives(console: Console, objectives: Iterable[ObjectiveOutcome], currency: str) -> Table:
@@ -139,18 +142,16 @@ def _finding(console: Console, finding: Finding) -> None:
     line.append(f"  {finding.check} {finding.name}", style="bold")
     line.append(f"  {finding.severity}", style="dim")
     console.print(line)
-    console.print(Text(f"    {words.printable(finding.message)}"))
-    where = [
-        f"{words.printable(p.name)} ({words.printable(p.location.file)}:{p.location.line})" for p in finding.policies
-    ]
+    _indented(console, finding.message, 4)
+    where = [f"{p.name} ({p.location.file}:{p.location.line})" for p in unnamed(finding)]
     if where:
-        console.print(Text("    " + words.listed(where), style="dim"))
+        _indented(console, words.listed(where), 4, style="dim")
     if finding.witness is not None:
         w = finding.witness
         approvals = f", approved by {words.listed(w.approvals)}" if w.approvals else ""
-        console.print(
-            Text(
-                words.printable(f"    e.g. {w.principal} {w.action} {w.resource} {dict(w.context)}{approvals}"),
-                style="dim",
-            )
-        )
+        context = json.dumps(dict(w.context), ensure_ascii=False)
+        _indented(console, f"e.g. {w.principal} {w.action} {w.resource} {context}{approvals}", 4, style="dim")
+
+
+def _indented(console: Console, text: str, by: int, style: str = "") -> None:
+    console.print(Padding(Text(words.printable(text), style=style), (0, 0, 0, by), expand=False))

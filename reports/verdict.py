@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from verify.findings import Finding, Findings, Overall
+from verify.findings import Finding, Findings, Overall, PolicyRef
 
 if TYPE_CHECKING:
     from reports.objectives import ObjectiveOutcome
@@ -37,6 +37,11 @@ def failing(findings: Findings, fail_on: FailOn = "error") -> tuple[Finding, ...
     """The violated findings that fail: errors, and warnings too where `fail_on` says so. Infos never fail."""
     severities = {"error"} if fail_on == "error" else {"error", "warning"}
     return tuple(f for f in findings.findings if f.verdict == "violated" and f.severity in severities)
+
+
+def unnamed(finding: Finding) -> tuple[PolicyRef, ...]:
+    """The policies of a finding whose place its message does not tell."""
+    return tuple(p for p in finding.policies if f"{p.location.file}:{p.location.line}" not in finding.message)
 
 
 def judge(findings: Findings | None, outcomes: Outcomes | None, *, fail_on: FailOn = "error") -> Verdict:
