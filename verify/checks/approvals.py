@@ -7,7 +7,7 @@ decide differently.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from models.cedar.decision import Decision, authorize
@@ -85,42 +85,45 @@ def _sought(analysis: Analysis, index: int, accepts: Callable[[Case], bool]) -> 
     proofs: list[Proof] = []
     unknown: dict[str, None] = {}
     for environment in analysis.touched(index):
-        denied, asked_on = _Rounds(analysis, environment, index).followed()
-        sought = seek(analysis, [environment], lambda _, d=denied: [d], accepts, f"P202 {name}")  # type: ignore[misc]
-        if sought.found:
-            return sought
-        proofs += sought.proofs
-        unknown |= dict.fromkeys(sought.unknown)
-        if asked_on is not t.FALSE:
+        rounds = _Rounds(analysis, environment, index)
+        for denied in rounds.denied():
+            sought = seek(analysis, [environment], lambda _, d=denied: d, accepts, f"P202 {name}")  # type: ignore[misc]
+            if sought.found:
+                return sought
+            proofs += sought.proofs
+            unknown |= dict.fromkeys(sought.unknown)
+        if rounds.cut_short:
             unknown[f"after {ROUNDS_MAX} rounds of approvals there may be one more to ask for"] = None
     return Sought(None, tuple(proofs), tuple(unknown))
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Rounds:
+    """The rounds of asking that follow when a policy escalates. `cut_short` is set where not all were followed."""
+
     analysis: Analysis
     environment: RequestEnvironment
     index: int
+    cut_short: bool = False
 
-    def followed(self) -> tuple[Term, Term]:
-        """When the request is denied in some round after the first, and when it is still asked for after the last."""
+    def denied(self) -> Iterator[tuple[Term, ...]]:
+        """For each round after the first, the conditions under which the request gets there and is denied."""
         policies = self.analysis.policies
         chains = policies.chains
         matches = self._matches(dict.fromkeys(chains, t.FALSE), 0)
-        asked = t.and_(matches(self.index), not_denied(policies, matches))
+        asked = [matches(self.index), not_denied(policies, matches)]
         granted = {chain: self._asking(chain, matches) for chain in chains}
-        denied: list[Term] = []
         for number in range(1, min(len(chains), ROUNDS_MAX) + 1):
             matches = self._matches(granted, number)
             allowed = not_denied(policies, matches)
-            denied.append(t.and_(asked, t.not_(allowed)))
+            yield (*asked, t.not_(allowed))
             news = {chain: t.and_(t.not_(granted[chain]), self._asking(chain, matches)) for chain in chains}
-            asked = t.and_(asked, allowed, t.or_(*news.values()))
+            asked += [allowed, t.or_(*news.values())]
             granted = {chain: t.or_(granted[chain], news[chain]) for chain in chains}
-            if asked is t.FALSE:
-                break
-        # Each round adds a chain, so there is no asking once there were as many rounds as chains.
-        return t.or_(*denied), asked if len(chains) > ROUNDS_MAX else t.FALSE
+            if t.FALSE in asked:
+                return
+        # Each round adds a chain, so nobody is asked once there were as many rounds as chains.
+        self.cut_short = len(chains) > ROUNDS_MAX
 
     def _asking(self, chain: str, matches: Callable[[int], Term]) -> Term:
         policies = self.analysis.policies
