@@ -45,6 +45,14 @@ WITNESS_MAX: Final = 20_000
 
 _CODE: Final = re.compile(r"`([^`]+)`")
 
+_DECIDERS: Final = {"folded": "simplification", "none": "an earlier witness"}
+_CHECKERS: Final = {
+    "cedarpy": "replayed by cedarpy",
+    "cvc5": "proved again by cvc5",
+    "none": "not checked a second way",
+}
+"""What the fields of `verify.findings.Proof` say, in words."""
+
 _SYMBOLS: Final = {
     "pass": "✓", "fail": "✗", "undecided": "?", "holds": "✓", "violated": "✗", "warning": "!", "info": "i",
 }  # fmt: skip
@@ -143,6 +151,7 @@ def _environment(currency: str) -> Environment:
         "listed": words.listed,
         "coded": _coded,
         "unnamed": unnamed,
+        "layer": _layer,
     }
     environment.globals |= {"count": words.count, "style": Markup(_style()), "drawn": _drawn}  # noqa: S704 - our own file
     return environment
@@ -254,12 +263,13 @@ def _proved_by(group: Sequence[Finding]) -> str:
 
 
 def _layer(finding: Finding) -> str:
+    """Who decided a finding, and who checked that."""
     proof = finding.proof
     if proof is None or not proof.solver:
         return "no solver needed"
-    if proof.checked_by in ("", "none"):
-        return f"{proof.solver} alone"
-    return f"{proof.solver}, checked by {proof.checked_by}"
+    deciders = " and ".join(_DECIDERS.get(part, part) for part in proof.solver.split(", "))
+    checkers = " and ".join(_CHECKERS.get(part, f"checked by {part}") for part in proof.checked_by.split(", "))
+    return f"{deciders}, {checkers}"
 
 
 def _layers(findings: Findings) -> tuple[tuple[str, str, int], ...]:

@@ -191,7 +191,7 @@ def test_findings_deadlocks_and_provenance_are_told(runs: dict[str, Run], outcom
     for objective in assessed.objectives:
         assert objective.sentence in text
     assert "three is so" not in text  # what holds is counted, not told
-    assert "z3, checked by cvc5" in text
+    assert "z3, proved again by cvc5" in text
 
 
 def test_hostile_texts_are_inert(runs: dict[str, Run], outcomes: dict[str, Outcomes]) -> None:
