@@ -118,7 +118,8 @@ def test_replay_tells_a_case(incident_desk: tuple[Path, subprocess.CompletedProc
     out, _ = incident_desk
     done = windtunnel("replay", out, "--case", "3")
     assert done.returncode == 0, done.stderr
-    assert "arrived" in done.stdout
+    assert "arrives" in done.stdout
+    assert "ends: " in done.stdout
     assert windtunnel("replay", out, "--case", "999999999").returncode == 2
 
 
