@@ -94,9 +94,12 @@ def _needed(
 # --- findings ---------------------------------------------------------------------------------------------------------
 
 
-def reference(policy: Policy) -> PolicyRef:
-    """How a finding names a policy."""
-    return PolicyRef(policy.name, Location(policy.span.file, policy.span.line))
+def reference(policies: PolicySet, index: int) -> PolicyRef:
+    """How a finding names a policy: with its tier where another tier has the name too."""
+    policy = policies.policies[index]
+    shared = any(other.name == policy.name and other.index != index for other in policies.policies)
+    name = f"{policy.tier}:{policy.name}" if shared else policy.name
+    return PolicyRef(name, Location(policy.span.file, policy.span.line))
 
 
 def told(policy: Policy) -> str:
@@ -118,7 +121,7 @@ def environment_text(environment: RequestEnvironment) -> str:
 def finding(check: str, policies: PolicySet, indices: Sequence[int], verdict: str, message: str) -> Finding:
     """A finding about policies, the first of them its place, without evidence."""
     entry = CATALOGUE[check]
-    references = tuple(reference(policies.policies[index]) for index in indices)
+    references = tuple(reference(policies, index) for index in indices)
     return Finding(
         check=entry.id,
         name=entry.name,
