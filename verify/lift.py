@@ -2,17 +2,20 @@
 
 A model says only what the formula names. It is completed to a strongly well-formed input: required attributes get
 plain values, optional ones that nothing is said of are left out, every entity that is referred to is in the store, and
-the hierarchy is the one between the entities named. An entity that a policy names but that nothing refers to is left
-out: its being there, bare, would change nothing.
+the hierarchy is the one between the entities named. An entity that a policy names, but whose attributes and tags no
+policy reads, and that nothing refers to, is left out: its being there would change nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
+from cedarpy import pst
+
+from models.cedar.syntax import walk
 from models.cedar.types import (
     BoolType,
     EntityRefType,
@@ -44,9 +47,22 @@ _Key = tuple[str, str, tuple[Value, ...], tuple[str, ...], str]
 """Kind, owner, arguments, path and role."""
 
 
-def lift(script: Script, model: Model, schema: Schema, environment: RequestEnvironment) -> Witness:
-    """The request and store that a model stands for."""
-    return _Lift(schema, environment, _table(script, model, schema)).witness()
+def lift(
+    script: Script, model: Model, schema: Schema, environment: RequestEnvironment, read: Iterable[Uid] = ()
+) -> Witness:
+    """The request and store that a model stands for. The entities of `read` are in the store."""
+    return _Lift(schema, environment, _table(script, model, schema)).witness(read)
+
+
+def entities_read(policies: Iterable[pst.Template]) -> tuple[Uid, ...]:
+    """The entities that policies name and whose attributes or tags they read: without them they would err."""
+    found: set[Uid] = set()
+    for node in (node for policy in policies for clause in policy.clauses for node in walk(clause.expr)):
+        match node:
+            case pst.GetAttr(base) | pst.HasAttr(base) | pst.BinaryOp("get_tag" | "has_tag", base, _):
+                literals = (inner for inner in walk(base) if isinstance(inner, pst.EntityLit))
+                found |= {Uid(str(literal.value.type), literal.value.id) for literal in literals}
+    return tuple(sorted(found))
 
 
 def _table(script: Script, model: Model, schema: Schema) -> dict[_Key, Value]:
@@ -112,7 +128,9 @@ class _Lift:
     table: Mapping[_Key, Value]
     needed: dict[Uid, None] = field(default_factory=dict)
 
-    def witness(self) -> Witness:
+    def witness(self, read: Iterable[Uid]) -> Witness:
+        for uid in read:
+            self._need(uid)
         principal = self._request("principal", self.environment.principal)
         resource = self._request("resource", self.environment.resource)
         context = self._record(self.schema.actions[self.environment.action].context, "context", "", (), ())

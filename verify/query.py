@@ -9,19 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 from models.cedar.decision import matching
 from models.cedar.policies import Policy, PolicySet
 from models.cedar.source import tokens
 from models.cedar.types import RequestEnvironment
+from models.cedar.uids import Uid
 from verify import cvc5_backend, z3_backend
 from verify import term as t
 from verify.encode import Encoder, Match
 from verify.eval import evaluate
 from verify.findings import Proof, Witness
 from verify.ground import without_sets
-from verify.lift import lift
+from verify.lift import entities_read, lift
 from verify.shrink import shrink
 from verify.simplify import simplify
 from verify.smtlib import Model, Script, script
@@ -117,6 +119,10 @@ class Analysis:
     _unsupported: dict[Term, str] = field(default_factory=dict)
     _cases: dict[RequestEnvironment, list[Case]] = field(default_factory=dict)
 
+    @cached_property
+    def _read(self) -> tuple[Uid, ...]:
+        return entities_read(policy.syntax for policy in self.policies.policies)
+
     def encoder(self, environment: RequestEnvironment) -> Encoder:
         """The encoder of an environment."""
         if environment not in self._encoders:
@@ -198,7 +204,7 @@ class Analysis:
     def shrunk(self, environment: RequestEnvironment, case: Case, accepts: Accepts) -> Witness:
         """The smallest witness near a case that is still accepted, by cedarpy."""
 
-        smallest = shrink(case.witness, self.policies.schema, lambda candidate: accepts(self.case(candidate)))
+        smallest = shrink(case.witness, self.policies.schema, lambda one: accepts(self.case(one)), self._read)
         self._remember(environment, self.case(smallest))
         return smallest
 
@@ -224,7 +230,7 @@ class Analysis:
 
     def _confirmed(self, question: Question, printed: Script, model: Model, solver: str) -> Found | Unknown:
         environment, parts, accepts, _ = question
-        witness = lift(printed, model, self.policies.schema, environment)
+        witness = lift(printed, model, self.policies.schema, environment, self._read)
         case = self.case(witness)
         open_policies = [self._unsupported[term] for term in subterms(*parts) if term in self._unsupported]
         if not accepts(case):

@@ -8,7 +8,7 @@ not well-formed: an attribute goes only where the schema makes it optional, an e
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -23,14 +23,14 @@ CANDIDATES_MAX = 3_000
 """Candidates that one witness is tried with at most. An assumption: a fraction of a second."""
 
 
-def shrink(witness: Witness, schema: Schema, accepts: Judge) -> Witness:
-    """The smallest witness that the cuts lead to. `accepts` holds of the one given."""
+def shrink(witness: Witness, schema: Schema, accepts: Judge, read: Collection[Uid] = ()) -> Witness:
+    """The smallest witness that the cuts lead to. `accepts` holds of the one given; entities of `read` stay."""
     tries = CANDIDATES_MAX
     seen: set[str] = set()
     found = True
     while found:
         found = False
-        for candidate in _smaller(witness, schema):
+        for candidate in _smaller(witness, schema, read):
             key = json.dumps([candidate.principal, candidate.resource, candidate.context, candidate.entities])
             if key in seen:
                 continue
@@ -44,9 +44,9 @@ def shrink(witness: Witness, schema: Schema, accepts: Judge) -> Witness:
     return witness
 
 
-def _smaller(witness: Witness, schema: Schema) -> Iterator[Witness]:
+def _smaller(witness: Witness, schema: Schema, read: Collection[Uid]) -> Iterator[Witness]:
     """Witnesses one cut away."""
-    yield from _without_entities(witness)
+    yield from _without_entities(witness, read)
     context = schema.actions[witness.action].context
     for smaller in _record(witness.context, context):
         yield replace(witness, context=smaller)
@@ -56,9 +56,9 @@ def _smaller(witness: Witness, schema: Schema) -> Iterator[Witness]:
             yield replace(witness, entities=entities)
 
 
-def _without_entities(witness: Witness) -> Iterator[Witness]:
+def _without_entities(witness: Witness, read: Collection[Uid]) -> Iterator[Witness]:
     """The store without what nothing refers to."""
-    named = {parse_uid(witness.principal), parse_uid(witness.resource), *_references(witness.context)}
+    named = {*read, parse_uid(witness.principal), parse_uid(witness.resource), *_references(witness.context)}
     for entity in witness.entities:
         named |= {*_references(entity["attrs"]), *_references(entity.get("tags", {})), *map(uid_of, entity["parents"])}
     kept = tuple(entity for entity in witness.entities if uid_of(entity["uid"]) in named)
