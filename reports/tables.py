@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pandas as pd
 
+from models.diagnostics import input_error
 from models.scenario import Scenario
 from reports.intervals import Array, Interval, exact, student
 
 if TYPE_CHECKING:
     from sim.run import Run
+
+REPLICATIONS_MAX: Final = 100_000
+"""The most that a scenario may ask for."""
 
 OPEN: Final = ("in-flight", "stuck")
 """Outcomes of cases that had not ended at the horizon."""
@@ -68,8 +72,11 @@ class RunTables:
 
 
 def read_tables(run: Run) -> RunTables:
-    """Read the tables of a run. Text columns with few values become categories, which makes grouping fast."""
-    return RunTables(
+    """Read the tables of a run. Text columns with few values become categories, which makes grouping fast.
+
+    Raises `InputError` where a table has rows of replications that the run has not: a run folder is not trusted.
+    """
+    tables = RunTables(
         scenario=run.scenario,
         replications=run.manifest.replications,
         cases=_categories(run.cases(), ("work", "outcome")),
@@ -77,6 +84,18 @@ def read_tables(run: Run) -> RunTables:
         decisions=_categories(run.decisions(), ("step", "action", "decision", "enforced", "reason", "approvals")),
         samples=_categories(run.samples(), ("place",)),
     )
+    _check_replications(run, tables)
+    return tables
+
+
+def _check_replications(run: Run, tables: RunTables) -> None:
+    if not 1 <= tables.replications <= REPLICATIONS_MAX:
+        raise input_error(f"has {tables.replications} replications, expected 1 to {REPLICATIONS_MAX}", str(run.folder))
+    for name in ("cases", "events", "decisions", "samples"):
+        numbers = getattr(tables, name)["replication"]
+        if len(numbers) and not 0 <= numbers.min() <= numbers.max() < tables.replications:
+            what = f"table `{name}` has rows of replications that the run has not"
+            raise input_error(what, str(run.folder), "simulate again; `windtunnel audit` says what was changed")
 
 
 def _categories(frame: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
