@@ -20,10 +20,11 @@ _ASKS = 1 << 16
 class Approval(Job):
     """The approval of one chain, asked for one token. As a job it is a review at the desk of its level."""
 
+    __slots__ = ("asks", "at", "bounces", "chain", "open", "outside", "passed", "rung", "token")
+
     def __init__(self, token: Token, chain: str) -> None:
+        super().__init__(token.case, token.level)
         self.token = token
-        self.case = token.case
-        self.level = token.level
         self.chain = chain
         """The chain whose approval is sought; `at` may be another one after a `then`."""
         self.at = -1
@@ -58,7 +59,8 @@ class Approvals:
 
     def ask(self, token: Token, chains: tuple[str, ...], timeout: int, now: int) -> None:
         """Ask every chain at the same time; `timeout` bounds the answer of all, -1 for no bound."""
-        approvals = token.approvals = [Approval(token, chain) for chain in chains]
+        assert token.petition is not None
+        approvals = token.petition.approvals = [Approval(token, chain) for chain in chains]
         if timeout >= 0:
             # On the token's epoch: the bound outlives the levels, and ends with the asking.
             self._clock.at(now + timeout, Rank.TIMEOUT, self._out_of_time, token)
@@ -69,9 +71,9 @@ class Approvals:
 
     def cancel(self, token: Token, now: int) -> None:
         """Withdraw everything that is still asked for the token."""
-        approvals, token.approvals = token.approvals, None
-        for approval in approvals or ():
-            self._close(approval, now)
+        if token.petition is not None:
+            for approval in token.petition.approvals:
+                self._close(approval, now)
 
     # --- levels -------------------------------------------------------------------------------------------------------
 
@@ -137,7 +139,8 @@ class Approvals:
             self._exhausted(approval, "last level", now)
 
     def _out_of_time(self, token: Token, now: int) -> None:
-        for approval in list(token.approvals or ()):
+        assert token.petition is not None
+        for approval in token.petition.approvals:
             if approval.open:
                 self._leave_desk(approval, now)
                 self._exhausted(approval, "timeout", now)
@@ -195,9 +198,10 @@ class Approvals:
             self.cancel(token, now)
             self.answered(token, False, now)
             return
-        token.granted |= {approval.chain}
-        if token.approvals is not None and not any(other.open for other in token.approvals):
-            token.approvals = None
+        petition = token.petition
+        assert petition is not None
+        petition.granted |= {approval.chain}
+        if not any(other.open for other in petition.approvals):
             self.answered(token, True, now)
 
     def _close(self, approval: Approval, now: int) -> None:

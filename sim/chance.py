@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import IntEnum
 from hashlib import sha256
-from typing import Any, Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,9 +21,9 @@ _MASK: Final = (1 << 64) - 1
 _GOLDEN: Final = 0x9E3779B97F4A7C15
 _ULP: Final = 2.0**-53
 _LARGEST: Final = 1.0 - _ULP
-_BLOCK: Final = 512
+_BLOCK: Final = 1024
 _BLOCKS_KEPT: Final = 64
-"""Blocks that one stream keeps: 64 x 512 cases may be under way at once before a block is drawn a second time."""
+"""Blocks that one stream keeps: 64 x 1024 cases may be under way at once before a block is drawn a second time."""
 
 
 class Purpose(IntEnum):
@@ -109,34 +109,34 @@ def uniforms_of_range(key: int, start: int, stop: int, index: int = 0) -> list[f
 
 
 class Stream(Generic[T]):
-    """The draws of one purpose at one place, each uniform turned into a value.
+    """The draws of one purpose at one place; `values` turns uniforms into values, each for itself.
 
-    Indices below `width` are drawn for 512 neighbouring entities at a time, which costs a tenth of drawing them singly;
+    Indices below `width` are drawn for 1024 neighbouring entities at a time, which costs a tenth of drawing them singly;
     the values are the same.
     """
 
-    __slots__ = ("_blocks", "_key", "_value", "_width")
+    __slots__ = ("_blocks", "_key", "_values", "_width")
 
-    def __init__(self, key: int, value: Callable[[float], T], width: int = 1) -> None:
+    def __init__(self, key: int, values: Callable[[list[float]], list[T]], width: int = 1) -> None:
         self._key = key
-        self._value = value
+        self._values = values
         self._width = width
         self._blocks: dict[int, list[T]] = {}
 
     def at(self, entity: int, index: int) -> T:
         """The value of one entity and index."""
         if index >= self._width:
-            return self._value(uniform(self._key, entity, index))
-        block = self._blocks.get(entity // _BLOCK * self._width + index)
-        if block is None:
-            block = self._load(entity // _BLOCK, index)
-        return block[entity % _BLOCK]
+            return self._values([uniform(self._key, entity, index)])[0]
+        try:
+            return self._blocks[entity // _BLOCK * self._width + index][entity % _BLOCK]
+        except KeyError:
+            return self._load(entity // _BLOCK, index)[entity % _BLOCK]
 
     def _load(self, number: int, index: int) -> list[T]:
         if len(self._blocks) >= _BLOCKS_KEPT * self._width:
             del self._blocks[next(iter(self._blocks))]
         start = number * _BLOCK
-        block = [self._value(u) for u in uniforms_of_range(self._key, start, start + _BLOCK, index)]
+        block = self._values(uniforms_of_range(self._key, start, start + _BLOCK, index))
         self._blocks[number * self._width + index] = block
         return block
 
@@ -151,12 +151,14 @@ class Draws:
     def key(self, purpose: Purpose, place: str) -> int:
         return key(self._seed, self._replication, int(purpose), word(place))
 
-    def stream(self, purpose: Purpose, place: str, value: Callable[[float], T], width: int = 1) -> Stream[T]:
-        return Stream(self.key(purpose, place), value, width)
+    def stream(
+        self, purpose: Purpose, place: str, values: Callable[[list[float]], list[T]], width: int = 1
+    ) -> Stream[T]:
+        return Stream(self.key(purpose, place), values, width)
 
     def uniforms(self, purpose: Purpose, place: str, width: int = 1) -> Stream[float]:
-        return Stream(self.key(purpose, place), _itself, width)
+        return Stream(self.key(purpose, place), _themselves, width)
 
 
-def _itself(u: float) -> Any:
-    return u
+def _themselves(us: list[float]) -> list[float]:
+    return us

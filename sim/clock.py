@@ -1,17 +1,17 @@
 """The clock: a SimPy environment with integer microseconds and the written tie rule.
 
-Happenings are ordered by (time, rank of kind, sequence of scheduling). SimPy keeps the heap and the time. The engine
-puts its own entries on that heap, a handler and what it is for, which spares an event object and its list of callbacks
-for each; ordinary SimPy events and processes run on the same clock beside them.
+Happenings are ordered by (time, rank of kind, sequence of scheduling). The clock is a SimPy environment, so ordinary SimPy
+events and processes run on it. The engine's own happenings are entries of one heap, a handler and what it is for, which
+spares an event object and its list of callbacks for each; a SimPy event has a stand-in on the same heap.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import IntEnum
 from heapq import heappop, heappush
 from itertools import chain
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import simpy
 
@@ -46,45 +46,86 @@ class EventLimit(Exception):
     """A replication has scheduled more events than it may."""
 
 
-class Clock(simpy.Environment):
-    """A SimPy environment that also runs the engine's own entries.
+class _Horizon(Exception):
+    """The time to stop at is reached."""
 
-    An entry is (time, rank, sequence, subject, handler, epoch), a SimPy event (time, priority, sequence, event): the
-    unique sequence orders the two kinds among each other.
-    """
+
+class _Always:
+    """A subject whose timers always count."""
+
+    epoch = 0
+
+
+_ALWAYS: Final = _Always()
+_ARRIVE: Final = int(Rank.ARRIVE)
+_FIRST: Final = -1
+
+
+class Clock(simpy.Environment):
+    """A SimPy environment that also runs the engine's own entries: (time, rank, sequence, subject, handler, epoch)."""
 
     def __init__(self, event_limit: int) -> None:
+        self._heap: list[tuple[int, int, int, Any, Handler, int]] = []
+        self._numbers = chain(range(event_limit), _limit())
         super().__init__(0)
-        self._heap: list[Any] = self._queue
-        self._sequence = chain(range(event_limit), _limit())
-        self._eid: Any = self._sequence  # one sequence for both kinds
 
     def at(self, time: int, rank: int, handler: Handler, subject: Subject) -> None:
         """Call the handler at a time, unless the subject's epoch has changed by then."""
-        heappush(self._heap, (time, rank, next(self._sequence), subject, handler, subject.epoch))
+        heappush(self._heap, (time, rank, next(self._numbers), subject, handler, subject.epoch))
+
+    def schedule(self, event: simpy.Event, priority: Any = simpy.events.NORMAL, delay: float = 0) -> None:
+        """Schedule a SimPy event. Its time must be a whole number of microseconds."""
+        time = self._now + delay
+        if time != int(time):
+            raise ValueError(f"expected a whole number of microseconds, got a delay of {delay}")
+        super().schedule(event, priority, int(delay))
+        heappush(self._heap, (int(time), int(priority), next(self._numbers), _ALWAYS, self._simpy_step, 0))
+
+    def _simpy_step(self, _: Subject, __: int) -> None:
+        # Stand-ins are on the heap in the order of their events on SimPy's own, so its next one is the one due.
+        super().step()
+
+    def peek(self) -> float:
+        """Time of the next entry, or infinity."""
+        return self._heap[0][0] if self._heap else simpy.core.Infinity
 
     def step(self) -> None:
-        """Process the next event or entry."""
-        if self._heap and len(self._heap[0]) == 4:
-            super().step()
-            return
+        """Process the next entry. Raises simpy's EmptySchedule where there is none."""
         if not self._heap:
             raise simpy.core.EmptySchedule
-        self._now, _, _, subject, handler, epoch = heappop(self._heap)
+        now, _, _, subject, handler, epoch = heappop(self._heap)
         if subject.epoch == epoch:
-            handler(subject, self._now)
+            self._now = now
+            handler(subject, now)
 
-    def run_before(self, horizon: int) -> None:
-        """Process everything before the horizon, and nothing at or after it. Raises EventLimit."""
+    def run_before(self, horizon: int, arrivals: Iterable[int], arrive: Callable[[int, int], None]) -> None:
+        """Process everything before the horizon, and nothing at or after it. Raises EventLimit.
+
+        `arrivals` are ascending times, and `arrive(number, now)` is called for each, with rank ARRIVE: they are known
+        before the run, so they are read beside the heap instead of passing through it.
+        """
         heap = self._heap
-        while heap and heap[0][0] < horizon:
-            if len(heap[0]) == 4:
-                super().step()
-                continue
-            now, _, _, subject, handler, epoch = heappop(heap)
-            if subject.epoch == epoch:
-                self._now = now
-                handler(subject, now)
+        heappush(heap, (horizon, _FIRST, next(self._numbers), _ALWAYS, _stop, 0))
+        coming = iter(enumerate(chain(arrivals, (horizon + 1,))))
+        number, next_arrival = next(coming)
+        try:
+            while True:
+                first = heap[0]
+                if next_arrival < first[0] or (next_arrival == first[0] and first[1] > _ARRIVE):
+                    self._now = next_arrival
+                    arrive(number, next_arrival)
+                    number, next_arrival = next(coming)
+                    continue
+                now, _, _, subject, handler, epoch = heappop(heap)
+                if subject.epoch == epoch:
+                    self._now = now
+                    handler(subject, now)
+        except _Horizon:
+            return
+
+
+def _stop(_: Subject, __: int) -> None:
+    raise _Horizon
 
 
 def _limit() -> Iterator[int]:

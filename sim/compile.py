@@ -184,8 +184,10 @@ def _pool(names: Names, pool: AgentPool) -> PoolPlan:
 
 
 def _capabilities(scenario: Scenario, names: Names) -> Iterator[CapabilityPlan]:
-    for position, pool in enumerate(scenario.agents.values()):
-        for what in pool.capabilities.values():
+    drifting = {(fault.agent, fault.capability) for fault in scenario.faults if isinstance(fault, Drift)}
+    watched = {(monitor.agent, monitor.capability) for monitor in scenario.monitors.values()}
+    for position, (agent, pool) in enumerate(scenario.agents.items()):
+        for name, what in pool.capabilities.items():
             hand_off = what.hand_off
             yield CapabilityPlan(
                 pool=position,
@@ -193,6 +195,7 @@ def _capabilities(scenario: Scenario, names: Names) -> Iterator[CapabilityPlan]:
                 endpoint=_place(names.endpoints, what.endpoint),
                 calls=what.calls if what.endpoint else 0,
                 success=success_plan(what.success),
+                changes=(agent, name) in drifting | watched,
                 detected=what.detected,
                 hands_off=hand_off is not None,
                 needed=hand_off.needed if hand_off else 0.0,

@@ -36,7 +36,7 @@ def chained(before: str, row: Row) -> str:
     return sha256(bytes.fromhex(before) + text.encode()).hexdigest()
 
 
-def chain(before: str, rows: Iterable[Row]) -> list[str]:
+def chained_hashes(before: str, rows: Iterable[Row]) -> list[str]:
     """The hashes of rows that follow a hash."""
     hashes = []
     for row in rows:

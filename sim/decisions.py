@@ -11,7 +11,7 @@ from sim.logs import Log
 from sim.network import POINT, Network
 from sim.plan import Exit, Plan
 from sim.rules import Decider, Verdict
-from sim.tokens import Token
+from sim.tokens import Petition, Token
 from sim.values import is_zero, microseconds
 
 _ROUNDS = 1 << 8
@@ -47,21 +47,20 @@ class Decisions:
 
     def ask(self, token: Token, now: int) -> None:
         """Ask for a decision of a visit, with no approval yet."""
-        token.granted = frozenset()
-        token.rounds = 0
-        self._ask(token, now)
+        token.petition = Petition()
+        self._ask(token, token.petition, now)
 
-    def _ask(self, token: Token, now: int) -> None:
+    def _ask(self, token: Token, petition: Petition, now: int) -> None:
         """Send the request. Whether the point is reached is known now; how long the answer takes, too."""
-        delay = 0 if self._instant else self._latency(self._draw(Purpose.DECISION_LATENCY, token))
-        token.trouble, delay = self._trouble(token, delay)
-        token.rounds += 1
+        delay = 0 if self._instant else self._latency(self._draw(Purpose.DECISION_LATENCY, token, petition))
+        petition.trouble, delay = self._trouble(token, petition, delay)
+        petition.rounds += 1
         if delay:
             self._clock.at(now + delay, Rank.FINISH, self._decided, token)
         else:
             self._decided(token, now)
 
-    def _trouble(self, token: Token, delay: int) -> tuple[str, int]:
+    def _trouble(self, token: Token, petition: Petition, delay: int) -> tuple[str, int]:
         """Why no decision comes back, empty if one does; and how long the agent waits."""
         point = self._plan.point
         pool = self._plan.capabilities[token.plan.capability].pool
@@ -70,22 +69,17 @@ class Decisions:
         if delay > point.timeout:
             return "unreachable: timeout", point.timeout
         severity = self._network.severity(POINT)
-        if severity and self._draw(Purpose.DECISION_OUTAGE, token) < severity:
+        if severity and self._draw(Purpose.DECISION_OUTAGE, token, petition) < severity:
             return "unreachable: outage", delay
         return "", delay
 
     def _decided(self, token: Token, now: int) -> None:
         token.epoch += 1
-        verdict = self._decider.verdict(token.work, token.plan.request, token.entity, token.granted)
-        if token.trouble:
-            enforced = "allow" if self._plan.point.fails_open else "deny"
-            self._record(token, verdict, enforced, token.trouble, now)
-        elif verdict.outcome == "escalate" and token.granted.intersection(verdict.chains):
-            enforced = "deny"
-            self._record(token, verdict, enforced, "escalation loop", now)
-        else:
-            enforced = verdict.outcome
-            self._record(token, verdict, enforced, verdict.reason, now)
+        petition = token.petition
+        assert petition is not None
+        verdict = self._decider.verdict(token.work, token.plan.request, token.entity, petition.granted)
+        enforced, reason = self._enforced(verdict, petition)
+        self._record(token, petition, verdict.outcome, enforced, reason, now)
         if enforced == "allow":
             self.allowed(token, now)
         elif enforced == "deny":
@@ -93,22 +87,31 @@ class Decisions:
         else:
             self._approvals.ask(token, verdict.chains, verdict.timeout, now)
 
+    def _enforced(self, verdict: Verdict, petition: Petition) -> tuple[str, str]:
+        """What takes effect, and why. A chain that is to be asked again after it has granted would be asked for ever."""
+        if petition.trouble:
+            return "allow" if self._plan.point.fails_open else "deny", petition.trouble
+        if verdict.outcome == "escalate" and petition.granted.intersection(verdict.chains):
+            return "deny", "escalation loop"
+        return verdict.outcome, verdict.reason
+
     def _answered(self, token: Token, granted: bool, now: int) -> None:
         token.epoch += 1
         if granted:
-            self._ask(token, now)
+            assert token.petition is not None
+            self._ask(token, token.petition, now)
         else:
             self.leave(token, Exit.DENY, now)
 
-    def _record(self, token: Token, verdict: Verdict, enforced: str, reason: str, now: int) -> None:
+    def _record(self, token: Token, petition: Petition, decision: str, enforced: str, reason: str, now: int) -> None:
         step = self._plan.names.steps[token.step]
         action = self._decider.action(token.plan.request)
-        approvals = ",".join(sorted(token.granted))
-        self._log.decisions.append((now, token.case, step, action, verdict.outcome, enforced, reason, approvals))
+        approvals = ",".join(sorted(petition.granted))
+        self._log.decisions.append((now, token.case, step, action, decision, enforced, reason, approvals))
 
-    def _draw(self, purpose: Purpose, token: Token) -> float:
+    def _draw(self, purpose: Purpose, token: Token, petition: Petition) -> float:
         place = f"{self._plan.names.works[token.work]}/{self._plan.names.steps[token.step]}"
         stream = self._streams.get((purpose, place))
         if stream is None:
             stream = self._streams[purpose, place] = self._draws.uniforms(purpose, place)
-        return stream.at(token.entity, token.visit * _ROUNDS + token.rounds)
+        return stream.at(token.entity, token.visit * _ROUNDS + petition.rounds)

@@ -9,7 +9,7 @@ from sim.clock import Clock, Rank
 from sim.plan import Exit, LawPlan, Plan
 from sim.stations import Station
 from sim.tokens import Token
-from sim.values import microseconds
+from sim.values import durations
 
 
 class Shifts:
@@ -46,11 +46,11 @@ class DeskSteps:
         self._desks = desks
         self._services: dict[tuple[int, int], Stream[int]] = {}
         self._patiences: dict[tuple[int, int], Stream[int]] = {}
-        self._begin = self._started
+        self._on_start = self._started
 
-    def first(self, token: Token, now: int) -> None:
+    def begin(self, token: Token, now: int) -> None:
         plan = token.plan
-        token.begin = self._begin
+        token.begin = self._on_start
         if plan.timeout >= 0:
             self._clock.at(now + plan.timeout, Rank.TIMEOUT, self._timed_out, token)
         if not self._desks[plan.desk].join(token, now):
@@ -83,5 +83,5 @@ class DeskSteps:
         if stream is None:
             names = self._plan.names
             place = f"{names.works[token.work]}/{names.steps[token.step]}"
-            stream = streams[token.work, token.step] = self._draws.stream(purpose, place, microseconds(law))
+            stream = streams[token.work, token.step] = self._draws.stream(purpose, place, durations(law))
         return stream.at(token.entity, token.visit)

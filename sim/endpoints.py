@@ -11,7 +11,7 @@ from sim.network import Network
 from sim.plan import EndpointPlan, Plan
 from sim.stations import Station
 from sim.tokens import Call, Cases, Token
-from sim.values import microseconds
+from sim.values import durations
 
 
 class RateLimit:
@@ -111,7 +111,7 @@ class Endpoints:
         if stream is None:
             endpoint = self._plan.endpoints[call.endpoint]
             calls = self._plan.capabilities[call.token.plan.capability].calls
-            law = microseconds(endpoint.latency)
+            law = durations(endpoint.latency)
             stream = self._draws.stream(Purpose.LATENCY, self._name(call), law, width=min(calls, 16))
             self._latencies[place] = stream
         return stream.at(call.token.entity, call.index)

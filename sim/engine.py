@@ -5,15 +5,18 @@ This is the executable specification. `docs/semantics.md` tells the same in word
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from sim.approvals import Approvals
 from sim.chance import Draws, Purpose
 from sim.clock import Clock, Rank
-from sim.decision_log import Seal, chain, identity, seal
+from sim.decision_log import Seal, chained_hashes, identity, seal
 from sim.decisions import Decisions
 from sim.desks import DeskSteps, Shifts
 from sim.endpoints import Endpoints
@@ -28,7 +31,7 @@ from sim.stations import Station
 from sim.tables import CASES
 from sim.tasks import Tasks
 from sim.tokens import Cases
-from sim.values import microseconds
+from sim.values import durations
 from sim.workload import Workload, materialise, random_outages
 
 EVENTS_MAX = 50_000_000
@@ -62,7 +65,6 @@ class Replication:
         self._random_outages()
         self._build_places()
         self._build_steps()
-        _Arrivals(self.clock, self.workload, self.flow)
         _Sampler(self.clock, self.log, plan.horizon, [*self.pools, *self.desks, *self.endpoints.stations])
 
     def _random_outages(self) -> None:
@@ -98,22 +100,24 @@ class Replication:
         drifts = Drifts(plan, clock, log, tasks.success)
         if plan.monitors:
             tasks.judged = Monitors(plan, clock, log, draws, drifts).judged
-        tasks.decide = decisions.ask
         tasks.leave = decisions.leave = desk_steps.leave = self.flow.leave
-        decisions.allowed = tasks.first
+        decisions.allowed = tasks.attempt
         self.endpoints.done = tasks.called
-        self.flow.begin[StepKind.TASK] = tasks.begin
-        self.flow.begin[StepKind.DESK] = desk_steps.first
+        for number, step in enumerate(plan.steps):
+            if step.kind == StepKind.TASK:
+                self.flow.begin[number] = decisions.ask if step.request >= 0 else tasks.attempt
+            elif step.kind == StepKind.DESK:
+                self.flow.begin[number] = desk_steps.begin
         self.flow.cancel += [approvals.cancel, tasks.withdraw]
         if plan.deadlock.desk >= 0:
             self.locks.desk = self.desks[plan.deadlock.desk]
-            law = microseconds(plan.desks[plan.deadlock.desk].service)
+            law = durations(plan.desks[plan.deadlock.desk].service)
             reviews = draws.stream(Purpose.RING, "deadlock", law)
             self.locks.review = lambda ring: reviews.at(ring.number, 0)
 
     def run(self) -> None:
         """Run to the horizon. Raises EventLimit."""
-        self.clock.run_before(self.plan.horizon)
+        self.clock.run_before(self.plan.horizon, _in_blocks(self.workload.arrived), self.flow.arrive)
         for case in self.locks.stuck():
             if self.cases.outcome[case] == Outcome.IN_FLIGHT:
                 self.cases.outcome[case] = Outcome.STUCK
@@ -122,33 +126,14 @@ class Replication:
         """The tables of the replication so far; `digest` and `seed` identify the run in the decision log."""
         before = identity(digest, seed, self.number)
         rows = ((self.number, n, *row) for n, row in enumerate(self.log.decisions))
-        hashes = chain(before, rows)
+        hashes = chained_hashes(before, rows)
         return Tables(
             case_table(self.plan, self.workload, self.cases, self.number),
-            self.log.event_table(self.number),
+            self.log.event_table(self.number, OUTCOME_NAMES),
             self.log.decision_table(self.number, hashes),
             self.log.sample_table(self.number),
             seal(before, hashes),
         )
-
-
-class _Arrivals:
-    """Lets the cases in, one after the other."""
-
-    epoch = 0
-
-    def __init__(self, clock: Clock, workload: Workload, flow: Flow) -> None:
-        self._clock = clock
-        self._times = [*workload.arrived, FOREVER]
-        self._flow = flow
-        self._next = 0
-        clock.at(self._times[0], Rank.ARRIVE, self._arrive, self)
-
-    def _arrive(self, _: _Arrivals, now: int) -> None:
-        case = self._next
-        self._next = case + 1
-        self._clock.at(self._times[case + 1], Rank.ARRIVE, self._arrive, self)
-        self._flow.arrive(case, now)
 
 
 class _Sampler:
@@ -176,25 +161,29 @@ class _Sampler:
             self._log.samples += (now, place, station.waiting, station.busy, servers)
 
 
+def _in_blocks(times: npt.NDArray[np.int64]) -> Iterator[int]:
+    """The elements as Python integers, of which few exist at a time."""
+    return chain.from_iterable(times[start : start + 4096].tolist() for start in range(0, len(times), 4096))
+
+
 def case_table(plan: Plan, workload: Workload, cases: Cases, replication: int) -> pa.Table:
     """The cases, with a column for each attribute that some stream has."""
     count = len(workload.arrived)
-    ended = np.array(cases.ended, np.int64)
-    arrived = np.array(workload.arrived, np.int64)
+    in_flight = np.frombuffer(cases.outcome, np.uint8) >= Outcome.IN_FLIGHT
     columns = [
         pa.array(np.full(count, replication, np.int32)),
         pa.array(np.arange(count, dtype=np.int64)),
         _coded(workload.work, plan.names.works),
-        pa.array(arrived),
-        pa.array(ended, pa.int64(), mask=ended < 0),
+        pa.array(workload.arrived),
+        pa.array(np.frombuffer(cases.ended, np.int64), mask=in_flight),
         _coded(cases.outcome, OUTCOME_NAMES),
-        pa.array(arrived >= plan.warm_up),
+        pa.array(workload.arrived >= plan.warm_up),
         pa.array(cases.attempts, pa.int32()),
-        pa.array(cases.wrong, pa.bool_()),
+        pa.array(np.frombuffer(cases.wrong, np.bool_)),
         pa.array(cases.hand_offs, pa.int32()),
-        pa.array(cases.missed_hand_off, pa.bool_()),
+        pa.array(np.frombuffer(cases.missed_hand_off, np.bool_)),
         pa.array(cases.approvals, pa.int32()),
-        pa.array(cases.cost, pa.int64()),
+        pa.array(np.frombuffer(cases.cost, np.int64)),
     ]
     table = pa.Table.from_arrays(columns, schema=CASES)
     for name, column in _attribute_columns(plan, workload):
@@ -202,7 +191,7 @@ def case_table(plan: Plan, workload: Workload, cases: Cases, replication: int) -
     return table
 
 
-def _coded(numbers: list[int], names: tuple[str, ...]) -> pa.Array:
+def _coded(numbers: Sequence[int], names: tuple[str, ...]) -> pa.Array:
     codes = pa.array(np.array(numbers, np.int32))
     return pa.DictionaryArray.from_arrays(codes, pa.array(names, pa.string())).cast(pa.string())
 

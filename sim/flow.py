@@ -9,10 +9,10 @@ from typing import Any
 from sim.chance import Draws, Purpose, Stream
 from sim.clock import Clock, Rank
 from sim.locks import LockInstance, Locks
-from sim.logs import PLACE, Kind, Log
-from sim.plan import OUTCOME_NAMES, Exit, Outcome, Plan, StepKind
+from sim.logs import PLACE, Kind, Log, pack
+from sim.plan import Exit, Outcome, Plan, StepKind
 from sim.tokens import Cases, Token
-from sim.values import microseconds, share
+from sim.values import durations, share
 from sim.workload import Workload
 
 Action = Callable[[Token, int, int], None]
@@ -25,27 +25,34 @@ class Flow:
     def __init__(
         self, plan: Plan, clock: Clock, log: Log, draws: Draws, workload: Workload, cases: Cases, locks: Locks
     ) -> None:
-        self.begin: dict[int, Callable[[Token, int], None]] = {
+        own = {
             StepKind.CHOICE: self._choose,
             StepKind.PARALLEL: self._fork,
             StepKind.WAIT: self._wait,
             StepKind.END: self._finish,
         }
-        """What begins a step of each kind, once its locks are held. The task and desk parts add theirs."""
+        self.begin: list[Callable[[Token, int], None]] = [own.get(StepKind(step.kind), _missing) for step in plan.steps]
+        """What begins each step, once its locks are held. The task and desk parts set theirs."""
         self.cancel: list[Callable[[Token, int], None]] = []
         """What takes a token away from wherever it is, when its case ends elsewhere."""
         self._steps = plan.steps
         self._names = plan.names
         self._clock = clock
-        self._add = log.add
-        self._details = log.details
+        self._write = log.write
         self._draws = draws
         self._workload = workload
-        self._cases = cases
+        self._case_ended = cases.ended
+        self._case_outcome = cases.outcome
         self._locks = locks
-        self._works = plan.works
-        self._codes = [log.places.number(f"step:{name}") * PLACE for name in plan.names.steps]
-        self._ended = [log.details.number(name) for name in OUTCOME_NAMES]
+        self._work_of = workload.work
+        self._entity_of = workload.entity
+        codes = [log.places.number(f"step:{name}") * PLACE for name in plan.names.steps]
+        self._starts = [
+            (work.start, work.level, codes[work.start] + Kind.ARRIVED, plan.steps[work.start].counted)
+            for work in plan.works
+        ]
+        self._entered = [code + Kind.ENTERED for code in codes]
+        self._ended = [code + Kind.ENDED for code in codes]
         self._visits: dict[tuple[int, int], int] = {}
         self._streams: dict[tuple[int, int], Stream[Any]] = {}
         self._lock_values: dict[tuple[int, int], list[str]] = {}
@@ -56,27 +63,50 @@ class Flow:
 
     def arrive(self, case: int, now: int) -> None:
         """A new case enters its workflow."""
-        work = self._workload.work[case]
-        plan = self._works[work]
-        token = Token(case, work, self._workload.entity[case], plan.level)
-        self._add((now, self._codes[plan.start] + Kind.ARRIVED, case, -1, 0))
-        self._move(self._enter, token, plan.start, now)
+        work = self._work_of[case]
+        start, level, code, counted = self._starts[work]
+        token = Token(case, work, self._entity_of[case], level)
+        if counted:
+            self._visits[case, start] = 1
+        write = self._write
+        write(pack(now, code, case, -1))  # stands for `entered` too
+        self._moving = True
+        self._begin(token, start, now)
+        if self._queue:
+            self._drain(now)
+        self._moving = False
 
     def leave(self, token: Token, exit: int, now: int) -> None:
         """The token's step is over, by one of its exits."""
-        self._move(self._leave, token, exit, now)
-
-    def _move(self, action: Action, token: Token, argument: int, now: int) -> None:
         if self._moving:
-            self._queue.append((action, token, argument))
+            self._queue.append((self._leave, token, exit))
+            return
+        target = token.plan.exits[exit]
+        if target < 0 and token.held is None and token.parent is None:
+            # The common case: the end of a case that holds nothing and is one token moves nothing else.
+            token.epoch += 1
+            self._end(token, ~target, now)
             return
         self._moving = True
-        action(token, argument, now)
-        while self._queue:
-            action, token, argument = self._queue.popleft()
+        self._leave(token, exit, now)
+        if self._queue:
+            self._drain(now)
+        self._moving = False
+
+    def _move(self, action: Action, token: Token, argument: int, now: int) -> None:
+        """Do a move now, or after the one under way."""
+        self._queue.append((action, token, argument))
+        if not self._moving:
+            self._moving = True
+            self._drain(now)
+            self._moving = False
+
+    def _drain(self, now: int) -> None:
+        queue = self._queue
+        while queue:
+            action, token, argument = queue.popleft()
             if token.alive:
                 action(token, argument, now)
-        self._moving = False
 
     # --- moves --------------------------------------------------------------------------------------------------------
 
@@ -87,33 +117,48 @@ class Flow:
         if target == token.join:
             self._meet(token, now)
             return
-        token.plan = plan = self._steps[target]
         token.step = target
         token.visit = 0
-        if plan.counted and not self._count(token):
+        plan = self._steps[target]
+        if plan.counted and not self._count(token, target, plan.limit):
             self._enter(token, plan.on_limit, now)
             return
-        self._add((now, self._codes[target] + Kind.ENTERED, token.case, token.visit + 1, 0))
+        write = self._write
+        write(pack(now, self._entered[target], token.case, token.visit + 1))
+        self._begin(token, target, now)
+
+    def _begin(self, token: Token, target: int, now: int) -> None:
+        """The visit is counted and logged: take the locks and begin."""
+        token.plan = plan = self._steps[target]
+        token.step = target
+        token.attempt = 0
         if plan.acquire:
             token.acquired = 0
             self._acquire(token, now)
         else:
-            self.begin[plan.kind](token, now)
+            begin = self.begin[target]
+            begin(token, now)
 
-    def _count(self, token: Token) -> bool:
+    def _count(self, token: Token, step: int, limit: int) -> bool:
         """Number the visit; False where the step's limit is reached."""
-        visits = self._visits.get((token.case, token.step), 0)
-        if 0 <= token.plan.limit <= visits:
+        visits = self._visits.get((token.case, step), 0)
+        if 0 <= limit <= visits:
             return False
-        self._visits[token.case, token.step] = visits + 1
+        self._visits[token.case, step] = visits + 1
         token.visit = visits
         return True
 
     def _leave(self, token: Token, exit: int, now: int) -> None:
         token.epoch += 1
-        for lock in token.plan.release:
-            self._locks.release(token, self._lock(token, lock), now)
-        self._enter(token, token.plan.exits[exit], now)
+        plan = token.plan
+        if plan.release:
+            for lock in plan.release:
+                self._locks.release(token, self._lock(token, lock), now)
+        target = plan.exits[exit]
+        if target < 0:
+            self._end(token, ~target, now)
+        else:
+            self._enter(token, target, now)
 
     # --- locks --------------------------------------------------------------------------------------------------------
 
@@ -125,7 +170,7 @@ class Flow:
             token.acquired += 1
             if not self._locks.acquire(token, lock, now):
                 return
-        self.begin[token.plan.kind](token, now)
+        self.begin[token.step](token, now)
 
     def _resume(self, token: Token, now: int) -> None:
         self._move(self._resumed, token, 0, now)
@@ -153,14 +198,14 @@ class Flow:
 
     def _choose(self, token: Token, now: int) -> None:
         if token.plan.shares:
-            arm = share(token.plan.shares, self._draw(token, Purpose.CHOICE, float))
+            arm = share(token.plan.shares, self._draw(token, Purpose.CHOICE, list))
         else:
             arm = self._workload.decider.arm(token.work, token.step, token.entity)
         self.leave(token, Exit.NEXT if arm < 0 else Exit.ARM + arm, now)
 
     def _wait(self, token: Token, now: int) -> None:
         assert token.plan.service is not None
-        duration = self._draw(token, Purpose.WAIT, microseconds(token.plan.service))
+        duration = self._draw(token, Purpose.WAIT, durations(token.plan.service))
         self._clock.at(now + duration, Rank.FINISH, self._waited, token)
 
     def _waited(self, token: Token, now: int) -> None:
@@ -169,11 +214,11 @@ class Flow:
     def _finish(self, token: Token, now: int) -> None:
         self.leave(token, Exit.NEXT, now)
 
-    def _draw(self, token: Token, purpose: Purpose, value: Callable[[float], Any]) -> Any:
+    def _draw(self, token: Token, purpose: Purpose, values: Callable[[list[float]], list[Any]]) -> Any:
         stream = self._streams.get((token.work, token.step))
         if stream is None:
             place = f"{self._names.works[token.work]}/{self._names.steps[token.step]}"
-            stream = self._streams[token.work, token.step] = self._draws.stream(purpose, place, value)
+            stream = self._streams[token.work, token.step] = self._draws.stream(purpose, place, values)
         return stream.at(token.entity, token.visit)
 
     # --- branches -----------------------------------------------------------------------------------------------------
@@ -204,19 +249,21 @@ class Flow:
         """End a token: it gives back its locks and no timer of it does anything any more."""
         token.alive = False
         token.epoch += 1
-        self._locks.retire(token, now)
+        if token.held is not None:
+            self._locks.retire(token, now)
 
     # --- the end of a case --------------------------------------------------------------------------------------------
 
     def _end(self, token: Token, outcome: int, now: int) -> None:
-        root = token
-        while root.parent is not None:
-            root = root.parent
-        self._cancel(root, token, now)
+        if token.held is None and token.parent is None and token.children is None:
+            token.alive = False
+        else:
+            self._cancel(_root(token), token, now)
         case = token.case
-        self._cases.ended[case] = now
-        self._cases.outcome[case] = outcome
-        self._add((now, self._codes[token.step] + Kind.ENDED, case, -1, self._ended[outcome]))
+        self._case_ended[case] = now
+        self._case_outcome[case] = outcome
+        write = self._write
+        write(pack(now, self._ended[token.step], case, outcome))
 
     def _cancel(self, at: Token, ending: Token, now: int) -> None:
         """End a token and all its branches, wherever they are."""
@@ -236,3 +283,13 @@ class Flow:
         for cancel in self.cancel:
             cancel(token, now)
         self._end(token, Outcome.ABORTED, now)
+
+
+def _root(token: Token) -> Token:
+    while token.parent is not None:
+        token = token.parent
+    return token
+
+
+def _missing(token: Token, now: int) -> None:
+    raise AssertionError("no part of the engine begins this kind of step")  # pragma: no cover

@@ -36,12 +36,13 @@ class LockInstance:
 class Ring(Job):
     """A recorded deadlock. It stands until one of its tokens stops waiting. As a job it is the person who resolves it."""
 
+    __slots__ = ("number", "stands", "tokens", "victim")
+
     def __init__(self, number: int, tokens: list[Token]) -> None:
+        self.victim = max(tokens, key=lambda token: token.case)
+        super().__init__(self.victim.case, 0)
         self.number = number
         self.tokens = tokens
-        self.victim = max(tokens, key=lambda token: token.case)
-        self.case = self.victim.case
-        self.level = 0
         self.stands = True
 
 
@@ -77,6 +78,7 @@ class Locks:
             self._take(token, lock, 0, now)
             return True
         lock.waiters[token] = now
+        _touch(token)
         token.blocked_on = lock
         self.graph.add_edge(token, lock)
         self._log.event(now, Kind.BLOCKED, lock.place, token.case, len(lock.waiters), self._step_names[token.step])
@@ -98,7 +100,7 @@ class Locks:
         if lock is not None:
             since = lock.waiters.pop(token)
             self._log.event(now, Kind.ABANDONED, lock.place, token.case, now - since)
-        held, token.held = token.held, None
+        held, token.held = token.held, []
         for lock in held or ():
             self._free(lock, token, now)
         if token in self.graph:
@@ -106,11 +108,14 @@ class Locks:
             self._dissolve(token, now, "a member ended")
 
     def fork(self, parent: Token, child: Token) -> None:
+        """The parent waits for the branch. A token whose `held` is a list, if an empty one, stands in the graph."""
         self.graph.add_edge(parent, child)
+        _touch(parent)
+        _touch(child)
 
     def _take(self, token: Token, lock: LockInstance, waited: int, now: int) -> None:
         lock.holder = token
-        token.held = [*(token.held or ()), lock]
+        _touch(token).append(lock)
         self.graph.add_edge(lock, token)
         self._log.event(now, Kind.LOCKED, lock.place, token.case, waited)
 
@@ -198,6 +203,14 @@ class Locks:
         if ring.station is not None and ring.waiting:
             ring.station.withdraw(ring, now)
         self._log.event(now, Kind.RESOLVED, "", ring.case, len({token.case for token in ring.tokens}), how)
+
+
+def _touch(token: Token) -> list[LockInstance]:
+    """The locks that the token holds; from now on it stands in the graph."""
+    if token.held is None:
+        token.held = []
+        token.blocked_on = None
+    return token.held
 
 
 def _holder(token: Token, lock: LockInstance) -> Token | None:

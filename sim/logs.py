@@ -1,13 +1,15 @@
 """The record of one replication while it runs, and the tables it becomes.
 
-Texts are numbered when they first occur, an event is five integers, and the Arrow tables are built once at the end.
+Texts are numbered when they first occur, an event is 24 bytes, and the Arrow tables are built once at the end.
 """
 
 from __future__ import annotations
 
+import io
+import struct
 from collections.abc import Sequence
 from enum import IntEnum
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +17,7 @@ import pyarrow as pa
 
 from sim.tables import DECISIONS, EVENTS, SAMPLES
 
-NONE = -1
+NONE: Final = -1
 """A null in an integer column; every real value is 0 or more."""
 
 
@@ -51,9 +53,12 @@ class Kind(IntEnum):
     ENDED = 26
 
 
-KIND_NAMES = tuple(kind.name.lower().replace("_", "-") for kind in Kind)
-PLACE = 32
+KIND_NAMES: Final = tuple(kind.name.lower().replace("_", "-") for kind in Kind)
+PLACE: Final = 32
 """An event's code is `place * 32 + kind`."""
+pack: Final = struct.Struct("<qiiq").pack
+"""An event as bytes: time, code, case, value."""
+_ROW: Final = np.dtype([("time", "<i8"), ("code", "<i4"), ("case", "<i4"), ("value", "<i8")])
 
 
 class Texts:
@@ -73,11 +78,12 @@ class Log:
     """Events, decisions and samples of one replication, in order of happening."""
 
     def __init__(self) -> None:
-        self.rows: list[int] = []
-        self.add = self.rows.extend
-        """Takes (time, code, case, value, detail): code of `code`, detail a number of `details`; NONE for none."""
+        self._rows = io.BytesIO()
+        self.write = self._rows.write
+        """Takes what `pack` made of (time, code, case, value), NONE for none."""
+        self._detailed: list[tuple[int, str]] = []
+        """Rows that have a detail, by number, and the detail."""
         self.places = Texts()
-        self.details = Texts()
         self.decisions: list[tuple[int, int, str, str, str, str, str, str]] = []
         """(time, case, step, action, decision, enforced, reason, approvals)."""
         self.samples: list[int] = []
@@ -88,18 +94,36 @@ class Log:
 
     def event(self, time: int, kind: Kind, place: str, case: int = NONE, value: int = NONE, detail: str = "") -> None:
         """Add an event by its texts: for what happens seldom."""
-        self.add((time, self.code(kind, place), case, value, self.details.number(detail)))
+        self.detailed(time, self.code(kind, place), case, value, detail)
 
-    def event_table(self, replication: int) -> pa.Table:
-        rows = _rows(self.rows, 5)
+    def detailed(self, time: int, code: int, case: int, value: int, detail: str) -> None:
+        """Add an event with a detail."""
+        if detail:
+            self._detailed.append((self._rows.tell() // _ROW.itemsize, detail))
+        self.write(pack(time, code, case, value))
+
+    def event_table(self, replication: int, outcomes: Sequence[str]) -> pa.Table:
+        """The events. The value of an `ended` event is the number of the outcome that its detail names."""
+        rows = np.frombuffer(self._rows.getbuffer(), _ROW)
+        texts = Texts()
+        details = np.zeros(len(rows), np.int32)
+        for row, detail in self._detailed:
+            details[row] = texts.number(detail)
+        ended = rows["code"] % PLACE == Kind.ENDED
+        details[ended] = np.array([texts.number(name) for name in outcomes])[rows["value"][ended]]
+        values = np.where(ended, NONE, rows["value"])
+        full, entries = _with_entries(rows)
+        code, value = rows["code"][full], values[full]
+        code[entries] += Kind.ENTERED - Kind.ARRIVED
+        value[entries] = 1
         columns = [
-            *_front(replication, len(rows)),
-            pa.array(rows[:, 0]),
-            _texts(rows[:, 1] % PLACE, pa.array(KIND_NAMES, pa.string())),
-            _nullable(rows[:, 2]),
-            _texts(rows[:, 1] // PLACE, self.places.array()),
-            _nullable(rows[:, 3]),
-            _texts(rows[:, 4], self.details.array()),
+            *_front(replication, len(full)),
+            pa.array(rows["time"][full]),
+            _texts(code % PLACE, pa.array(KIND_NAMES, pa.string())),
+            _nullable(rows["case"][full]),
+            _texts(code // PLACE, self.places.array()),
+            _nullable(value),
+            _texts(details[full], texts.array()),
         ]
         return pa.Table.from_arrays(columns, schema=EVENTS)
 
@@ -110,7 +134,7 @@ class Log:
         return pa.Table.from_arrays(arrays, schema=DECISIONS)
 
     def sample_table(self, replication: int) -> pa.Table:
-        rows = _rows(self.samples, 5)
+        rows = np.array(self.samples, np.int64).reshape(-1, 5)
         columns = [
             pa.array(np.full(len(rows), replication, np.int32)),
             pa.array(rows[:, 0]),
@@ -122,17 +146,23 @@ class Log:
         return pa.Table.from_arrays(columns, schema=SAMPLES)
 
 
-def _rows(flat: list[int], width: int) -> npt.NDArray[np.int64]:
-    return np.array(flat, np.int64).reshape(-1, width)
-
-
 def _front(replication: int, count: int) -> list[Any]:
     return [pa.array(np.full(count, replication, np.int32)), pa.array(np.arange(count, dtype=np.int64))]
 
 
-def _nullable(values: npt.NDArray[np.int64]) -> pa.Array:
-    return pa.array(values, pa.int64(), mask=values == NONE)
+def _with_entries(rows: npt.NDArray[Any]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """An arrival enters its first step at once, so its row stands for both events.
+
+    The number of the row behind each event, and the events that are such entries.
+    """
+    arrivals = rows["code"] % PLACE == Kind.ARRIVED
+    full = np.repeat(np.arange(len(rows)), np.where(arrivals, 2, 1))
+    return full, np.flatnonzero(arrivals) + np.arange(1, 1 + np.count_nonzero(arrivals))
 
 
-def _texts(numbers: npt.NDArray[np.int64], texts: pa.Array) -> pa.Array:
+def _nullable(values: npt.NDArray[np.integer[Any]]) -> pa.Array:
+    return pa.array(values.astype(np.int64), mask=values == NONE)
+
+
+def _texts(numbers: npt.NDArray[np.integer[Any]], texts: pa.Array) -> pa.Array:
     return pa.DictionaryArray.from_arrays(pa.array(numbers.astype(np.int32)), texts).cast(pa.string())

@@ -11,7 +11,7 @@ from sim.detectors import PageHinkley
 from sim.logs import Kind, Log
 from sim.plan import DriftPlan, Plan, SuccessPlan
 from sim.tokens import Token
-from sim.values import microseconds
+from sim.values import durations
 
 T = TypeVar("T")
 
@@ -79,8 +79,8 @@ class Monitors:
         """An attempt has produced something; a share of such attempts gets a label after a delay."""
         for number in self._of.get(token.plan.capability, ()):
             monitor = self._plan.monitors[number]
-            if self._draw(self._samples, token, number, Purpose.LABEL, float) < monitor.sample:
-                delay = self._draw(self._delays, token, number, Purpose.LABEL_DELAY, microseconds(monitor.delay))
+            if self._draw(self._samples, token, number, Purpose.LABEL, list) < monitor.sample:
+                delay = self._draw(self._delays, token, number, Purpose.LABEL_DELAY, durations(monitor.delay))
                 self._clock.at(now + delay, Rank.RESUME, self._labelled, _Label(number, wrong))
 
     def _labelled(self, label: _Label, now: int) -> None:
@@ -99,14 +99,14 @@ class Monitors:
         token: Token,
         number: int,
         purpose: Purpose,
-        value: Callable[[float], T],
+        values: Callable[[list[float]], list[T]],
     ) -> T:
         key = (number, token.work, token.step)
         stream = streams.get(key)
         if stream is None:
             names = self._plan.names
             place = f"{names.monitors[number]}/{names.works[token.work]}/{names.steps[token.step]}"
-            stream = streams[key] = self._draws.stream(purpose, place, value)
+            stream = streams[key] = self._draws.stream(purpose, place, values)
         return stream.at(token.entity, token.index)
 
 

@@ -126,6 +126,8 @@ class CapabilityPlan:
     endpoint: int
     calls: int
     success: SuccessPlan
+    changes: bool
+    """Whether it drifts or is monitored."""
     detected: float
     hands_off: bool
     needed: float

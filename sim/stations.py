@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, MutableSequence
 from typing import Any
 
-from sim.logs import PLACE, Kind, Log
+from sim.logs import PLACE, Kind, Log, pack
 from sim.plan import StationPlan
 
 _HOUR = 3_600_000_000
@@ -19,14 +19,18 @@ class Job:
     when it joined, and from the start of service on, when it started.
     """
 
-    epoch: int = 0
-    case: int
-    level: int
-    """Position of its work's priority among all priorities; 0 is served first."""
+    __slots__ = ("begin", "case", "epoch", "level", "since", "station", "waiting")
+
     begin: Callable[[Any, int], None]
-    station: Station | None = None
-    waiting: bool = False
-    since: int = 0
+    since: int
+
+    def __init__(self, case: int, level: int) -> None:
+        self.case = case
+        self.level = level
+        """Position of its work's priority among all priorities; 0 is served first."""
+        self.epoch = 0
+        self.station: Station | None = None
+        self.waiting = False
 
 
 class Station:
@@ -36,19 +40,20 @@ class Station:
     any length. A `quiet` station logs no service that started at once (endpoint calls would drown the rest).
     """
 
-    def __init__(self, plan: StationPlan, place: str, log: Log, costs: list[int], levels: int, *, quiet: bool) -> None:
+    def __init__(self, plan: StationPlan, place: str, log: Log, costs: MutableSequence[int], levels: int, *, quiet: bool) -> None:
         self.servers = plan.servers
         self.busy = 0
         self.waiting = 0
         self.place = place
         self._room = plan.room
-        self._by_priority = plan.by_priority
         self._cost_per_hour = plan.cost_per_hour
         self._queues: list[OrderedDict[Job, None]] = [OrderedDict() for _ in range(levels if plan.by_priority else 1)]
-        self._add = log.add
+        self._queue_of = self._queues if plan.by_priority else self._queues * levels
+        self._write = log.write
         self.code = log.places.number(place) * PLACE
         self._started = self.code + Kind.STARTED
         self._finished = self.code + Kind.FINISHED
+        self._queued = self.code + Kind.QUEUED
         self._costs = costs
         self._quiet = quiet
 
@@ -59,31 +64,34 @@ class Station:
             job.station = self
             job.since = now
             if not self._quiet:
-                self._add((now, self._started, job.case, 0, 0))
-            job.begin(job, now)
+                write = self._write
+                write(pack(now, self._started, job.case, 0))
+            begin = job.begin
+            begin(job, now)
             return True
         if self.waiting >= self._room:
-            self._add((now, self.code + Kind.REJECTED, job.case, -1, 0))
+            self._write(pack(now, self.code + Kind.REJECTED, job.case, -1))
             return False
         self.waiting += 1
         job.station = self
         job.waiting = True
         job.since = now
-        self._queues[job.level if self._by_priority else 0][job] = None
-        self._add((now, self.code + Kind.QUEUED, job.case, self.waiting, 0))
+        self._queue_of[job.level][job] = None
+        write = self._write
+        write(pack(now, self._queued, job.case, self.waiting))
         return True
 
     def leave(self, job: Job, now: int) -> None:
         """End the job's service and take the next."""
         job.station = None
-        busy = now - job.since
         if not self._quiet:
-            self._add((now, self._finished, job.case, busy, 0))
+            write = self._write
+            write(pack(now, self._finished, job.case, now - job.since))
         if self._cost_per_hour:
-            self._costs[job.case] += (busy * self._cost_per_hour + _HOUR // 2) // _HOUR
+            self._costs[job.case] += ((now - job.since) * self._cost_per_hour + _HOUR // 2) // _HOUR
         self.busy -= 1
-        if self.waiting:
-            self._fill(now)
+        if self.waiting and self.busy < self.servers:
+            self._next(now)
 
     def withdraw(self, job: Job, now: int) -> None:
         """Take the job away, from the queue or from its server."""
@@ -93,26 +101,26 @@ class Station:
         job.station = None
         job.waiting = False
         self.waiting -= 1
-        del self._queues[job.level if self._by_priority else 0][job]
-        self._add((now, self.code + Kind.ABANDONED, job.case, now - job.since, 0))
+        del self._queue_of[job.level][job]
+        self._write(pack(now, self.code + Kind.ABANDONED, job.case, now - job.since))
 
     def staff(self, servers: int, now: int) -> None:
         """Change the number of servers. Those who are busy finish first."""
         self.servers = servers
-        self._fill(now)
+        while self.waiting and self.busy < servers:
+            self._next(now)
 
-    def _fill(self, now: int) -> None:
-        while self.waiting and self.busy < self.servers:
-            job = self._next()
-            self.waiting -= 1
-            self.busy += 1
-            job.waiting = False
-            self._add((now, self._started, job.case, now - job.since, 0))
-            job.since = now
-            job.begin(job, now)
-
-    def _next(self) -> Job:
+    def _next(self, now: int) -> None:
+        """Serve the first of those who wait."""
         for queue in self._queues:
             if queue:
-                return queue.popitem(last=False)[0]
-        raise AssertionError("the count of waiting jobs is wrong")  # pragma: no cover
+                job, _ = queue.popitem(last=False)
+                break
+        self.waiting -= 1
+        self.busy += 1
+        job.waiting = False
+        write = self._write
+        write(pack(now, self._started, job.case, now - job.since))
+        job.since = now
+        begin = job.begin
+        begin(job, now)

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from sim.chance import Draws, Purpose, Stream
 from sim.clock import Clock, Rank
 from sim.endpoints import Endpoints
 from sim.logs import Kind, Log
-from sim.plan import CapabilityPlan, Exit, Jitter, Plan, RetryPlan, SuccessPlan
+from sim.plan import Exit, Jitter, Plan, RetryPlan, SuccessPlan
 from sim.stations import Station
 from sim.tokens import Cases, Token
-from sim.values import is_zero, microseconds, success_chance
+from sim.values import durations, is_zero, microseconds, success_chance
+
+# Members of an IntEnum are slow to look up and to compare; these are used for every attempt.
+_FINISH: Final = int(Rank.FINISH)
+_TIMEOUT: Final = int(Rank.TIMEOUT)
+_NEXT: Final = int(Exit.NEXT)
 
 
 def backoff(retry: RetryPlan, attempt: int, u: float) -> int:
@@ -25,21 +31,52 @@ def backoff(retry: RetryPlan, attempt: int, u: float) -> int:
     return capped
 
 
-class _Law:
-    """What an attempt of one stream of work at one step draws."""
+class TaskLaw:
+    """What the attempts of one stream of work at one step are like, and what they draw."""
 
-    __slots__ = ("capability", "draws", "name", "need", "service", "skill")
+    __slots__ = (
+        "attempts",
+        "begin",
+        "calls",
+        "capability",
+        "cost",
+        "draws",
+        "hands_off",
+        "name",
+        "need",
+        "number",
+        "patience",
+        "pool",
+        "service",
+        "skill",
+        "timeout",
+    )
 
-    def __init__(self, draws: Draws, name: str, work: str, capability_name: str, capability: CapabilityPlan) -> None:
-        self.capability = capability
-        self.name = name
+    def __init__(self, draws: Draws, plan: Plan, pools: list[Station], work: int, step: int) -> None:
+        step_plan = plan.steps[step]
+        self.attempts = step_plan.retry.attempts
+        self.timeout = step_plan.timeout
+        self.patience = step_plan.patience
+        self.number = step_plan.capability
+        self.capability = capability = plan.capabilities[self.number]
+        self.pool = pools[capability.pool]
+        self.cost = capability.cost
+        self.calls = capability.calls
+        self.hands_off = capability.hands_off
+        stream, latent = plan.names.works[work], plan.names.capabilities[self.number]
+        self.name = f"{stream}/{plan.names.steps[step]}"
+        law = durations(capability.service)
+        self.service = None if is_zero(capability.service) else draws.stream(Purpose.SERVICE, self.name, law)
+        self.skill = draws.uniforms(Purpose.ABILITY, f"{stream}/{latent}")
+        self.need = draws.uniforms(Purpose.NEED, f"{stream}/{latent}")
         self.draws: dict[Purpose, Stream[float]] = {}
-        zero = is_zero(capability.service)
-        law = microseconds(capability.service)
-        self.service = None if zero else draws.stream(Purpose.SERVICE, name, law)
-        latent = f"{work}/{capability_name}"
-        self.skill = draws.uniforms(Purpose.ABILITY, latent)
-        self.need = draws.uniforms(Purpose.NEED, latent)
+        self.begin: Callable[[Token, int], None]
+
+    def is_plain(self) -> bool:
+        """Whether an attempt is the agent's own work and no more: nothing to pay, to call or to hand over, always right."""
+        capability = self.capability
+        certain = capability.success.chance == 1.0 and not capability.changes
+        return certain and self.service is not None and not (self.cost or self.calls or self.hands_off)
 
 
 class Tasks:
@@ -57,7 +94,6 @@ class Tasks:
         endpoints: Endpoints,
     ) -> None:
         self.leave: Callable[[Token, int, int], None]
-        self.decide: Callable[[Token, int], None]
         self.judged: Callable[[Token, bool, int], None] | None = None
         self.success: list[SuccessPlan] = [capability.success for capability in plan.capabilities]
         """Of each capability, the success law in force."""
@@ -68,102 +104,104 @@ class Tasks:
         self._cases = cases
         self._pools = pools
         self._endpoints = endpoints
-        self._laws: dict[tuple[int, int], _Law] = {}
-        self._on_start = self._started
+        self._laws: list[list[TaskLaw | None]] = [[None] * len(plan.steps) for _ in plan.works]
+        self._at = clock.at
+        self._attempts = cases.attempts
+        self._on_produced = self._produced
+        self._on_plain_end = self._ended_plain
 
-    def begin(self, token: Token, now: int) -> None:
-        """The step begins: with a decision, if it has an action, else with the first attempt."""
-        if token.plan.request >= 0:
-            self.decide(token, now)
-        else:
-            self.first(token, now)
-
-    def first(self, token: Token, now: int) -> None:
-        """The first attempt of a visit."""
-        token.attempt = 0
-        self._attempt(token, now)
-
-    def _attempt(self, token: Token, now: int) -> None:
-        plan = token.plan
-        token.index = token.visit * plan.retry.attempts + token.attempt
-        token.begin = self._on_start
-        pool = self._pools[self._plan.capabilities[plan.capability].pool]
-        if plan.timeout >= 0:
-            self._clock.at(now + plan.timeout, Rank.TIMEOUT, self._timed_out, token)
-        if not pool.join(token, now):
+    def attempt(self, token: Token, now: int) -> None:
+        """Start the attempt that the token's number tells."""
+        token.law = law = self._laws[token.work][token.step] or self._law(token)
+        token.index = token.visit * law.attempts + token.attempt
+        token.begin = law.begin
+        if law.timeout >= 0:
+            self._clock.at(now + law.timeout, _TIMEOUT, self._timed_out, token)
+        if not law.pool.join(token, now):
             self._failed(token, "rejected", now)
-        elif token.waiting and plan.patience is not None:
-            patience = self._patience(token)
-            self._clock.at(now + patience, Rank.TIMEOUT, self._lost_patience, token)
+        elif law.patience is not None and token.waiting:
+            patience = microseconds(law.patience)(self._draw(Purpose.PATIENCE, token))
+            self._clock.at(now + patience, _TIMEOUT, self._lost_patience, token)
 
     def _started(self, token: Token, now: int) -> None:
-        law = self._laws.get((token.work, token.step)) or self._law(token)
-        capability = law.capability
-        token.success = self.success[token.plan.capability]
-        self._cases.attempts[token.case] += 1
-        if capability.cost:
-            self._cases.cost[token.case] += capability.cost
+        """A slot is free: the agent works on its own, then makes its endpoint calls."""
+        law = token.law
+        token.success = self.success[law.number]
+        self._attempts[token.case] += 1
+        if law.cost:
+            self._cases.cost[token.case] += law.cost
         service = law.service
-        if service is None and capability.calls:
-            self._serviced(token, now)
+        busy = service.at(token.entity, token.index) if service is not None else 0
+        if not law.calls:
+            at = self._at
+            at(now + busy, _FINISH, self._on_produced, token)
+        elif busy:
+            self._clock.at(now + busy, _FINISH, self._call, token)
         else:
-            busy = service.at(token.entity, token.index) if service is not None else 0
-            self._clock.at(now + busy, Rank.FINISH, self._serviced, token)
+            self._call(token, now)
 
-    def _serviced(self, token: Token, now: int) -> None:
-        """The agent's own work is done; its endpoint calls follow."""
-        capability = self._plan.capabilities[token.plan.capability]
-        if capability.calls:
-            site = self._plan.pools[capability.pool].site
-            self._endpoints.start(token, capability.endpoint, site, capability.calls, now)
-        else:
-            self.called(token, "", now)
+    def _started_plain(self, token: Token, now: int) -> None:
+        """`_started` where the law is plain; it takes half the time."""
+        self._attempts[token.case] += 1
+        service = token.law.service
+        assert service is not None
+        at = self._at
+        at(now + service.at(token.entity, token.index), _FINISH, self._on_plain_end, token)
+
+    def _ended_plain(self, token: Token, now: int) -> None:
+        """`_produced` where the law is plain."""
+        token.law.pool.leave(token, now)
+        leave = self.leave
+        leave(token, _NEXT, now)
+
+    def _call(self, token: Token, now: int) -> None:
+        capability = token.law.capability
+        site = self._plan.pools[capability.pool].site
+        self._endpoints.start(token, capability.endpoint, site, capability.calls, now)
 
     def called(self, token: Token, failure: str, now: int) -> None:
-        """The work of the attempt is over: free the slot, then judge what came of it."""
-        token.epoch += 1
-        station = token.station
-        assert station is not None
-        station.leave(token, now)
+        """The attempt's calls are over; `failure` tells why, if they failed."""
         if failure:
+            token.law.pool.leave(token, now)
             self._failed(token, failure, now)
         else:
+            self._produced(token, now)
+
+    def _produced(self, token: Token, now: int) -> None:
+        """The attempt has produced something: its slot is free, and what came of it is judged."""
+        law = token.law
+        law.pool.leave(token, now)
+        if law.hands_off and self._hands_off(token, now):
+            return
+        if token.success.chance != 1.0:
             self._judge(token, now)
+            return
+        if self.judged is not None:
+            self.judged(token, False, now)
+        leave = self.leave
+        leave(token, _NEXT, now)
 
     def _judge(self, token: Token, now: int) -> None:
-        capability = self._plan.capabilities[token.plan.capability]
-        if capability.hands_off and self._hands_off(token, capability, now):
-            return
-        success = token.success
-        if success.chance == 1.0:
-            self._right(token, now)
-            return
-        law = self._law(token)
-        chance = success_chance(success, law.skill.at(token.entity, 0))
-        wrong = not self._draw(law, Purpose.SUCCESS, token) < chance
+        """Whether what the attempt produced is right, and if not, whether somebody notices."""
+        chance = success_chance(token.success, token.law.skill.at(token.entity, 0))
+        wrong = not self._draw(Purpose.SUCCESS, token) < chance
         if self.judged is not None:
             self.judged(token, wrong, now)
         if not wrong:
-            self.leave(token, Exit.NEXT, now)
-        elif self._draw(law, Purpose.DETECTION, token) < capability.detected:
+            self.leave(token, _NEXT, now)
+        elif self._draw(Purpose.DETECTION, token) < token.law.capability.detected:
             self._failed(token, "wrong", now)
         else:
             self._cases.wrong[token.case] = True
             self._event(token, Kind.ATTEMPT_WRONG, now, "")
-            self.leave(token, Exit.NEXT, now)
+            self.leave(token, _NEXT, now)
 
-    def _right(self, token: Token, now: int) -> None:
-        if self.judged is not None:
-            self.judged(token, False, now)
-        self.leave(token, Exit.NEXT, now)
-
-    def _hands_off(self, token: Token, capability: CapabilityPlan, now: int) -> bool:
+    def _hands_off(self, token: Token, now: int) -> bool:
         """Whether the agent hands the case over instead of answering: drawn once a visit."""
-        law = self._law(token)
-        needed = law.need.at(token.entity, 0) < capability.needed
-        chance = capability.recall if needed else capability.false_alarm
-        u = law.draws.get(Purpose.HAND_OFF) or self._stream(law, Purpose.HAND_OFF)
-        if u.at(token.entity, token.visit) < chance:
+        law = token.law
+        needed = law.need.at(token.entity, 0) < law.capability.needed
+        chance = law.capability.recall if needed else law.capability.false_alarm
+        if self._stream(Purpose.HAND_OFF, law).at(token.entity, token.visit) < chance:
             self._cases.hand_offs[token.case] += 1
             self._event(token, Kind.HANDED_OFF, now, "needed" if needed else "not needed")
             self.leave(token, Exit.HAND_OFF, now)
@@ -183,8 +221,8 @@ class Tasks:
         if token.attempt >= retry.attempts:
             self.leave(token, Exit.FAILURE, now)
             return
-        u = self._draw(self._law(token), Purpose.JITTER, token) if retry.jitter else 0.0
-        self._clock.at(now + backoff(retry, token.attempt, u), Rank.RESUME, self._attempt, token)
+        u = self._draw(Purpose.JITTER, token) if retry.jitter else 0.0
+        self._clock.at(now + backoff(retry, token.attempt, u), Rank.RESUME, self.attempt, token)
 
     def _timed_out(self, token: Token, now: int) -> None:
         self.withdraw(token, now)
@@ -204,37 +242,21 @@ class Tasks:
 
     # --- draws and log ------------------------------------------------------------------------------------------------
 
-    def _law(self, token: Token) -> _Law:
-        law = self._laws.get((token.work, token.step))
-        if law is None:
-            names = self._plan.names
-            number = token.plan.capability
-            work = names.works[token.work]
-            law = _Law(
-                self._draws,
-                f"{work}/{names.steps[token.step]}",
-                work,
-                names.capabilities[number],
-                self._plan.capabilities[number],
-            )
-            self._laws[token.work, token.step] = law
+    def _law(self, token: Token) -> TaskLaw:
+        law = TaskLaw(self._draws, self._plan, self._pools, token.work, token.step)
+        law.begin = self._started_plain if law.is_plain() else self._started
+        self._laws[token.work][token.step] = law
         return law
 
-    def _stream(self, law: _Law, purpose: Purpose) -> Stream[float]:
-        stream = law.draws[purpose] = self._draws.uniforms(purpose, law.name)
+    def _stream(self, purpose: Purpose, law: TaskLaw) -> Stream[float]:
+        stream = law.draws.get(purpose)
+        if stream is None:
+            stream = law.draws[purpose] = self._draws.uniforms(purpose, law.name)
         return stream
 
-    def _draw(self, law: _Law, purpose: Purpose, token: Token) -> float:
-        stream = law.draws.get(purpose) or self._stream(law, purpose)
-        return stream.at(token.entity, token.index)
-
-    def _patience(self, token: Token) -> int:
-        assert token.plan.patience is not None
-        u = self._draw(self._law(token), Purpose.PATIENCE, token)
-        return microseconds(token.plan.patience)(u)
+    def _draw(self, purpose: Purpose, token: Token) -> float:
+        return self._stream(purpose, token.law).at(token.entity, token.index)
 
     def _event(self, token: Token, kind: Kind, now: int, detail: str) -> None:
-        pool = self._plan.capabilities[token.plan.capability].pool
-        code = self._pools[pool].code + kind
-        self._log.add((now, code, token.case, token.attempt + 1, self._log.details.number(detail)))
-
+        code = token.law.pool.code + kind
+        self._log.detailed(now, code, token.case, token.attempt + 1, detail)

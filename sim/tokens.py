@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from typing import TYPE_CHECKING
 
 from sim.plan import Outcome, StepPlan, SuccessPlan
@@ -10,6 +11,7 @@ from sim.stations import Job
 if TYPE_CHECKING:
     from sim.approvals import Approval
     from sim.locks import LockInstance
+    from sim.tasks import TaskLaw
 
 
 class Token(Job):
@@ -19,47 +21,86 @@ class Token(Job):
     ends, so timers of the past do nothing.
     """
 
-    step: int = -1
+    __slots__ = (
+        "acquired",
+        "alive",
+        "attempt",
+        "blocked_on",
+        "call",
+        "children",
+        "entity",
+        "held",
+        "index",
+        "join",
+        "law",
+        "open",
+        "parent",
+        "petition",
+        "plan",
+        "step",
+        "success",
+        "visit",
+        "work",
+    )
+
     plan: StepPlan
-    visit: int = 0
-    attempt: int = 0
-    index: int = 0
-    alive: bool = True
+    step: int
+    attempt: int
+    index: int
+    law: TaskLaw
+    """What its attempts are like, at a task step."""
     success: SuccessPlan
     """The success law in force when the attempt's work began."""
-    call: Call | None = None
-    # branches
-    parent: Token | None = None
-    join: int = -1
-    """The step at which this branch meets the others."""
-    children: list[Token] | None = None
-    open: int = 0
-    # locks
-    held: list[LockInstance] | None = None
-    blocked_on: LockInstance | None = None
-    acquired: int = 0
-    # approvals
-    approvals: list[Approval] | None = None
-    granted: frozenset[str] = frozenset()
-    rounds: int = 0
-    """Decisions asked for on this visit."""
-    trouble: str = ""
-    """Why the decision point will not answer."""
+    open: int
+    """Branches that have not yet met."""
+    acquired: int
+    """Locks of the step that were asked for."""
+    blocked_on: LockInstance | None
+    """The lock it waits for; set once `held` is."""
 
     def __init__(self, case: int, work: int, entity: int, level: int) -> None:
         self.case = case
         self.work = work
         self.entity = entity
         self.level = level
+        self.epoch = 0
+        self.station = None
+        self.waiting = False
+        self.alive = True
+        self.visit = 0
+        self.call: Call | None = None
+        self.parent: Token | None = None
+        self.join = -1
+        """The step at which this branch meets the others."""
+        self.children: list[Token] | None = None
+        self.held: list[LockInstance] | None = None
+        """Locks in order of taking; None as long as the token has nothing to do with locks or branches."""
+        self.petition: Petition | None = None
+
+
+class Petition:
+    """A token's request for a decision, from the first question to the end of all approvals."""
+
+    __slots__ = ("approvals", "granted", "rounds", "trouble")
+
+    def __init__(self) -> None:
+        self.granted: frozenset[str] = frozenset()
+        self.approvals: list[Approval] = []
+        """Approvals that are being sought."""
+        self.rounds = 0
+        """Times the decision point was asked."""
+        self.trouble = ""
+        """Why the decision point will not answer; empty if it will."""
 
 
 class Call(Job):
     """The endpoint calls of one attempt, one after the other: `left` are still to come, `index` numbers their draws."""
 
+    __slots__ = ("endpoint", "failure", "index", "left", "site", "token")
+
     def __init__(self, token: Token, endpoint: int, site: int, left: int, index: int) -> None:
+        super().__init__(token.case, token.level)
         self.token = token
-        self.case = token.case
-        self.level = token.level
         self.endpoint = endpoint
         self.site = site
         self.left = left
@@ -68,14 +109,14 @@ class Call(Job):
 
 
 class Cases:
-    """Figures of the cases of a replication, by case number."""
+    """Figures of the cases of a replication, by case number: packed, for there may be millions, but for the small ones."""
 
     def __init__(self, count: int) -> None:
-        self.ended = [-1] * count
-        self.outcome = [int(Outcome.IN_FLIGHT)] * count
+        self.ended = array("q", bytes(8 * count))
+        self.outcome = bytearray([Outcome.IN_FLIGHT]) * count
         self.attempts = [0] * count
-        self.wrong = [False] * count
+        self.wrong = bytearray(count)
         self.hand_offs = [0] * count
-        self.missed_hand_off = [False] * count
+        self.missed_hand_off = bytearray(count)
         self.approvals = [0] * count
-        self.cost = [0] * count
+        self.cost = array("q", bytes(8 * count))

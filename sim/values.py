@@ -4,41 +4,47 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from statistics import NormalDist
 
 from models.laws import Law
 from sim.plan import FOREVER, LAW_KINDS, LawPlan, SuccessPlan
 
-_normal_quantile = NormalDist().inv_cdf
+Values = Callable[[list[float]], list[int]]
 
 
 def quantile(law: LawPlan) -> Callable[[float], float]:
-    """The quantile function of a law in base units. The two commonest laws are spelt out: they are half as dear."""
-    kind = LAW_KINDS[law.kind]
-    if kind == "exponential":
-        mean = law.parameters[0]
-        return lambda u: -mean * math.log(1.0 - u)
-    if kind == "lognormal":
-        mu, sigma = law.parameters
-        return lambda u: math.exp(mu + sigma * _normal_quantile(u))
-    return Law(kind, law.parameters, "").quantile
+    """The quantile function of a law in base units."""
+    return Law(LAW_KINDS[law.kind], law.parameters, "").quantile
 
 
 def microseconds(law: LawPlan) -> Callable[[float], int]:
-    """The quantile function of a duration, to the nearest microsecond; beyond 36 000 years it is for ever."""
-    if LAW_KINDS[law.kind] == "constant":
-        fixed = int(law.parameters[0] + 0.5)
-        return lambda _: fixed
+    """The quantile function of a duration, as `durations` gives it."""
+    values = durations(law)
+    return lambda u: values([u])[0]
+
+
+def durations(law: LawPlan) -> Values:
+    """The quantile function of a duration for many uniforms, to the nearest microsecond.
+
+    Beyond 36 000 years it is for ever. The commonest laws are spelt out, since a call for each draw costs as much as the
+    draw; the expressions are those of `models.laws`.
+    """
+    kind, parameters = LAW_KINDS[law.kind], law.parameters
+    if kind == "constant":
+        fixed = int(parameters[0] + 0.5)
+        return lambda us: [fixed] * len(us)
+    if kind == "exponential":
+        mean, log = parameters[0], math.log
+        return lambda us: [int(-mean * log(1.0 - u) + 0.5) for u in us]
     value = quantile(law)
+    return lambda us: [_whole(value, u) for u in us]
 
-    def duration(u: float) -> int:
-        try:
-            drawn = value(u)
-        except OverflowError:
-            return FOREVER
-        return int(drawn + 0.5) if drawn < FOREVER else FOREVER
 
-    return duration
+def _whole(value: Callable[[float], float], u: float) -> int:
+    try:
+        drawn = value(u)
+    except OverflowError:
+        return FOREVER
+    return int(drawn + 0.5) if drawn < FOREVER else FOREVER
 
 
 def is_zero(law: LawPlan) -> bool:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +14,7 @@ import numpy.typing as npt
 from sim.chance import Draws, Purpose, uniforms, uniforms_of_range
 from sim.plan import FOREVER, ArrivalKind, ArrivalPlan, AttributePlan, LawPlan, Plan, RatePieces
 from sim.rules import Decider, Rules
-from sim.values import microseconds, quantile, share
+from sim.values import durations, quantile, share
 
 CASES_MAX = 5_000_000
 """Cases of one replication at most: about 4 GB of memory while it runs (an assumption about the machines in use)."""
@@ -33,9 +36,9 @@ class Workload:
     disturb them.
     """
 
-    arrived: list[int]
-    work: list[int]
-    entity: list[int]
+    arrived: npt.NDArray[np.int64]
+    work: Sequence[int]
+    entity: Sequence[int]
     attributes: tuple[tuple[Column, ...], ...]
     """Of each stream and attribute, by entity."""
     decider: Decider
@@ -53,7 +56,11 @@ def materialise(plan: Plan, rules: Rules, draws: Draws) -> Workload:
     entity = np.concatenate([np.arange(len(of_work)) for of_work in times])
     order = np.argsort(arrived, kind="stable")
     decider = Decider(plan, rules, attributes)
-    return Workload(arrived[order].tolist(), work[order].tolist(), entity[order].tolist(), attributes, decider)
+    return Workload(arrived[order], _packed(work[order]), _packed(entity[order]), attributes, decider)
+
+
+def _packed(numbers: npt.NDArray[np.int64]) -> Sequence[int]:
+    return array("q", numbers.astype(np.int64).tobytes())
 
 
 # --- arrivals ---------------------------------------------------------------------------------------------------------
@@ -97,17 +104,17 @@ def _poisson(key: int, pieces: RatePieces, horizon: int) -> list[int]:
 
 def _unit_process(key: int, total: float) -> npt.NDArray[np.float64]:
     """Arrivals of a Poisson process of rate one before `total`."""
-    value = quantile(LawPlan(2, (1.0,)))
-    gaps: list[float] = []
+    log = math.log
+    blocks: list[npt.NDArray[np.float64]] = []
     reached, start = 0.0, 0
     while reached < total:
-        block = [value(u) for u in uniforms_of_range(key, start, start + _BLOCK)]
-        gaps += block
-        for gap in block:
-            reached += gap
+        gaps = [-log(1.0 - u) for u in uniforms_of_range(key, start, start + _BLOCK)]
+        gaps[0] += reached
+        blocks.append(np.cumsum(gaps))  # one addition after the other, unlike np.sum
+        reached = float(blocks[-1][-1])
         start += _BLOCK
-        _check(len(gaps) - _BLOCK)
-    times = np.cumsum(np.array(gaps, np.float64))
+        _check(start - _BLOCK)
+    times = np.concatenate(blocks) if blocks else np.empty(0)
     return times[times < total]
 
 
@@ -162,18 +169,15 @@ class Outage:
 
 def random_outages(draws: Draws, name: str, laws: tuple[LawPlan, LawPlan, LawPlan], horizon: int) -> list[Outage]:
     """Outages that begin before the horizon: time between, length and severity of the n-th drawn by its number."""
-    between, repair = microseconds(laws[0]), microseconds(laws[1])
-    streams = (
-        draws.stream(Purpose.OUTAGE_BETWEEN, name, between),
-        draws.stream(Purpose.OUTAGE_REPAIR, name, repair),
-        draws.stream(Purpose.OUTAGE_SEVERITY, name, quantile(laws[2])),
-    )
+    between = draws.stream(Purpose.OUTAGE_BETWEEN, name, durations(laws[0]))
+    repair = draws.stream(Purpose.OUTAGE_REPAIR, name, durations(laws[1]))
+    severity, severity_of = draws.uniforms(Purpose.OUTAGE_SEVERITY, name), quantile(laws[2])
     outages: list[Outage] = []
-    begin = streams[0].at(0, 0)
+    begin = between.at(0, 0)
     while begin < horizon:
         number = len(outages)
-        end = min(begin + streams[1].at(number, 0), FOREVER)
-        outages.append(Outage(begin, end, min(max(streams[2].at(number, 0), 0.0), 1.0)))
-        begin = end + max(streams[0].at(number + 1, 0), 1)
+        end = min(begin + repair.at(number, 0), FOREVER)
+        outages.append(Outage(begin, end, min(max(severity_of(severity.at(number, 0)), 0.0), 1.0)))
+        begin = end + max(between.at(number + 1, 0), 1)
         _check(len(outages))
     return outages

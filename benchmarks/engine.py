@@ -1,0 +1,153 @@
+"""Speed of the reference engine: an M/M/10 queue, against the same queue written the way SimPy's documentation teaches.
+
+Run: python benchmarks/engine.py [--customers N] [--rounds N]
+
+Each round runs both programs in processes of their own, one after the other, on one core and in alternating order. The
+ratio is formed within a round, so that a slow spell of the machine hits both sides. Times are CPU time of the process.
+
+- SimPy: one generator per customer and a `simpy.Resource`; only `Environment.run` is timed, and it keeps the waits only.
+- engine: the scenario below through `models.load.load`; timed are drawing the workload and running the replication with
+  its whole event log. Loading, compiling and turning the log into tables are timed apart and printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ARRIVALS_PER_SECOND, SERVICE_SECONDS, SERVERS = 9, 1, 10
+
+SCENARIO = """\
+windtunnel: 1
+name: mm10
+start: 2026-01-05T00:00:00Z
+horizon: {horizon}s
+agents:
+  servers:
+    replicas: {servers}
+    capabilities:
+      serve: {{service: exponential(mean={service}s)}}
+workflows:
+  visit:
+    start: serve
+    steps:
+      serve: {{kind: task, agent: servers, capability: serve}}
+work:
+  customers:
+    workflow: visit
+    arrivals: {{kind: poisson, rate: {rate}/s}}
+"""
+
+
+def time_simpy(customers: int, seed: int) -> dict[str, float]:
+    """The queue as SimPy's documentation would have one write it."""
+    import simpy
+
+    chance = random.Random(seed)  # noqa: S311 - no secret
+    waits: list[float] = []
+
+    def visit(env: simpy.Environment, servers: simpy.Resource) -> simpy.events.ProcessGenerator:
+        came = env.now
+        with servers.request() as request:
+            yield request
+            waits.append(env.now - came)
+            yield env.timeout(chance.expovariate(1 / SERVICE_SECONDS))
+
+    def arrivals(env: simpy.Environment, servers: simpy.Resource) -> simpy.events.ProcessGenerator:
+        for _ in range(customers):
+            yield env.timeout(chance.expovariate(ARRIVALS_PER_SECOND))
+            env.process(visit(env, servers))
+
+    env = simpy.Environment()
+    env.process(arrivals(env, simpy.Resource(env, SERVERS)))
+    began = time.process_time()
+    env.run()
+    took = time.process_time() - began
+    return {"per_second": customers / took, "wait": statistics.fmean(waits)}
+
+
+def time_engine(customers: int, seed: int) -> dict[str, float]:
+    """The same queue as an ordinary scenario, through the public loader."""
+    from models.load import load
+    from sim.compile import compile_plan
+    from sim.engine import Replication
+    from sim.rules import compile_rules
+
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "scenario.yaml"
+        horizon = customers // ARRIVALS_PER_SECOND
+        file.write_text(
+            SCENARIO.format(horizon=horizon, servers=SERVERS, service=SERVICE_SECONDS, rate=ARRIVALS_PER_SECOND)
+        )
+        times = [time.process_time()]
+        loaded = load(file)
+        plan, rules = compile_plan(loaded), compile_rules(loaded)
+    times.append(time.process_time())
+    replication = Replication(plan, rules, seed, 0)
+    replication.run()
+    times.append(time.process_time())
+    tables = replication.tables(loaded.digest, seed)
+    times.append(time.process_time())
+    count = tables.cases.num_rows
+    started = tables.events.filter(_is_started(tables.events))
+    load_time, run_time, table_time = (b - a for a, b in zip(times, times[1:], strict=False))
+    return {
+        "per_second": count / run_time,
+        "events_per_second": tables.events.num_rows / run_time,
+        "load": load_time,
+        "tables_per_customer": table_time / count,
+        "wait": statistics.fmean(started.column("value").to_pylist()) / 1e6,
+    }
+
+
+def _is_started(events):  # type: ignore[no-untyped-def]  # pyarrow has no types of its own
+    import pyarrow.compute as pc
+
+    return pc.equal(events.column("kind"), "started")
+
+
+SIDES = {"simpy": time_simpy, "engine": time_engine}
+
+
+def measure(side: str, customers: int, seed: int) -> dict[str, float]:
+    """Run one side in a process of its own."""
+    command = [sys.executable, __file__, "--side", side, "--customers", str(customers), "--seed", str(seed)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603 - our own program
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--customers", type=int, default=200_000)
+    options.add_argument("--rounds", type=int, default=7)
+    options.add_argument("--seed", type=int, default=1)
+    options.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
+    chosen = options.parse_args()
+    if chosen.side:
+        print(json.dumps(SIDES[chosen.side](chosen.customers, chosen.seed)))
+        return
+    ratios = []
+    for turn in range(chosen.rounds):
+        order = ("simpy", "engine") if turn % 2 == 0 else ("engine", "simpy")
+        found = {side: measure(side, chosen.customers, chosen.seed + turn) for side in order}
+        ratios.append(found["engine"]["per_second"] / found["simpy"]["per_second"])
+        engine = found["engine"]
+        print(
+            f"round {turn + 1}: SimPy {found['simpy']['per_second']:,.0f} customers/s (mean wait "
+            f"{found['simpy']['wait']:.3f} s), engine {engine['per_second']:,.0f} ({engine['wait']:.3f} s; "
+            f"{engine['events_per_second']:,.0f} events/s; load {engine['load']:.2f} s; tables "
+            f"{engine['tables_per_customer'] * 1e6:.2f} us a customer): ratio {ratios[-1]:.2f}"
+        )
+    print(f"ratio {statistics.median(ratios):.2f} [{min(ratios):.2f}-{max(ratios):.2f}], {chosen.rounds} rounds")
+
+
+if __name__ == "__main__":
+    main()
