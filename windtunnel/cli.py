@@ -97,7 +97,8 @@ def run(
         outcomes = api.assess(finished)
         verdict = judge(findings, outcomes, fail_on=fail_on.value)
         json.write_findings(finished.folder, findings)
-        report = html.write_html(finished.folder / "report.html", finished, findings, fail_on=fail_on.value)
+        page = finished.folder / "report.html"
+        report = html.write_html(page, finished, findings, fail_on=fail_on.value, outcomes=outcomes)
     if format is Format.json:
         _print_json(json.report_json(verdict, findings, outcomes))
     else:
@@ -165,22 +166,29 @@ def simulate(
 @app.command()
 def report(
     run: RunPath,
+    fail_on: FailOn = Threshold.error,
     format: Annotated[ReportFormat, typer.Option("--format", help="What to write.")] = ReportFormat.html,
-    out: Annotated[Path | None, typer.Option(help="File for HTML. [default: report.html in the run folder]")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="File for HTML or JSON. [default: report.html in the run folder; JSON is printed]"),
+    ] = None,
 ) -> None:
     """Report a run again from its folder. Exits with the run's verdict."""
+    if out is not None and format is ReportFormat.text:
+        raise typer.BadParameter("text is printed; --out takes html or json", param_hint="--out")
+    opened = api.open_run(run)
     from reports import html, json, terminal
     from reports.verdict import judge
 
-    opened = api.open_run(run)
     findings = json.read_findings(opened.folder)
     outcomes = api.assess(opened)
-    verdict = judge(findings, outcomes)
+    verdict = judge(findings, outcomes, fail_on=fail_on.value)
     match format:
         case ReportFormat.html:
-            typer.echo(html.write_html(out or opened.folder / "report.html", opened, findings))
+            page = out or opened.folder / "report.html"
+            typer.echo(html.write_html(page, opened, findings, fail_on=fail_on.value, outcomes=outcomes))
         case ReportFormat.json:
-            _print_json(json.report_json(verdict, findings, outcomes))
+            _print_json(json.report_json(verdict, findings, outcomes), out)
         case ReportFormat.text:
             terminal.print_run(verdict, findings, outcomes, None)
     raise typer.Exit(verdict.exit_code)
@@ -231,7 +239,7 @@ def schema(
     if out is None:
         typer.echo(schema_text(), nl=False)
     else:
-        out.write_text(schema_text(), encoding="utf-8")
+        _write(out, schema_text())
 
 
 def _version(asked: bool) -> None:
@@ -270,10 +278,21 @@ def _policies(
     return load_policies(target, schema=schema, entities=entities, profile=profile.value), None
 
 
-def _print_json(value: Any) -> None:
+def _print_json(value: Any, out: Path | None = None) -> None:
     import json
 
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    if out is None:
+        typer.echo(text)
+    else:
+        _write(out, text + "\n")
+
+
+def _write(out: Path, text: str) -> None:
+    try:
+        out.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise input_error(f"cannot write here: {error.strerror}", str(out)) from None
 
 
 def exit_code(arguments: Sequence[str]) -> int:
