@@ -116,6 +116,8 @@ def _findings(console: Console, findings: Findings) -> None:
     ranked = sorted(findings.findings, key=_weight)
     told = [f for f in ranked if f.verdict != "holds"]
     console.print(f"\nchecks: {_counts(findings)}")
+    for caveat in findings.caveats:
+        _indented(console, f"note: {caveat}", 2)
     for finding in told[:MOST_FINDINGS]:
         _finding(console, finding)
     if len(told) > MOST_FINDINGS:

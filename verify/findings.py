@@ -96,3 +96,10 @@ class Findings:
         if any(f.verdict == "violated" and f.severity == "error" for f in self.findings):
             return "fail"
         return "undecided" if any(f.verdict == "undecided" for f in self.findings) else "pass"
+
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """What a reader must know beside the verdicts, as sentences: an inferred schema, warnings of the loader."""
+        inferred = "The set has no schema; one is inferred, every attribute optional and of the type its use shows."
+        warnings = self.checked.get("warnings", ())
+        return (inferred,) * bool(self.checked.get("schema_inferred")) + tuple(str(warning) for warning in warnings)

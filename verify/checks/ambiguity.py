@@ -118,21 +118,18 @@ def _applies(analysis: Analysis, index: int, stricter: Sequence[int]) -> Sought:
     )
 
 
-_DEAD: dict[Kind, tuple[str, str]] = {
-    "timeout": ("time-out", "the strictest"),
-    "severity": ("severity", "the greatest"),
-}
+_MERGED: dict[Kind, str] = {"timeout": "the strictest", "severity": "the greatest"}
 
 
 def _dead_message(policies: PolicySet, index: int, kind: Kind, cover: Sequence[int]) -> str:
     policy = policies.policies[index]
     written = {"timeout": "approval_timeout_s" if policies.profile == "tiered" else "timeout", "severity": "severity"}
     values = " or ".join(dict.fromkeys(_value(_escalation(policies, i), kind) for i in cover))
-    dead = f"@{written[kind]} of {_value(_escalation(policies, index), kind)}"
-    what = _DEAD[kind][1]
+    annotation = written[kind]
+    dead = f'`@{annotation}("{policy.annotations[annotation]}")`'
     return (
         f"{told(policy)} is implied by {told_all(policies, cover)}: its {dead} can never apply, "
-        f"because the merge takes {what} ({values})."
+        f"because the merge takes {_MERGED[kind]} ({values})."
     )
 
 
