@@ -71,7 +71,13 @@ class Flow:
         write = self._write
         write(pack(now, code, case, -1))  # stands for `entered` too
         self._moving = True
-        self._begin(token, start, now)
+        token.plan = plan = self._steps[start]
+        token.step = start
+        if plan.acquire:
+            self._acquire(token, now)
+        else:
+            begin = self.begin[start]
+            begin(token, now)
         if self._queue:
             self._drain(now)
         self._moving = False
@@ -85,7 +91,8 @@ class Flow:
         if target < 0 and token.held is None and token.parent is None:
             # The common case: the end of a case that holds nothing and is one token moves nothing else.
             token.epoch += 1
-            self._end(token, ~target, now)
+            token.alive = False
+            self._record(token, ~target, now)
             return
         self._moving = True
         self._leave(token, exit, now)
@@ -125,12 +132,7 @@ class Flow:
             return
         write = self._write
         write(pack(now, self._entered[target], token.case, token.visit + 1))
-        self._begin(token, target, now)
-
-    def _begin(self, token: Token, target: int, now: int) -> None:
-        """The visit is counted and logged: take the locks and begin."""
-        token.plan = plan = self._steps[target]
-        token.step = target
+        token.plan = plan
         token.attempt = 0
         if plan.acquire:
             token.acquired = 0
@@ -255,10 +257,10 @@ class Flow:
     # --- the end of a case --------------------------------------------------------------------------------------------
 
     def _end(self, token: Token, outcome: int, now: int) -> None:
-        if token.held is None and token.parent is None and token.children is None:
-            token.alive = False
-        else:
-            self._cancel(_root(token), token, now)
+        self._cancel(_root(token), token, now)
+        self._record(token, outcome, now)
+
+    def _record(self, token: Token, outcome: int, now: int) -> None:
         case = token.case
         self._case_ended[case] = now
         self._case_outcome[case] = outcome

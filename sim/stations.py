@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import deque
 from collections.abc import Callable, MutableSequence
 from typing import Any
 
@@ -36,8 +36,8 @@ class Job:
 class Station:
     """Servers and the queue before them. Invariants: `busy` grows only below `servers`; nobody waits beside a free one.
 
-    Each priority has its own queue in order of arrival, so joining, taking the next and leaving early cost the same at
-    any length. A `quiet` station logs no service that started at once (endpoint calls would drown the rest).
+    Each priority has its own queue in order of arrival. A job that leaves early stays in it as a husk, which is skipped
+    when its turn comes: joining, taking the next and leaving early cost the same at any length. A `quiet` station logs no service that started at once (endpoint calls would drown the rest).
     """
 
     def __init__(self, plan: StationPlan, place: str, log: Log, costs: MutableSequence[int], levels: int, *, quiet: bool) -> None:
@@ -47,8 +47,10 @@ class Station:
         self.place = place
         self._room = plan.room
         self._cost_per_hour = plan.cost_per_hour
-        self._queues: list[OrderedDict[Job, None]] = [OrderedDict() for _ in range(levels if plan.by_priority else 1)]
+        self._queues: list[deque[Job]] = [deque() for _ in range(levels if plan.by_priority else 1)]
         self._queue_of = self._queues if plan.by_priority else self._queues * levels
+        self._husks: dict[Job, int] = {}
+        """Jobs that left early, and how often. A husk stands before the job's real place, if it has come back."""
         self._write = log.write
         self.code = log.places.number(place) * PLACE
         self._started = self.code + Kind.STARTED
@@ -76,7 +78,7 @@ class Station:
         job.station = self
         job.waiting = True
         job.since = now
-        self._queue_of[job.level][job] = None
+        self._queue_of[job.level].append(job)
         write = self._write
         write(pack(now, self._queued, job.case, self.waiting))
         return True
@@ -101,7 +103,7 @@ class Station:
         job.station = None
         job.waiting = False
         self.waiting -= 1
-        del self._queue_of[job.level][job]
+        self._husks[job] = self._husks.get(job, 0) + 1
         self._write(pack(now, self.code + Kind.ABANDONED, job.case, now - job.since))
 
     def staff(self, servers: int, now: int) -> None:
@@ -114,8 +116,10 @@ class Station:
         """Serve the first of those who wait."""
         for queue in self._queues:
             if queue:
-                job, _ = queue.popitem(last=False)
+                job = queue.popleft()
                 break
+        if job in self._husks:
+            job = self._behind(job)
         self.waiting -= 1
         self.busy += 1
         job.waiting = False
@@ -124,3 +128,13 @@ class Station:
         job.since = now
         begin = job.begin
         begin(job, now)
+
+    def _behind(self, job: Job) -> Job:
+        """The first job behind a husk that is none."""
+        husks = self._husks
+        while job in husks:
+            husks[job] -= 1
+            if not husks[job]:
+                del husks[job]
+            job = next(queue for queue in self._queues if queue).popleft()
+        return job

@@ -50,6 +50,7 @@ class TaskLaw:
         "service",
         "skill",
         "timeout",
+        "works",
     )
 
     def __init__(self, draws: Draws, plan: Plan, pools: list[Station], work: int, step: int) -> None:
@@ -66,7 +67,8 @@ class TaskLaw:
         stream, latent = plan.names.works[work], plan.names.capabilities[self.number]
         self.name = f"{stream}/{plan.names.steps[step]}"
         law = durations(capability.service)
-        self.service = None if is_zero(capability.service) else draws.stream(Purpose.SERVICE, self.name, law)
+        self.service = draws.stream(Purpose.SERVICE, self.name, law)
+        self.works = not is_zero(capability.service)
         self.skill = draws.uniforms(Purpose.ABILITY, f"{stream}/{latent}")
         self.need = draws.uniforms(Purpose.NEED, f"{stream}/{latent}")
         self.draws: dict[Purpose, Stream[float]] = {}
@@ -76,7 +78,7 @@ class TaskLaw:
         """Whether an attempt is the agent's own work and no more: nothing to pay, to call or to hand over, always right."""
         capability = self.capability
         certain = capability.success.chance == 1.0 and not capability.changes
-        return certain and self.service is not None and not (self.cost or self.calls or self.hands_off)
+        return certain and self.works and not (self.cost or self.calls or self.hands_off)
 
 
 class Tasks:
@@ -130,8 +132,7 @@ class Tasks:
         self._attempts[token.case] += 1
         if law.cost:
             self._cases.cost[token.case] += law.cost
-        service = law.service
-        busy = service.at(token.entity, token.index) if service is not None else 0
+        busy = law.service.at(token.entity, token.index) if law.works else 0
         if not law.calls:
             at = self._at
             at(now + busy, _FINISH, self._on_produced, token)
@@ -143,10 +144,8 @@ class Tasks:
     def _started_plain(self, token: Token, now: int) -> None:
         """`_started` where the law is plain; it takes half the time."""
         self._attempts[token.case] += 1
-        service = token.law.service
-        assert service is not None
         at = self._at
-        at(now + service.at(token.entity, token.index), _FINISH, self._on_plain_end, token)
+        at(now + token.law.service.at(token.entity, token.index), _FINISH, self._on_plain_end, token)
 
     def _ended_plain(self, token: Token, now: int) -> None:
         """`_produced` where the law is plain."""

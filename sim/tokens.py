@@ -45,7 +45,6 @@ class Token(Job):
 
     plan: StepPlan
     step: int
-    attempt: int
     index: int
     law: TaskLaw
     """What its attempts are like, at a task step."""
@@ -53,8 +52,6 @@ class Token(Job):
     """The success law in force when the attempt's work began."""
     open: int
     """Branches that have not yet met."""
-    acquired: int
-    """Locks of the step that were asked for."""
     blocked_on: LockInstance | None
     """The lock it waits for; set once `held` is."""
 
@@ -68,11 +65,14 @@ class Token(Job):
         self.waiting = False
         self.alive = True
         self.visit = 0
+        self.attempt = 0
         self.call: Call | None = None
         self.parent: Token | None = None
         self.join = -1
         """The step at which this branch meets the others."""
         self.children: list[Token] | None = None
+        self.acquired = 0
+        """Locks of the step that were asked for."""
         self.held: list[LockInstance] | None = None
         """Locks in order of taking; None as long as the token has nothing to do with locks or branches."""
         self.petition: Petition | None = None
