@@ -8,9 +8,12 @@ decides within its budget is `unknown`. Old witnesses are looked through first: 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal, NamedTuple
+
+import cedarpy
+from cedarpy import pst
 
 from models.cedar.decision import matching
 from models.cedar.policies import Policy, PolicySet
@@ -118,6 +121,14 @@ class Analysis:
     _matches: dict[tuple[RequestEnvironment, int], Match] = field(default_factory=dict)
     _unsupported: dict[Term, str] = field(default_factory=dict)
     _cases: dict[RequestEnvironment, list[Case]] = field(default_factory=dict)
+
+    @cached_property
+    def scopes_only(self) -> PolicySet:
+        """The set, judged by scopes alone."""
+        tree = self.policies.matcher.to_pst().static_policies
+        bare = {name: replace(policy, clauses=()) for name, policy in tree.items()}
+        matcher = cedarpy.PolicySet.from_pst(pst.PolicySet(templates={}, static_policies=bare, template_links=()))
+        return replace(self.policies, matcher=matcher)
 
     @cached_property
     def _read(self) -> tuple[Uid, ...]:

@@ -85,7 +85,8 @@ def symbol_name(symbol: Symbol) -> str:
 
 def _escaped(name: str) -> str:
     """A name with nothing in it that SMT-LIB forbids in a quoted symbol or that separates the parts of a name."""
-    return "".join(c if c.isascii() and c.isprintable() and c not in "|\\%/ " else f"%{ord(c):x}." for c in name)
+    text = "".join(c if c.isascii() and c.isprintable() and c not in "|\\%/ " else f"%{ord(c):x}." for c in name)
+    return text or "%"  # no other name reads so
 
 
 def _quoted(name: str) -> str:

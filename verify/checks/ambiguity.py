@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Literal
 
@@ -28,11 +28,10 @@ def ambiguous(analysis: Analysis, rules: Sequence[int]) -> Iterator[Finding]:
     troubled: set[int] = set()
     settled: set[frozenset[int]] = set()
     for index in rules:
-        for kind in _KINDS:
-            for result, cover in _dead_value(analysis, index, kind, rules):
-                settled |= {frozenset({index, other}) for other in cover}
-                troubled |= {index, *cover}
-                yield result
+        for result, cover in _dead_values(analysis, index, rules):
+            settled |= {frozenset({index, other}) for other in cover}
+            troubled |= {index, *cover}
+            yield result
     apart: dict[int, list[Proof]] = {index: [] for index in rules}
     for one, other in combinations(rules, 2):
         if frozenset({one, other}) in settled or not _disagreements(analysis.policies, one, other):
@@ -76,24 +75,38 @@ def _value(escalation: Escalation, kind: Kind) -> str:
 # --- dead values ------------------------------------------------------------------------------------------------------
 
 
-def _dead_value(
-    analysis: Analysis, index: int, kind: Kind, rules: Sequence[int]
-) -> Iterator[tuple[Finding, tuple[int, ...]]]:
-    """The finding that a value can never apply, or that this is not known, with the rules that see to it."""
+@dataclass(frozen=True, slots=True)
+class _Dead:
+    """A value of a rule that can never apply, and the rules that see to it."""
+
+    kind: Kind
+    cover: tuple[int, ...]
+    proofs: tuple[Proof, ...]
+
+
+def _dead_values(analysis: Analysis, index: int, rules: Sequence[int]) -> Iterator[tuple[Finding, tuple[int, ...]]]:
+    """The finding about a rule's dead values, or that none is known, each with the rules that make them dead."""
     policies = analysis.policies
-    own = _strictness(_escalation(policies, index), kind)
-    stricter = [] if own is None else [i for i in rules if _is_stricter(policies, i, index, kind, own)]
-    if not stricter:
-        return
-    sought = _applies(analysis, index, stricter)
-    if sought.found:
-        return
-    if sought.unknown:
-        yield undecided("P204", policies, [index, *stricter], sought.unknown), ()
-        return
-    cover = smallest_cover(stricter, lambda some: _applies(analysis, index, some).impossible)
-    base = finding("P204", policies, [index, *cover], "violated", _dead_message(policies, index, kind, cover))
-    yield replace(base, proof=joined(analysis, _applies(analysis, index, cover).proofs)), cover
+    dead: list[_Dead] = []
+    unknown: dict[str, None] = {}
+    for kind in _KINDS:
+        own = _strictness(_escalation(policies, index), kind)
+        stricter = [] if own is None else [i for i in rules if _is_stricter(policies, i, index, kind, own)]
+        sought = _applies(analysis, index, stricter) if stricter else None
+        if sought is None or sought.found:
+            continue
+        if sought.unknown:
+            unknown |= dict.fromkeys(sought.unknown)
+            continue
+        cover = smallest_cover(stricter, lambda some: _applies(analysis, index, some).impossible)
+        dead.append(_Dead(kind, cover, _applies(analysis, index, cover).proofs))
+    if dead:
+        others = tuple(dict.fromkeys(i for one in dead for i in one.cover))
+        message = " ".join(_dead_sentence(policies, index, one) for one in dead)
+        base = finding("P204", policies, [index, *others], "violated", message)
+        yield replace(base, proof=joined(analysis, [proof for one in dead for proof in one.proofs])), others
+    if unknown:
+        yield undecided("P204", policies, [index], unknown), ()
 
 
 def _is_stricter(policies: PolicySet, other: int, index: int, kind: Kind, own: int) -> bool:
@@ -121,14 +134,13 @@ def _applies(analysis: Analysis, index: int, stricter: Sequence[int]) -> Sought:
 _MERGED: dict[Kind, str] = {"timeout": "the strictest", "severity": "the greatest"}
 
 
-def _dead_message(policies: PolicySet, index: int, kind: Kind, cover: Sequence[int]) -> str:
-    policy = policies.policies[index]
-    written = {"timeout": "approval_timeout_s" if policies.profile == "tiered" else "timeout", "severity": "severity"}
-    values = " or ".join(dict.fromkeys(_value(_escalation(policies, i), kind) for i in cover))
-    annotation = written[kind]
-    dead = f'`@{annotation}("{policy.annotations[annotation]}")`'
+def _dead_sentence(policies: PolicySet, index: int, dead: _Dead) -> str:
+    policy, kind = policies.policies[index], dead.kind
+    annotation = "approval_timeout_s" if kind == "timeout" and policies.profile == "tiered" else kind
+    values = " or ".join(dict.fromkeys(_value(_escalation(policies, i), kind) for i in dead.cover))
+    quoted = f'`@{annotation}("{policy.annotations[annotation]}")`'
     return (
-        f"{told(policy)} is implied by {told_all(policies, cover)}: its {dead} can never apply, "
+        f"{told(policy)} is implied by {told_all(policies, dead.cover)}: its {quoted} can never apply, "
         f"because the merge takes {_MERGED[kind]} ({values})."
     )
 

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import cedarpy
-from cedarpy import pst
-
 from models.cedar.decision import matching
-from models.cedar.policies import PolicySet
 from verify import term as t
 from verify.checks.common import Sought, finding, joined, seek, shown, told, undecided
 from verify.findings import Finding
@@ -48,12 +44,11 @@ def always_matches(analysis: Analysis, index: int) -> Finding | None:
     policy = policies.policies[index]
     if not policy.syntax.clauses:
         return None
-    scopes = _scopes_only(policies)
 
     def accepts(case: Case) -> bool:
         if index in case.matched:
             return False
-        return index in matching(scopes, request(case.witness), case.witness.entities)[0]
+        return index in matching(analysis.scopes_only, request(case.witness), case.witness.entities)[0]
 
     sought = _outside(analysis, index, accepts)
     if sought.found:
@@ -75,10 +70,3 @@ def _outside(analysis: Analysis, index: int, accepts: Accepts) -> Sought:
         accepts,
         f"P102 {analysis.policies.policies[index].name}",
     )
-
-
-def _scopes_only(policies: PolicySet) -> PolicySet:
-    """The set, judged by scopes alone."""
-    bare = {name: replace(policy, clauses=()) for name, policy in policies.matcher.to_pst().static_policies.items()}
-    matcher = cedarpy.PolicySet.from_pst(pst.PolicySet(templates={}, static_policies=bare, template_links=()))
-    return replace(policies, matcher=matcher)

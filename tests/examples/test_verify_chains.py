@@ -1,0 +1,195 @@
+"""Escalation chains against rosters and rules: what each check reports, and that a brute-force walk agrees."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from models.load import LoadedScenario, load
+from models.rosters import staffing
+from models.units import DAY, HOUR, MINUTE
+from verify.checks.windows import SPAN, Wait, unstaffed
+from verify.findings import Finding
+from verify.verify import verify
+
+BASE: dict[str, Any] = {
+    "windtunnel": 1,
+    "name": "chains",
+    "start": "2026-03-25T10:00:00Z",
+    "horizon": "1d",
+    "policies": {"path": "rules.cedar"},
+    "agents": {"bot": {"principal": 'Agent::"bot"', "capabilities": {"act": {"service": "1s"}}}},
+    "desks": {
+        "office": {
+            "timezone": "Europe/Stockholm",
+            "roster": [{"days": "mon-fri", "hours": "08:00-17:00", "staff": 2}],
+            "service": "5m",
+        },
+        "night": {"roster": [{"days": "daily", "hours": "00:00-24:00", "staff": 1}], "service": "5m"},
+    },
+    "workflows": {
+        "w": {
+            "start": "s",
+            "steps": {
+                "s": {
+                    "kind": "task", "agent": "bot", "capability": "act",
+                    "action": 'Action::"act"', "resource": 'Thing::"t"',
+                }
+            },
+        }
+    },
+    "work": {"w": {"workflow": "w", "arrivals": {"kind": "poisson", "rate": "1/h"}}},
+}  # fmt: skip
+RULES = """
+@id("base") permit(principal is Agent, action == Action::"act", resource is Thing);
+@id("ask") @escalate("main"){} forbid(principal is Agent, action == Action::"act", resource is Thing)
+when {{ context has big && context.big }};
+"""
+
+
+def scenario(tmp_path: Path, chains: Mapping[str, Any], timeout: str = "") -> LoadedScenario:
+    (tmp_path / "rules.cedar").write_text(RULES.format(f' @timeout("{timeout}")' if timeout else ""))
+    with (tmp_path / "scenario.yaml").open("w") as file:
+        YAML().dump({**BASE, "chains": dict(chains)}, file)
+    return load(tmp_path)
+
+
+def found(loaded: LoadedScenario, check: str) -> dict[str, Finding]:
+    """Findings of one check by the first element they are about; violated ones go first."""
+    findings = verify(loaded.policies, loaded, checks=[check]).findings
+    return {f.policies[0].name: f for f in sorted(findings, key=lambda f: f.verdict == "violated")}
+
+
+def levels(*some: tuple[str, str] | str) -> list[dict[str, str]]:
+    return [{"desk": one} if isinstance(one, str) else {"desk": one[0], "timeout": one[1]} for one in some]
+
+
+def test_unknown_desks_and_chains_with_the_near_name(tmp_path: Path) -> None:
+    loaded = scenario(
+        tmp_path, {"mian": {"levels": levels("offise"), "then": "mian2"}, "fine": {"levels": levels("night")}}
+    )
+    findings = [f for f in verify(loaded.policies, loaded, checks=["E501"]).findings if f.verdict == "violated"]
+    messages = "\n".join(f.message for f in findings)
+    assert "did you mean `office`?" in messages
+    assert "did you mean `mian`?" in messages
+    assert {f.policies[0].name for f in findings} == {"mian", "ask"}
+    assert found(loaded, "E501")["fine"].verdict == "holds"
+    asked = next(f for f in findings if f.policies[0].name == "ask")
+    assert asked.location.file == "rules.cedar"
+    at_level = next(f for f in findings if "offise" in f.message)
+    text = (tmp_path / "scenario.yaml").read_text().splitlines()
+    assert "offise" in text[at_level.location.line - 1]
+
+
+def test_who_is_on_duty_at_an_unknown_desk_is_undecided(tmp_path: Path) -> None:
+    loaded = scenario(tmp_path, {"main": {"levels": levels("offise")}})
+    assert found(loaded, "E503")["main"].verdict == "undecided"
+
+
+def test_cycles(tmp_path: Path) -> None:
+    short = ("office", "10m")
+    loaded = scenario(
+        tmp_path,
+        {
+            "main": {"levels": levels(short), "then": "a"},
+            "a": {"levels": levels(short), "then": "b"},
+            "b": {"levels": levels(short), "then": "a"},
+            "own": {"levels": levels(short), "then": "own"},
+            "fine": {"levels": levels(short), "then": "last"},
+            "last": {"levels": levels("night")},
+        },
+    )
+    verdicts = {name: finding.verdict for name, finding in found(loaded, "E502").items()}
+    assert verdicts == dict.fromkeys(("main", "a", "b", "own"), "violated") | {"fine": "holds", "last": "holds"}
+    assert "`a` -> `b` -> `a`" in found(loaded, "E502")["a"].message
+
+
+def test_an_unstaffed_window_is_told_in_local_time_and_utc(tmp_path: Path) -> None:
+    loaded = scenario(tmp_path, {"main": {"levels": levels(("office", "30m"))}})
+    finding = found(loaded, "E503")["main"]
+    assert finding.verdict == "violated"
+    # A request that comes at 17:00 on Wednesday waits until 17:30; at 07:30 on Monday someone comes just too late.
+    assert "comes at Wed 2026-03-25 17:00 Europe/Stockholm (Wed 16:00 UTC)" in finding.message
+    assert "2d14h" in finding.message
+    assert "from Fri 2026-04-03 17:00" in finding.message or "from Fri 2026-03-27 17:00" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("chain", "timeout", "verdict"),
+    [
+        (levels(("office", "30m"), "night"), "", "holds"),
+        (levels(("office", "30m"), "night"), "20m", "violated"),
+        (levels(("office", "30m"), "night"), "31m", "holds"),
+        (levels("office"), "", "holds"),
+        (levels("office"), "4h", "violated"),
+        (levels(("office", "5d")), "", "holds"),
+    ],
+)
+def test_a_rule_bounds_the_wait(tmp_path: Path, chain: Any, timeout: str, verdict: str) -> None:
+    assert found(scenario(tmp_path, {"main": {"levels": chain}}, timeout), "E503")["main"].verdict == verdict
+
+
+def test_the_chain_behind_is_asked_too(tmp_path: Path) -> None:
+    chains = {"main": {"levels": levels(("office", "30m")), "then": "back"}, "back": {"levels": levels("night")}}
+    findings = found(scenario(tmp_path, chains), "E503")
+    assert {name: finding.verdict for name, finding in findings.items()} == {"main": "holds"}
+
+
+@pytest.mark.parametrize("wait", [(0, 30 * MINUTE), (2 * HOUR, 5 * HOUR), (20 * HOUR, 3 * DAY)])
+def test_windows_agree_with_a_walk_through_the_fortnight(tmp_path: Path, wait: tuple[int, int]) -> None:
+    """The fortnight holds the change to summer time. Every ten minutes, and the edges of windows to the microsecond."""
+    loaded = scenario(tmp_path, {"main": {"levels": levels("night")}})
+    desk, start = loaded.scenario.desks["office"], loaded.scenario.start
+    gaps = unstaffed([(desk, Wait(*wait))], start)
+    steps = staffing(desk, start, SPAN + wait[1])
+
+    def answered(came: int) -> bool:
+        there = (came + wait[0], came + wait[1])
+        ends = [begin for begin, _ in steps[1:]] + [SPAN + wait[1]]
+        return any(s and b < there[1] and e > there[0] for (b, s), e in zip(steps, ends, strict=True))
+
+    edges = [edge + shift for gap in gaps for edge in gap for shift in (-1, 0) if 0 <= edge + shift < SPAN]
+    for came in [*range(0, SPAN, 10 * MINUTE), *edges]:
+        assert answered(came) != any(begin <= came < end for begin, end in gaps), timedelta(microseconds=came)
+
+
+def test_levels_that_are_never_asked(tmp_path: Path) -> None:
+    after = found(scenario(tmp_path, {"main": {"levels": levels("office", "night")}}), "E506")["main"]
+    assert after.verdict == "violated"
+    assert "level 1 has no timeout" in after.message
+    late = found(scenario(tmp_path, {"main": {"levels": levels(("office", "1h"), "night")}}, "1h"), "E506")["main"]
+    assert late.verdict == "violated"
+    assert "reached after 1h" in late.message
+    fine = found(scenario(tmp_path, {"main": {"levels": levels(("office", "1h"), "night")}}, "61m"), "E506")["main"]
+    assert fine.verdict == "holds"
+
+
+def test_a_full_queue_lets_the_next_level_be_asked(tmp_path: Path) -> None:
+    bounded = {**BASE["desks"], "office": {**BASE["desks"]["office"], "queue": {"capacity": 3}}}
+    (tmp_path / "rules.cedar").write_text(RULES.format(""))
+    with (tmp_path / "scenario.yaml").open("w") as file:
+        YAML().dump({**BASE, "desks": bounded, "chains": {"main": {"levels": levels("office", "night")}}}, file)
+    assert found(load(tmp_path), "E506")["main"].verdict == "holds"
+
+
+def test_automatic_approval(tmp_path: Path) -> None:
+    chains = {"main": {"levels": levels(("night", "1h")), "on-exhausted": "allow"}, "b": {"levels": levels("night")}}
+    findings = found(scenario(tmp_path, chains), "E507")
+    assert (findings["main"].verdict, findings["main"].severity) == ("violated", "warning")
+    assert findings["b"].verdict == "holds"
+
+
+def test_a_scenario_without_policies_has_its_chains_checked(tmp_path: Path) -> None:
+    plain = {key: value for key, value in BASE.items() if key != "policies"}
+    step = {k: v for k, v in BASE["workflows"]["w"]["steps"]["s"].items() if k not in ("action", "resource")}
+    plain["workflows"] = {"w": {"start": "s", "steps": {"s": step}}}
+    with (tmp_path / "scenario.yaml").open("w") as file:
+        YAML().dump({**plain, "chains": {"main": {"levels": levels("office", "night")}}}, file)
+    findings = verify(None, load(tmp_path))
+    assert findings.verdict == "fail"
+    assert "policies" not in findings.checked

@@ -1,0 +1,159 @@
+"""What the verifier does not know it says so; what contradicts itself is an internal error, never a finding."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from models.cedar.load import policy_set
+from verify import cvc5_backend, query, z3_backend
+from verify.json import to_json, write_scripts
+from verify.query import VerifierError
+from verify.verify import verify
+from verify.z3_backend import Reply
+
+SCHEMA = """
+entity User; entity Doc;
+action view appliesTo {
+  principal: User, resource: Doc, context: { n: Long, m: Long, o: Long, at: datetime, price: decimal, s: String }
+};
+"""
+TEXT = """
+@id("a") permit(principal, action, resource) when { context.n > 3 };
+@id("b") permit(principal, action, resource)
+when {
+  context.n > 5 &&
+  context.price.lessThan(decimal("1.5"))
+};
+"""
+
+
+def test_an_unsupported_construct_is_named_with_its_line() -> None:
+    findings = verify(policy_set(TEXT, SCHEMA, file="rules.cedar"))
+    told = {(f.check, f.policies[0].name): f for f in findings.findings}
+    assert told["P101", "b"].verdict == "undecided"
+    assert "unsupported lessThan at rules.cedar:6" in told["P101", "b"].message
+    assert told["P101", "a"].verdict == "holds"
+    assert findings.verdict == "undecided"
+
+
+def test_what_holds_whatever_the_unknown_policy_does_is_still_told() -> None:
+    text = TEXT + '@id("c") permit(principal, action, resource) when { context.n > 7 };'
+    told = {f.policies[0].name: f for f in verify(policy_set(text, SCHEMA), checks=["P104"]).findings}
+    assert told["c"].verdict == "violated"
+    assert [p.name for p in told["c"].policies] == ["c", "a"]
+    assert told["a"].verdict == "holds"
+
+
+def test_a_policy_for_another_action_hinders_nothing() -> None:
+    schema = SCHEMA + "action other appliesTo { principal: User, resource: Doc, context: { at: datetime } };"
+    text = """
+    @id("a") permit(principal, action == Action::"view", resource) when { context.n > 3 };
+    @id("b") forbid(principal, action == Action::"other", resource) when { context.at > datetime("2026-01-01") };
+    """
+    told = {(f.check, f.policies[0].name): f.verdict for f in verify(policy_set(text, schema)).findings}
+    assert {verdict for (_, name), verdict in told.items() if name == "a"} == {"holds"}
+
+
+def test_a_spent_budget_is_undecided_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for backend in (z3_backend, cvc5_backend):
+        monkeypatch.setattr(backend, "check", lambda text, rlimit: Reply("unknown", {}))
+    findings = verify(policy_set('@id("a") permit(principal, action, resource) when { context.n > 3 };', SCHEMA))
+    (finding, *_) = findings.findings
+    assert finding.verdict == "undecided"
+    assert "rlimit 10000000" in finding.message
+    assert findings.verdict == "undecided"
+
+
+def test_effort_sets_the_budget() -> None:
+    policies = policy_set("permit(principal, action, resource) when { context.n * context.m == context.o };", SCHEMA)
+    low, high = (verify(policies, effort=effort).checked["budget"] for effort in ("low", "high"))  # type: ignore[arg-type]
+    assert low["z3_rlimit"] < high["z3_rlimit"]
+    assert low["cvc5_rlimit"] < high["cvc5_rlimit"]
+    with pytest.raises(ValueError, match="effort"):
+        verify(policies, effort="extreme")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="P999"):
+        verify(policies, checks=["P999"])
+
+
+def test_a_second_solver_that_gives_up_marks_the_proof(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cvc5_backend, "check", lambda text, rlimit: Reply("unknown", {}))
+    text = '@id("a") permit(principal, action, resource) when { context.n > 3 && context.n + 1 < 4 };'
+    (finding, *_) = verify(policy_set(text, SCHEMA)).findings
+    assert finding.verdict == "violated"
+    assert finding.proof is not None
+    assert (finding.proof.solver, finding.proof.checked_by) == ("z3", "none")
+    assert json.dumps(to_json(verify(policy_set(text, SCHEMA)))).count('"checked_by": "none"') >= 1
+
+
+def test_a_first_solver_that_gives_up_leaves_it_to_the_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(z3_backend, "check", lambda text, rlimit: Reply("unknown", {}))
+    text = '@id("a") permit(principal, action, resource) when { context.s like "*a" && context.n > 3 };'
+    (finding, *_) = verify(policy_set(text, SCHEMA)).findings
+    assert finding.verdict == "holds"
+    assert finding.proof is not None
+    assert (finding.proof.solver, finding.proof.checked_by) == ("cvc5", "cedarpy")
+
+
+IMPOSSIBLE = (
+    '@id("a") permit(principal, action, resource) when { context.n > 3 && context.m < context.n - 4 - context.n };'
+)
+
+
+def test_solvers_that_disagree_are_an_internal_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(z3_backend, "check", lambda text, rlimit: Reply("unsat", {}))
+    with pytest.raises(VerifierError, match="contradict") as raised:
+        verify(policy_set(IMPOSSIBLE, SCHEMA))
+    assert "(check-sat)" in raised.value.bundle["script"]
+
+
+def test_a_model_that_cedarpy_refutes_is_an_internal_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(z3_backend, "check", lambda text, rlimit: Reply("sat", {"context n": 0}))
+    with pytest.raises(VerifierError, match="cedarpy does not confirm"):
+        verify(policy_set(IMPOSSIBLE, SCHEMA))
+
+
+def test_an_encoding_that_says_other_than_cedarpy_is_an_internal_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(query, "evaluate", lambda term, meaning: False)
+    with pytest.raises(VerifierError, match="does not fulfil"):
+        verify(policy_set(IMPOSSIBLE, SCHEMA))
+
+
+def test_an_empty_set_has_no_finding() -> None:
+    findings = verify(policy_set("", SCHEMA))
+    assert findings.findings == ()
+    assert findings.verdict == "pass"
+    assert findings.checked["warnings"]
+
+
+def test_json_and_scripts(tmp_path: Path) -> None:
+    findings = verify(policy_set(TEXT, SCHEMA, file="rules.cedar"))
+    said = json.loads(json.dumps(to_json(findings)))
+    assert said["schema"] == "windtunnel.findings/1"
+    assert said["verdict"] == "undecided"
+    assert said["checked"]["environments"] == [{"principal": "User", "action": 'Action::"view"', "resource": "Doc"}]
+    assert {len(finding["id"]) for finding in said["findings"]} == {12}
+    written = write_scripts(findings, tmp_path / "scripts")
+    named = {f["proof"]["smt2_sha256"] for f in said["findings"] if f["proof"]} - {""}
+    assert {path.stem for path in written} == named
+    assert all("(check-sat)" in path.read_text() for path in written)
+
+
+def test_ids_and_attributes_of_any_text_are_encoded() -> None:
+    schema = """entity User; entity Doc;
+    action view appliesTo { principal: User, resource: Doc, context: { "a b|c": Long, "": Bool } };"""
+    text = r"""permit(principal == User::"x\"|\\\u{1F600}", action, resource)
+    when { context["a b|c"] > 1 && context[""] };"""
+    (first, *_) = verify(policy_set(text, schema)).findings
+    assert first.verdict == "holds"
+    assert first.witness is not None
+    assert first.witness.context == {"a b|c": 2, "": True}
+
+
+def test_characters_beyond_smtlib_are_undecided() -> None:
+    text = 'permit(principal, action, resource) when { context.s like "*\U000e0001*" };'
+    (first, *_) = verify(policy_set(text, SCHEMA)).findings
+    assert first.verdict == "undecided"
+    assert "character above" in first.message
