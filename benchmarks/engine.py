@@ -5,7 +5,8 @@ Run: python benchmarks/engine.py [--customers N] [--rounds N]
 Each round runs both programs in processes of their own, one after the other, on one core and in alternating order. The
 ratio is formed within a round, so that a slow spell of the machine hits both sides. Times are CPU time of the process.
 
-- SimPy: one generator per customer and a `simpy.Resource`; only `Environment.run` is timed, and it keeps the waits only.
+- SimPy: one generator per customer and a `simpy.Resource`; only `Environment.run` is timed, and it keeps the waits
+only.
 - engine: the scenario below through `models.load.load`; timed are drawing the workload and running the replication with
   its whole event log. Loading, compiling and turning the log into tables are timed apart and printed.
 """
@@ -20,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 
 ARRIVALS_PER_SECOND, SERVICE_SECONDS, SERVERS = 9, 1, 10
@@ -97,7 +99,7 @@ def time_engine(customers: int, seed: int) -> dict[str, float]:
     times.append(time.process_time())
     count = tables.cases.num_rows
     started = tables.events.filter(_is_started(tables.events))
-    load_time, run_time, table_time = (b - a for a, b in zip(times, times[1:], strict=False))
+    load_time, run_time, table_time = (b - a for a, b in pairwise(times))
     return {
         "per_second": count / run_time,
         "events_per_second": tables.events.num_rows / run_time,

@@ -39,7 +39,7 @@ class Approval(Job):
 
 
 class Approvals:
-    """All approvals being sought. `answered(token, granted, now)` is called when every chain has granted, or one denied."""
+    """All approvals being sought. `answered(token, granted, now)` is called when all have granted or one has denied."""
 
     def __init__(
         self, plan: Plan, clock: Clock, log: Log, draws: Draws, network: Network, cases: Cases, desks: list[Station]

@@ -74,7 +74,7 @@ class _Row(NamedTuple):
     hash: str
 
 
-class _Damaged(Exception):
+class _DamagedError(Exception):
     """A stretch of the log cannot be decoded."""
 
 
@@ -82,7 +82,7 @@ def _audit_log(folder: Path, manifest: Manifest) -> list[str]:
     """The first fault of the decision log, if any."""
     try:
         seals = _check_rows(folder, manifest)
-    except _Damaged as damage:
+    except _DamagedError as damage:
         return [f"{_LOG}: {damage}"]
     for replication, (found, kept) in enumerate(zip(seals, manifest.decisions, strict=False)):
         if found != kept:
@@ -91,7 +91,7 @@ def _audit_log(folder: Path, manifest: Manifest) -> list[str]:
 
 
 def _check_rows(folder: Path, manifest: Manifest) -> list[Seal]:
-    """The seals of the rows as they are. Raises _Damaged at the first bad row."""
+    """The seals of the rows as they are. Raises _DamagedError at the first bad row."""
     before = [identity(manifest.scenario_digest, manifest.seed, r) for r in range(len(manifest.decisions))]
     hashes: list[list[str]] = [[] for _ in before]
     current = 0
@@ -99,11 +99,13 @@ def _check_rows(folder: Path, manifest: Manifest) -> list[Seal]:
         while current < len(hashes) and len(hashes[current]) == manifest.decisions[current].rows:
             current += 1
         if current == len(hashes):
-            raise _Damaged(f"row {position} of the file is one too many")
+            raise _DamagedError(f"row {position} of the file is one too many")
         expected = len(hashes[current])
         last = hashes[current][-1] if hashes[current] else before[current]
         if (row.replication, row.sequence) != (current, expected) or _chained(last, row) != row.hash:
-            raise _Damaged(f"row {expected} of replication {current} (row {position} of the file) is not as it was written")
+            raise _DamagedError(
+                f"row {expected} of replication {current} (row {position} of the file) is not as it was written"
+            )
         hashes[current].append(row.hash)
     return [seal(first, of_replication) for first, of_replication in zip(before, hashes, strict=True)]
 
@@ -121,7 +123,7 @@ def _rows(file: Path) -> Iterator[_Row]:
         log = pq.ParquetFile(file)
         groups = [log.metadata.row_group(n).num_rows for n in range(log.metadata.num_row_groups)]
     except (OSError, pa.ArrowException, ValueError) as error:
-        raise _Damaged(f"cannot be read: {_first_line(error)}") from None
+        raise _DamagedError(f"cannot be read: {_first_line(error)}") from None
     start = 0
     for number, count in enumerate(groups):
         where = f"rows {start} to {start + count - 1} of the file"
@@ -135,9 +137,9 @@ def _group(log: pq.ParquetFile, number: int, count: int, where: str) -> Iterator
         table.validate(full=True)
         columns = [table.column(field.name).to_pylist() for field in DECISIONS]
     except (OSError, pa.ArrowException, ValueError, KeyError, MemoryError) as error:
-        raise _Damaged(f"{where} cannot be decoded: {_first_line(error)}") from None
+        raise _DamagedError(f"{where} cannot be decoded: {_first_line(error)}") from None
     if any(len(column) != count for column in columns):
-        raise _Damaged(f"{where} are not all there")
+        raise _DamagedError(f"{where} are not all there")
     for values in zip(*columns, strict=True):
         yield _Row(values[0], values[1], values[:-1], values[-1])
 

@@ -72,7 +72,7 @@ def key(*words: int) -> int:
 
 
 def word(name: str) -> int:
-    """A 64-bit word of a name: draws follow names, so that adding a part to a scenario leaves the others' draws alone."""
+    """A 64-bit word of a name: draws follow names, so adding a part to a scenario leaves the others' draws alone."""
     return int.from_bytes(sha256(name.encode()).digest()[:8], "big")
 
 
@@ -111,8 +111,8 @@ def uniforms_of_range(key: int, start: int, stop: int, index: int = 0) -> list[f
 class Stream(Generic[T]):
     """The draws of one purpose at one place; `values` turns uniforms into values, each for itself.
 
-    Indices below `width` are drawn for 1024 neighbouring entities at a time, which costs a tenth of drawing them singly;
-    the values are the same.
+    Indices below `width` are drawn for 1024 neighbouring entities at a time, which costs a tenth of drawing them
+    singly; the values are the same.
     """
 
     __slots__ = ("_blocks", "_key", "_values", "_width")

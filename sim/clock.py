@@ -1,8 +1,8 @@
 """The clock: a SimPy environment with integer microseconds and the written tie rule.
 
-Happenings are ordered by (time, rank of kind, sequence of scheduling). The clock is a SimPy environment, so ordinary SimPy
-events and processes run on it. The engine's own happenings are entries of one heap, a handler and what it is for, which
-spares an event object and its list of callbacks for each; a SimPy event has a stand-in on the same heap.
+Happenings are ordered by (time, rank of kind, sequence of scheduling). The clock is a SimPy environment, so ordinary
+SimPy events and processes run on it. The engine's own happenings are entries of one heap, a handler and what it is for,
+which spares an event object and its list of callbacks for each; a SimPy event has a stand-in on the same heap.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ Handler = Callable[[Any, int], None]
 """Called with the subject and the time."""
 
 
-class EventLimit(Exception):
+class EventLimitError(Exception):
     """A replication has scheduled more events than it may."""
 
 
-class _Horizon(Exception):
+class _HorizonError(Exception):
     """The time to stop at is reached."""
 
 
@@ -99,7 +99,7 @@ class Clock(simpy.Environment):
             handler(subject, now)
 
     def run_before(self, horizon: int, arrivals: Iterable[int], arrive: Callable[[int, int], None]) -> None:
-        """Process everything before the horizon, and nothing at or after it. Raises EventLimit.
+        """Process everything before the horizon, and nothing at or after it. Raises EventLimitError.
 
         `arrivals` are ascending times, and `arrive(number, now)` is called for each, with rank ARRIVE: they are known
         before the run, so they are read beside the heap instead of passing through it.
@@ -120,14 +120,14 @@ class Clock(simpy.Environment):
                 if subject.epoch == epoch:
                     self._now = now
                     handler(subject, now)
-        except _Horizon:
+        except _HorizonError:
             return
 
 
 def _stop(_: Subject, __: int) -> None:
-    raise _Horizon
+    raise _HorizonError
 
 
 def _limit() -> Iterator[int]:
-    raise EventLimit
+    raise EventLimitError
     yield

@@ -1,8 +1,8 @@
 """The decision log's seal: a hash chain over the rows of each replication, and the Merkle root over their hashes.
 
-A row's hash is sha256(hash of the row before, then the row as JSON). The first row follows a hash of the run's identity,
-so rows cannot be moved between runs or replications. The root pairs neighbouring hashes, level by level; a last one
-without a neighbour moves up as it is.
+A row's hash is sha256(hash of the row before, then the row as JSON). The first row follows a hash of the run's
+identity, so rows cannot be moved between runs or replications. The root pairs neighbouring hashes, level by level; a
+last one without a neighbour moves up as it is.
 """
 
 from __future__ import annotations

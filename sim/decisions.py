@@ -19,7 +19,7 @@ _ROUNDS = 1 << 8
 
 
 class Decisions:
-    """Decisions for tokens at task steps. `allowed(token, now)` and `leave(token, exit, now)` are called with the end."""
+    """Decisions for tokens at task steps. `allowed(token, now)` or `leave(token, exit, now)` is called at the end."""
 
     def __init__(
         self,
@@ -88,7 +88,7 @@ class Decisions:
             self._approvals.ask(token, verdict.chains, verdict.timeout, now)
 
     def _enforced(self, verdict: Verdict, petition: Petition) -> tuple[str, str]:
-        """What takes effect, and why. A chain that is to be asked again after it has granted would be asked for ever."""
+        """What takes effect, and why. A chain that is asked again after it has granted would be asked for ever."""
         if petition.trouble:
             return "allow" if self._plan.point.fails_open else "deny", petition.trouble
         if verdict.outcome == "escalate" and petition.granted.intersection(verdict.chains):

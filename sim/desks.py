@@ -76,9 +76,7 @@ class DeskSteps:
         if token.waiting:
             self._timed_out(token, now)
 
-    def _draw(
-        self, streams: dict[tuple[int, int], Stream[int]], token: Token, purpose: Purpose, law: LawPlan
-    ) -> int:
+    def _draw(self, streams: dict[tuple[int, int], Stream[int]], token: Token, purpose: Purpose, law: LawPlan) -> int:
         stream = streams.get((token.work, token.step))
         if stream is None:
             names = self._plan.names

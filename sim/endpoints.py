@@ -17,7 +17,8 @@ from sim.values import durations
 class RateLimit:
     """The generic cell rate algorithm (ITU-T I.371): calls spread `gap` apart, and `burst` more than that.
 
-    `due` is when the next call is due in the even spread; a call is accepted when it is no more than `burst` gaps early.
+    `due` is when the next call is due in the even spread; a call is accepted when it is no more than `burst` gaps
+    early.
     """
 
     def __init__(self, gap: float, burst: int) -> None:

@@ -116,7 +116,7 @@ class Replication:
             self.locks.review = lambda ring: reviews.at(ring.number, 0)
 
     def run(self) -> None:
-        """Run to the horizon. Raises EventLimit."""
+        """Run to the horizon. Raises EventLimitError."""
         self.clock.run_before(self.plan.horizon, _in_blocks(self.workload.arrived), self.flow.arrive)
         for case in self.locks.stuck():
             if self.cases.outcome[case] == Outcome.IN_FLIGHT:
@@ -223,4 +223,3 @@ def _attribute_column(name: str, plan: Plan, workload: Workload) -> pa.Array:
 
 def _text(cell: bool | int | str) -> str:
     return str(cell).lower() if isinstance(cell, bool) else str(cell)
-

@@ -19,8 +19,8 @@ Action = Callable[[Token, int, int], None]
 
 
 class Flow:
-    """Moves tokens. What one move sets off at the same instant (locks passed on, further moves) waits in a queue until it
-    is done, so a move is never interrupted by another."""
+    """Moves tokens. What one move sets off at the same instant (locks passed on, further moves) waits in a queue until
+    it is done, so a move is never interrupted by another."""
 
     def __init__(
         self, plan: Plan, clock: Clock, log: Log, draws: Draws, workload: Workload, cases: Cases, locks: Locks
@@ -181,7 +181,7 @@ class Flow:
         self._acquire(token, now)
 
     def _lock(self, token: Token, lock: int) -> LockInstance:
-        """The lock, or the instance of it that the case's attribute tells. A case without the attribute has the empty one."""
+        """The lock, or the instance of it for the case's attribute; cases without the attribute share one."""
         values = self._lock_values.get((token.work, lock))
         if values is None:
             values = self._lock_values[token.work, lock] = self._values(token.work, lock)
@@ -293,5 +293,5 @@ def _root(token: Token) -> Token:
     return token
 
 
-def _missing(token: Token, now: int) -> None:
+def _missing(_: Token, __: int) -> None:
     raise AssertionError("no part of the engine begins this kind of step")  # pragma: no cover

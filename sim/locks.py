@@ -1,7 +1,7 @@
 """Locks, and the graph of who waits for whom.
 
-The graph is a resource-allocation graph: a token points to the lock it waits for, a lock to the token that holds it, and
-a token at a fork to its branches. Every wait in it is for all of what it points to, so a ring is a deadlock.
+The graph is a resource-allocation graph: a token points to the lock it waits for, a lock to the token that holds it,
+and a token at a fork to its branches. Every wait in it is for all of what it points to, so a ring is a deadlock.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class LockInstance:
 
 
 class Ring(Job):
-    """A recorded deadlock. It stands until one of its tokens stops waiting. As a job it is the person who resolves it."""
+    """A recorded deadlock. It stands until one of its tokens stops waiting. As a job it is looked at by a person."""
 
     __slots__ = ("number", "stands", "tokens", "victim")
 
@@ -71,7 +71,7 @@ class Locks:
         return found
 
     def acquire(self, token: Token, lock: LockInstance, now: int) -> bool:
-        """Take the lock, or wait for it and return False. A token that holds it, or whose parents do, has it already."""
+        """Take the lock, or wait for it and return False. What a token or its parents hold it has already."""
         if _holder(token, lock) is not None:
             return True
         if lock.holder is None:
@@ -151,7 +151,7 @@ class Locks:
         self._resolve(ring, now)
 
     def _members(self, path: list[Any], closing: Token) -> Iterator[dict[str, Any]]:
-        """Each token of the ring, from the one that closed it: what it waits for, and the locks of the ring it holds."""
+        """Each token of the ring, from the one that closed it: what it waits for, and what it holds of the ring."""
         nodes = [closing, *path]
         waits = {a: b for a, b in pairwise(nodes) if not isinstance(a, LockInstance)}
         holds: dict[Any, list[str]] = {}

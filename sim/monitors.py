@@ -112,4 +112,3 @@ class Monitors:
 
 def _pool_place(capability: str) -> str:
     return f"agent:{capability.split('.')[0]}"
-

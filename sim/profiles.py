@@ -32,7 +32,7 @@ def arrival_plan(arrivals: Arrivals, scenario: Scenario, trace: tuple[int, ...])
 
 
 def _interval(arrivals: Renewal) -> LawPlan:
-    """A lognormal law with the wanted mean and coefficient of variation: sigma^2 = ln(1 + cv^2), mu = ln mean - sigma^2 / 2."""
+    """A lognormal law by mean and coefficient of variation: sigma^2 = ln(1 + cv^2), mu = ln mean - sigma^2 / 2."""
     mean = 1e6 / arrivals.rate
     if arrivals.cv == 0:
         return LawPlan(LAW_KINDS.index("constant"), (mean,))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from models.diagnostics import InputError, input_error
@@ -43,14 +44,40 @@ def replay(run: Run, case: int, replication: int = 0) -> list[str]:
     cases = _rows(run, "cases", case, replication)
     if len(cases) != 1:
         raise _no_such_case(run, case, replication)
-    lines = _headline(cases.iloc[0].to_dict())
-    told = [
-        *_told(_rows(run, "events", case, replication), _event_line),
-        *_told(_rows(run, "decisions", case, replication), _decision_line),
-    ]
-    # A decision is told before the events of its instant that it led to.
-    order = sorted(range(len(told)), key=lambda n: (told[n][0], told[n][1], n))
-    return lines + [f"{moment(told[n][0])}  {told[n][2]}" for n in order]
+    lines = _headline(_record(cases.iloc[0].to_dict()))
+    events = [_record(row) for row in _rows(run, "events", case, replication).to_dict("records")]
+    decisions = [_record(row) for row in _rows(run, "decisions", case, replication).to_dict("records")]
+    lines += [f"{moment(int(row['time']))}  {_line(row)}" for row in _merged(events, decisions)]
+    return lines
+
+
+def _record(row: Mapping[Any, Any]) -> dict[str, Any]:
+    return {str(name): value for name, value in row.items()}
+
+
+def _merged(events: list[dict[str, Any]], decisions: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Events and decisions in order of happening. The tables number them apart, so at one instant a decision is put
+    behind what led to it: its step was entered, a lock was taken, an approval was answered."""
+    told = 0
+    for decision in decisions:
+        at = next((n for n in range(told, len(events)) if events[n]["time"] >= decision["time"]), len(events))
+        causes = (n for n in range(at, len(events)) if _leads_to(events[n], decision))
+        cause = next(causes, at - 1)
+        while cause + 1 < len(events) and cause >= at and _is_lock(events[cause + 1], decision):
+            cause += 1
+        yield from events[told : cause + 1]
+        told = max(told, cause + 1)
+        yield decision
+    yield from events[told:]
+
+
+def _leads_to(event: dict[str, Any], decision: dict[str, Any]) -> bool:
+    entered = event["kind"] == "entered" and event["place"] == f"step:{decision['step']}"
+    return event["time"] == decision["time"] and (entered or event["kind"] in ("answered", "exhausted", "locked"))
+
+
+def _is_lock(event: dict[str, Any], decision: dict[str, Any]) -> bool:
+    return event["time"] == decision["time"] and event["kind"] in ("locked", "answered", "exhausted")
 
 
 def _rows(run: Run, table: str, case: int, replication: int) -> pd.DataFrame:
@@ -78,7 +105,9 @@ def _no_such_case(run: Run, case: int, replication: int) -> InputError:
 def _count(run: Run, replication: int) -> int:
     import pyarrow.parquet as pq
 
-    table = pq.read_table(table_file(run.folder, "cases"), columns=["case"], filters=[("replication", "==", replication)])
+    table = pq.read_table(
+        table_file(run.folder, "cases"), columns=["case"], filters=[("replication", "==", replication)]
+    )
     return int(table.num_rows)
 
 
@@ -100,17 +129,8 @@ def _shown(value: object) -> str:
     return f"{value:.0f}" if isinstance(value, float) else str(value)
 
 
-def _told(
-    rows: pd.DataFrame, line: Callable[[dict[str, Any]], str]
-) -> Iterator[tuple[int, int, str]]:
-    decision = "decision" in rows.columns
-    for row in rows.to_dict("records"):
-        yield int(row["time"]), 0 if decision else _standing(row), line({str(k): v for k, v in row.items()})
-
-
-def _standing(event: dict[Any, Any]) -> int:
-    """Whether an event of a decision's instant stands before it: what led there does."""
-    return -1 if event["kind"] in ("arrived", "entered", "locked", "answered", "exhausted", "finished", "unlocked") else 1
+def _line(row: dict[str, Any]) -> str:
+    return _decision_line(row) if "decision" in row else _event_line(row)
 
 
 def _decision_line(row: dict[str, Any]) -> str:
@@ -161,7 +181,7 @@ def _event_line(row: dict[str, Any]) -> str:
         case "unlocked":
             return f"gives back {place}"
         case "deadlock":
-            return f"deadlock of {value} cases: {detail}"
+            return f"deadlock of {value} cases: {_ring(detail)}"
         case "resolved":
             return f"the deadlock is over: {detail}"
         case "ended":
@@ -171,3 +191,15 @@ def _event_line(row: dict[str, Any]) -> str:
 
 def _nth(value: int | None) -> str:
     return {1: "first", 2: "second", 3: "third"}.get(value or 0, f"{value}th")
+
+
+def _ring(detail: str) -> str:
+    """The members of a deadlock in words; the detail as it is where it is not one. Tables are not trusted."""
+    try:
+        members = json.loads(detail)["ring"]
+        return "; ".join(
+            f"case {m['case']} at {m['step']} holds {', '.join(m['holds']) or 'nothing'}, waits for {m['waits-for']}"
+            for m in members
+        )
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return detail

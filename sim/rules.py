@@ -1,11 +1,11 @@
 """What policies and conditions say about the cases of a replication, found before it runs by vectors.
 
-Decisions and conditions depend on a case's attributes and on constants only, never on time, so the engine looks them up.
+Decisions and conditions depend on a case's attributes and on constants only, never on time, so the engine looks them
+up.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -180,6 +180,5 @@ class Decider:
         found: list[int] = chosen.tolist()
         return found
 
-    def _context(self, work: int) -> dict[str, Any]:
-        columns: Mapping[str, Column] = dict(zip(self._names[work], self._attributes[work], strict=True))
-        return dict(columns)
+    def _context(self, work: int) -> dict[str | tuple[str, ...], Any]:
+        return {**dict(zip(self._names[work], self._attributes[work], strict=True))}

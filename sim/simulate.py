@@ -1,7 +1,7 @@
 """Replications in parallel processes, merged into one run folder.
 
-Each replication writes its tables into part files; they are merged in order of replication, so the bytes of a run do not
-depend on the number of workers or on who finishes first.
+Each replication writes its tables into part files; they are merged in order of replication, so the bytes of a run do
+not depend on the number of workers or on who finishes first.
 """
 
 from __future__ import annotations
@@ -22,15 +22,26 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from models.diagnostics import input_error
-from sim.clock import EventLimit
+from sim.clock import EventLimitError
 from sim.compile import compile_plan
 from sim.decision_log import Seal
 from sim.engine import EVENTS_MAX, Replication
 from sim.plan import Plan
 from sim.rules import Rules, compile_rules
-from sim.run import MANIFEST, SCENARIO, SCHEMA, Manifest, Run, file_digest, new_run_folder, open_run, table_file, versions
+from sim.run import (
+    MANIFEST,
+    SCENARIO,
+    SCHEMA,
+    Manifest,
+    Run,
+    file_digest,
+    new_run_folder,
+    open_run,
+    table_file,
+    versions,
+)
 from sim.tables import TABLES
-from sim.workload import CASES_MAX, CaseLimit
+from sim.workload import CASES_MAX, CaseLimitError
 
 if TYPE_CHECKING:
     from models.load import LoadedScenario
@@ -67,9 +78,9 @@ def simulate(
 ) -> Run:
     """Run the replications of a scenario and write the run folder `out`.
 
-    `replications` and `seed` replace the scenario's own; `workers` is the number of processes, all cores by default; one
-    runs in this process. `progress(done, total)` is called after each replication. Raises InputError where the folder
-    cannot be written, an argument is out of range, or a replication outgrows its limits.
+    `replications` and `seed` replace the scenario's own; `workers` is the number of processes, all cores by default;
+    one runs in this process. `progress(done, total)` is called after each replication. Raises InputError where the
+    folder cannot be written, an argument is out of range, or a replication outgrows its limits.
     """
     count = loaded.scenario.replications if replications is None else replications
     chosen = loaded.scenario.seed if seed is None else seed
@@ -108,13 +119,18 @@ def replicate(job: Job, number: int) -> Seal | str:
     try:
         replication = Replication(job.plan, job.rules, job.seed, number)
         replication.run()
-    except CaseLimit:
+    except CaseLimitError:
         return f"replication {number} has more than {CASES_MAX:,} cases: lower the rate or the horizon"
-    except EventLimit:
-        return f"replication {number} has more than {EVENTS_MAX:,} happenings: lower the rate, the horizon or the retries"
+    except EventLimitError:
+        return (
+            f"replication {number} has more than {EVENTS_MAX:,} happenings: lower the rate, the horizon or the retries"
+        )
     tables = replication.tables(job.digest, job.seed)
     for name, table in zip(TABLES, tables[:4], strict=True):
-        with pa.OSFile(str(_part(job.parts, number, name)), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        with (
+            pa.OSFile(str(_part(job.parts, number, name)), "wb") as sink,
+            pa.ipc.new_file(sink, table.schema) as writer,
+        ):
             writer.write_table(table)
     return tables.seal
 

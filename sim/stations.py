@@ -37,10 +37,13 @@ class Station:
     """Servers and the queue before them. Invariants: `busy` grows only below `servers`; nobody waits beside a free one.
 
     Each priority has its own queue in order of arrival. A job that leaves early stays in it as a husk, which is skipped
-    when its turn comes: joining, taking the next and leaving early cost the same at any length. A `quiet` station logs no service that started at once (endpoint calls would drown the rest).
+    when its turn comes: joining, taking the next and leaving early cost the same at any length. A `quiet` station logs
+    no service that started at once (endpoint calls would drown the rest).
     """
 
-    def __init__(self, plan: StationPlan, place: str, log: Log, costs: MutableSequence[int], levels: int, *, quiet: bool) -> None:
+    def __init__(
+        self, plan: StationPlan, place: str, log: Log, costs: MutableSequence[int], levels: int, *, quiet: bool
+    ) -> None:
         self.servers = plan.servers
         self.busy = 0
         self.waiting = 0

@@ -1,4 +1,4 @@
-"""The tables of a run: their columns, types and meaning. Times are integer microseconds from the start of a replication.
+"""The tables of a run: their columns, types and meaning. Times are integer microseconds from the start of a run.
 
 Every table is sorted by replication, then by its own order, so the same run writes the same bytes.
 """
@@ -41,9 +41,10 @@ EVENTS = pa.schema(
         ("detail", pa.string()),  # empty, or what else there is to say, e.g. the members of a deadlock as JSON
     ]
 )
-"""What happened. Kinds: arrived, entered, queued, started, finished, abandoned, rejected, attempt-failed, attempt-wrong,
-asked, answered, exhausted, bounced, locked, unlocked, blocked, deadlock, resolved, outage, outage-over, partition,
-partition-over, drift, alarm, rolled-back, handed-off, ended."""
+"""What happened. Kinds: arrived, entered, queued, started, finished, abandoned, rejected, attempt-failed,
+attempt-wrong, asked, answered, exhausted, bounced, locked, unlocked, blocked, deadlock, resolved, outage, outage-over,
+partition, partition-over, drift, alarm, rolled-back, handed-off, ended. `docs/semantics.md` tells when each happens and
+what its value and detail are."""
 
 DECISIONS = pa.schema(
     [

@@ -75,15 +75,15 @@ class TaskLaw:
         self.begin: Callable[[Token, int], None]
 
     def is_plain(self) -> bool:
-        """Whether an attempt is the agent's own work and no more: nothing to pay, to call or to hand over, always right."""
+        """Whether an attempt is the agent's own work, always right, with nothing to pay, to call or to hand over."""
         capability = self.capability
         certain = capability.success.chance == 1.0 and not capability.changes
         return certain and self.works and not (self.cost or self.calls or self.hands_off)
 
 
 class Tasks:
-    """Attempts at task steps. `leave(token, exit, now)` is called when the step is over; `judged(token, wrong, now)` when
-    an attempt has produced something right or wrong."""
+    """Attempts at task steps. `leave(token, exit, now)` is called when the step is over; `judged(token, wrong, now)`
+    when an attempt has produced something right or wrong."""
 
     def __init__(
         self,

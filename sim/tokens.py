@@ -109,7 +109,7 @@ class Call(Job):
 
 
 class Cases:
-    """Figures of the cases of a replication, by case number: packed, for there may be millions, but for the small ones."""
+    """Figures of the cases of a replication, by case number. Packed where numbers are large: there may be millions."""
 
     def __init__(self, count: int) -> None:
         self.ended = array("q", bytes(8 * count))

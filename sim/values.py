@@ -25,8 +25,8 @@ def microseconds(law: LawPlan) -> Callable[[float], int]:
 def durations(law: LawPlan) -> Values:
     """The quantile function of a duration for many uniforms, to the nearest microsecond.
 
-    Beyond 36 000 years it is for ever. The commonest laws are spelt out, since a call for each draw costs as much as the
-    draw; the expressions are those of `models.laws`.
+    Beyond 36 000 years it is for ever. The commonest laws are spelt out, since a call for each draw costs as much as
+    the draw; the expressions are those of `models.laws`.
     """
     kind, parameters = LAW_KINDS[law.kind], law.parameters
     if kind == "constant":
@@ -65,8 +65,8 @@ def success_chance(success: SuccessPlan, u: float) -> float:
 
 
 def share(shares: tuple[float, ...], u: float) -> int:
-    """The position that `u` selects among shares, or -1 where they leave it over. Shares that fall short of 1 by no more
-    than their decimals' rounding select the last."""
+    """The position that `u` selects among shares, or -1 where they leave it over. Shares that fall short of 1 by no
+    more than their decimals' rounding select the last."""
     reached = 0.0
     for position, part in enumerate(shares):
         reached += part

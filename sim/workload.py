@@ -24,7 +24,7 @@ _INT64_MAX = 2**63 - 1
 Column = npt.NDArray[Any]
 
 
-class CaseLimit(Exception):
+class CaseLimitError(Exception):
     """A replication has more cases than it may."""
 
 
@@ -45,11 +45,13 @@ class Workload:
 
 
 def materialise(plan: Plan, rules: Rules, draws: Draws) -> Workload:
-    """Draw the arrivals and attributes of a replication. Raises CaseLimit."""
-    times = [_arrivals(work.arrivals, draws, name, plan) for work, name in zip(plan.works, plan.names.works, strict=True)]
+    """Draw the arrivals and attributes of a replication. Raises CaseLimitError."""
+    times = [
+        _arrivals(work.arrivals, draws, name, plan) for work, name in zip(plan.works, plan.names.works, strict=True)
+    ]
     total = sum(len(of_work) for of_work in times)
     if total > CASES_MAX:
-        raise CaseLimit
+        raise CaseLimitError
     attributes = tuple(_attributes(plan, draws, work, len(of_work)) for work, of_work in enumerate(times))
     arrived = np.concatenate([np.array(of_work, np.int64) for of_work in times])
     work = np.repeat(np.arange(len(times)), [len(of_work) for of_work in times])
@@ -120,7 +122,7 @@ def _unit_process(key: int, total: float) -> npt.NDArray[np.float64]:
 
 def _check(count: int) -> None:
     if count > CASES_MAX:
-        raise CaseLimit
+        raise CaseLimitError
 
 
 # --- attributes -------------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """The engine against queueing theory: closed formulas, judged by z over independent replications.
 
-Every system is an ordinary scenario read by the public loader. A figure's z is (mean over replications - theory) over its
-standard error; all figures of the module are judged together, by Holm's correction at a family level of 1 in 1000.
+Every system is an ordinary scenario read by the public loader. A figure's z is (mean over replications - theory) over
+its standard error; all figures of the module are judged together, by Holm's correction at a family level of 1 in 1000.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pytest
-from models.load import load
 from scipy import stats
+
+from models.load import load
 from sim.compile import compile_plan
 from sim.engine import Replication
 from sim.rules import compile_rules
