@@ -35,7 +35,6 @@ from verify.symbolic import (
     contains_any,
     equal,
     is_empty,
-    names,
     stored,
 )
 from verify.symbolic import field as field_of
@@ -500,10 +499,3 @@ def _set_operation(op: str, ok: Term, left: Value, right: Value) -> Result:
         return _NEVER
     apply = {"contains_all": contains_all, "contains_any": contains_any}[op]
     return Result(ok, Scalar(apply(left, right)))
-
-
-def record_with(record: Stored, replaced: Mapping[str, Value]) -> Record:
-    """A stored record with some of its attributes replaced, and there."""
-    kept = {name: field_of(record, name) for name in names(record)}
-    fields = {name: found for name, found in kept.items() if found is not None}
-    return Record(fields | {name: Field(t.TRUE, value) for name, value in replaced.items()})

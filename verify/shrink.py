@@ -144,5 +144,5 @@ def _shorter(text: str) -> Iterator[str]:
             yield text[:start] + text[start + length :]
         length //= 2
     for position, character in enumerate(text):
-        if not "a" <= character <= "z" and not character.isascii():
+        if not "a" <= character <= "z":
             yield f"{text[:position]}a{text[position + 1 :]}"

@@ -162,6 +162,13 @@ def names(record: Record | Stored) -> tuple[str, ...]:
     return tuple(record.fields if isinstance(record, Record) else record.type.attributes)
 
 
+def record_with(record: Stored, replaced: Mapping[str, Value]) -> Record:
+    """A stored record with some of its attributes replaced, and there."""
+    kept = {name: field(record, name) for name in names(record)}
+    fields = {name: found for name, found in kept.items() if found is not None}
+    return Record(fields | {name: Field(t.TRUE, value) for name, value in replaced.items()})
+
+
 # --- equality and choice ----------------------------------------------------------------------------------------------
 
 

@@ -16,10 +16,10 @@ from models.cedar.types import RequestEnvironment, SetType, StringType
 from verify import term as t
 from verify.checks.common import Sought, finding, joined, seek, shown, told, told_all, undecided
 from verify.checks.escalation import escalating, matches_in, not_denied
-from verify.encode import Encoder, record_with
+from verify.encode import Encoder
 from verify.findings import Finding, Proof
 from verify.query import Analysis, Case, request
-from verify.symbolic import Collection
+from verify.symbolic import Collection, record_with
 from verify.term import Term
 
 ROUNDS_MAX = 4

@@ -49,10 +49,10 @@ def seek(
     return Sought(None, tuple(proofs), tuple(unknown))
 
 
-def joined(analysis: Analysis, proofs: Sequence[Proof]) -> Proof | None:
+def joined(analysis: Analysis, proofs: Sequence[Proof]) -> Proof:
     """Several proofs as one, as strong as the weakest. Several scripts are put one after another, with resets."""
     if len(proofs) < 2:
-        return proofs[0] if proofs else None
+        return proofs[0] if proofs else NOTHING_ASKED
     solvers = ", ".join(sorted({proof.solver for proof in proofs}))
     checkers = sorted({proof.checked_by for proof in proofs})
     digests = dict.fromkeys(proof.smt2_sha256 for proof in proofs if proof.smt2_sha256)
@@ -60,6 +60,10 @@ def joined(analysis: Analysis, proofs: Sequence[Proof]) -> Proof | None:
     digest = hashlib.sha256(text.encode()).hexdigest()
     analysis.scripts[digest] = text
     return Proof(solvers, "none" if "none" in checkers else ", ".join(checkers), digest)
+
+
+NOTHING_ASKED = Proof("folded", "none", "")
+"""No environment, or no other rule, left anything to ask."""
 
 
 # --- covers -----------------------------------------------------------------------------------------------------------
