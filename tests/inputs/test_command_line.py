@@ -35,6 +35,14 @@ def refused(capsys: pytest.CaptureFixture[str], *words: str | Path) -> str:
     return said.err
 
 
+CYCLE = """\
+        next: again
+      again:
+        kind: wait
+        duration: 1m
+        next: answer
+"""
+
 FAULTS = {
     "unknown key": ("horizon: 2d", "horizn: 2d", r"scenario\.yaml:\d+:1: .*`horizn`", "horizon"),
     "wrong unit": ("horizon: 2d", "horizon: 2 parsecs", r"scenario\.yaml:\d+:10: .*duration", "parsecs"),
@@ -43,10 +51,9 @@ FAULTS = {
     "never staffed": ('"00:00-24:00"', '"00:00-00:00"', r"scenario\.yaml:\d+:\d+: .*hours", "00:00"),
     "missing policies": ("path: policies", "path: policy", r"policy", "policy"),
     "cycle without a limit": (
-        "        retry: {",
-        "        next: again\n      again:\n        kind: wait\n        duration: 1m\n        next: answer\n      unused:\n        "
-        "kind: task\n        agent: helper\n        capability: answer\n        retry: {",
-        r"scenario\.yaml:\d+:\d+: .*limit",
+        "jitter: full}\n",
+        f"jitter: full}}\n{CYCLE}",
+        r"scenario\.yaml:\d+:\d+: .*without end",
         "limit",
     ),
 }
