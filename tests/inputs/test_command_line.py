@@ -53,7 +53,7 @@ FAULTS = {
     "cycle without a limit": (
         "jitter: full}\n",
         f"jitter: full}}\n{CYCLE}",
-        r"scenario\.yaml:\d+:\d+: .*without end",
+        r"scenario\.yaml:\d+:\d+: .*steps go round",
         "limit",
     ),
 }
