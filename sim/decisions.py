@@ -15,7 +15,7 @@ from sim.tokens import Petition, Token
 from sim.values import is_zero, microseconds
 
 _ROUNDS = 1 << 8
-"""Draws set aside for the decisions of one visit: an approval loop ends after as many rounds as there are chains."""
+"""Draws set aside for the decisions of one visit: approvals lift rules, so each round asks chains not asked before."""
 
 
 class Decisions:
@@ -88,11 +88,9 @@ class Decisions:
             self._approvals.ask(token, verdict.chains, verdict.timeout, now)
 
     def _enforced(self, verdict: Verdict, petition: Petition) -> tuple[str, str]:
-        """What takes effect, and why. A chain that is asked again after it has granted would be asked for ever."""
+        """What takes effect, and why."""
         if petition.trouble:
             return "allow" if self._plan.point.fails_open else "deny", petition.trouble
-        if verdict.outcome == "escalate" and petition.granted.intersection(verdict.chains):
-            return "deny", "escalation loop"
         return verdict.outcome, verdict.reason
 
     def _answered(self, token: Token, granted: bool, now: int) -> None:
