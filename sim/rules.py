@@ -94,8 +94,8 @@ def _portable(policies: PolicySet | None) -> PolicySet | None:
 
 
 def _question(scenario: Scenario, policies: PolicySet | None, task: Task) -> Question:
-    principal = scenario.agents[task.agent].principal or f'Agent::"{task.agent}"'
-    action, resource = task.action or "", task.resource or ""
+    # A checked scenario has all three where a task has an action.
+    principal, action, resource = (x or "" for x in (scenario.agents[task.agent].principal, task.action, task.resource))
     sees = policies is not None and _sees_approvals(policies, action)
     return Question(principal, action, resource, tuple(task.context.items()), sees)
 
