@@ -22,8 +22,11 @@ _NEXT: Final = int(Exit.NEXT)
 
 def backoff(retry: RetryPlan, attempt: int, u: float) -> int:
     """The wait after attempt number `attempt` (from 1): backoff * factor^(attempt-1), capped, then jittered by `u`."""
-    wait = retry.backoff * retry.factor ** min(attempt - 1, 1000) if retry.factor > 1 else float(retry.backoff)
-    capped = int(min(wait, retry.max_backoff) + 0.5)
+    try:
+        wait = min(retry.backoff * retry.factor ** (attempt - 1), float(retry.max_backoff))
+    except OverflowError:
+        wait = float(retry.max_backoff)
+    capped = int(wait + 0.5)
     if retry.jitter == Jitter.FULL:
         return int(u * capped + 0.5)
     if retry.jitter == Jitter.EQUAL:
