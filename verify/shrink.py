@@ -15,6 +15,7 @@ from typing import Any
 from models.cedar.entities import uid_of
 from models.cedar.types import EntityRefType, RecordType, Schema, SetType, Type
 from models.cedar.uids import Uid, parse_uid
+from models.cedar.values import LONG_MIN
 from verify.findings import Witness
 
 Judge = Callable[[Witness], bool]
@@ -132,7 +133,7 @@ def _smaller_numbers(value: int) -> Iterator[int]:
     while step:
         yield value - step if value > 0 else value + step
         step //= 2
-    if value < 0:
+    if LONG_MIN < value < 0:
         yield -value
 
 

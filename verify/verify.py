@@ -26,7 +26,8 @@ def verify(
 ) -> Findings:
     """Every check of the catalogue, or the ones named, on a policy set and on a scenario's chains.
 
-    Policy checks hold for every request and entity store that the set's schema admits, chain checks for every week.
+    Policy checks hold for every request and entity store that the set's schema admits and that has every entity it
+    refers to, chain checks for every week.
     The same input gives the same findings, witnesses and scripts. Raises ValueError on an unknown check or effort, and
     `verify.query.VerifierError` where solvers and Cedar contradict each other.
     """

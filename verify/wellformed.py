@@ -43,7 +43,10 @@ def closed_types(schema: Schema) -> Mapping[str, tuple[str, ...]]:
 
 
 def _range(leaf: Term, closed: Mapping[str, tuple[str, ...]]) -> Term:
-    if leaf.sort == t.LONG:
+    if leaf.data.role == "member" and leaf.args[-1].sort == t.LONG:
+        return t.implies(leaf, t.in_range(leaf.args[-1]))  # what is stored is a number of 64 bits
+    if leaf.sort == t.LONG and leaf.data.kind != "witness":
+        # A witness may lie outside: it stands for an element of a set literal whose evaluation errors.
         return t.in_range(leaf)
     if leaf.sort.kind == "Entity" and leaf.sort.name in closed:
         return t.or_(*(t.eq(leaf, t.const(one, leaf.sort)) for one in closed[leaf.sort.name]))

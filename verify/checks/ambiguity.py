@@ -11,8 +11,8 @@ from models.cedar.annotations import SEVERITIES
 from models.cedar.policies import Escalation, PolicySet
 from models.units import format_duration
 from verify import term as t
-from verify.checks.common import Sought, finding, joined, seek, shown, smallest_cover, told, told_all, undecided
-from verify.checks.escalation import determines, matches_in, not_denied
+from verify.checks.common import Sought, finding, joined, shown, smallest_cover, told, told_all, undecided
+from verify.checks.rounds import Asking, asked_together, decisions, seek_asking
 from verify.findings import Finding, Proof
 from verify.query import Analysis, Case
 
@@ -20,15 +20,16 @@ Kind = Literal["timeout", "severity"]
 _KINDS: tuple[Kind, ...] = ("timeout", "severity")
 
 
-def ambiguous(analysis: Analysis, rules: Sequence[int]) -> Iterator[Finding]:
+def ambiguous(asking: Asking, rules: Sequence[int]) -> Iterator[Finding]:
     """P204 of rules that can be the reason to ask: dead values, pairs that disagree, and the rules without either.
 
     A pair of which one rule makes a value of the other dead is not told again as a pair.
     """
+    analysis = asking.analysis
     troubled: set[int] = set()
     settled: set[frozenset[int]] = set()
     for index in rules:
-        for result, cover in _dead_values(analysis, index, rules):
+        for result, cover in _dead_values(asking, index, rules):
             settled |= {frozenset({index, other}) for other in cover}
             troubled |= {index, *cover}
             yield result
@@ -36,7 +37,7 @@ def ambiguous(analysis: Analysis, rules: Sequence[int]) -> Iterator[Finding]:
     for one, other in combinations(rules, 2):
         if frozenset({one, other}) in settled or not _disagreements(analysis.policies, one, other):
             continue
-        sought = _together(analysis, one, other)
+        sought = _together(asking, one, other)
         if sought.impossible:
             apart[one] += sought.proofs
             apart[other] += sought.proofs
@@ -84,22 +85,23 @@ class _Dead:
     proofs: tuple[Proof, ...]
 
 
-def _dead_values(analysis: Analysis, index: int, rules: Sequence[int]) -> Iterator[tuple[Finding, tuple[int, ...]]]:
+def _dead_values(asking: Asking, index: int, rules: Sequence[int]) -> Iterator[tuple[Finding, tuple[int, ...]]]:
     """The finding about a rule's dead values, or that none is known, each with the rules that make them dead."""
+    analysis = asking.analysis
     policies = analysis.policies
     dead: list[_Dead] = []
     unknown: dict[str, None] = {}
     for kind in _KINDS:
         own = _strictness(_escalation(policies, index), kind)
         stricter = [] if own is None else [i for i in rules if _is_stricter(policies, i, index, kind, own)]
-        sought = _applies(analysis, index, stricter) if stricter else None
+        sought = _applies(asking, index, stricter) if stricter else None
         if sought is None or sought.found:
             continue
         if sought.unknown:
             unknown |= dict.fromkeys(sought.unknown)
             continue
-        cover = smallest_cover(stricter, lambda some: _applies(analysis, index, some).impossible)
-        dead.append(_Dead(kind, cover, _applies(analysis, index, cover).proofs))
+        cover = smallest_cover(stricter, lambda some: _applies(asking, index, some).impossible)
+        dead.append(_Dead(kind, cover, _applies(asking, index, cover).proofs))
     if dead:
         others = tuple(dict.fromkeys(i for one in dead for i in one.cover))
         message = " ".join(_dead_sentence(policies, index, one) for one in dead)
@@ -115,18 +117,19 @@ def _is_stricter(policies: PolicySet, other: int, index: int, kind: Kind, own: i
     return rival.chain == _escalation(policies, index).chain and strictness is not None and strictness > own
 
 
-def _applies(analysis: Analysis, index: int, stricter: Sequence[int]) -> Sought:
-    """A request for which a rule is a reason to ask and none of the stricter ones is."""
-    policies = analysis.policies
-    return seek(
-        analysis,
-        analysis.touched(index),
-        lambda e: [
-            analysis.matches(e, index),
-            not_denied(policies, matches_in(analysis, e)),
-            *(t.not_(analysis.matches(e, i)) for i in stricter),
-        ],
-        lambda case: determines(policies, [index], case) and case.matched.isdisjoint(stricter),
+def _applies(asking: Asking, index: int, stricter: Sequence[int]) -> Sought:
+    """A request that in some round a rule is a reason to ask of, and none of the stricter ones is."""
+    policies = asking.analysis.policies
+
+    def accepts(case: Case) -> bool:
+        asked = (set(made.determining) for made in decisions(policies, case) if made.outcome == "escalate")
+        return any(index in reasons and reasons.isdisjoint(stricter) for reasons in asked)
+
+    return seek_asking(
+        asking,
+        asking.analysis.touched(index),
+        lambda r: [r.asks(policies, index), *(t.not_(r.matches(i)) for i in stricter)],
+        accepts,
         f"P204 {policies.policies[index].name}",
     )
 
@@ -165,18 +168,14 @@ def _strictest(first: Escalation, second: Escalation, kind: Kind) -> Escalation:
     return max(first, second, key=lambda escalation: _strictness(escalation, kind) or 0)
 
 
-def _together(analysis: Analysis, one: int, other: int) -> Sought:
-    """A request for which both rules are reasons to ask."""
-    policies = analysis.policies
-    return seek(
-        analysis,
-        analysis.touched(one, other),
-        lambda e: [
-            analysis.matches(e, one),
-            analysis.matches(e, other),
-            not_denied(policies, matches_in(analysis, e)),
-        ],
-        lambda case: determines(policies, [one, other], case),
+def _together(asking: Asking, one: int, other: int) -> Sought:
+    """A request that in some round both rules are reasons to ask of."""
+    policies = asking.analysis.policies
+    return seek_asking(
+        asking,
+        asking.analysis.touched(one, other),
+        lambda r: [r.asks(policies, one), r.asks(policies, other)],
+        lambda case: asked_together(policies, [one, other], case),
         f"P204 {policies.policies[one].name} {policies.policies[other].name}",
     )
 
@@ -187,7 +186,7 @@ def _disagreement(analysis: Analysis, one: int, other: int, sought: Sought) -> F
         return undecided("P204", policies, [one, other], sought.unknown)
 
     def accepts(case: Case) -> bool:
-        return determines(policies, [one, other], case)
+        return asked_together(policies, [one, other], case)
 
     how = " and ".join(_disagreements(policies, one, other))
     message = f"{told(policies.policies[one])} and {told(policies.policies[other])} can match one request and {how}."

@@ -72,12 +72,13 @@ NOTHING_ASKED = Proof("folded", "none", "")
 def smallest_cover(candidates: Sequence[int], suffices: Callable[[Sequence[int]], bool]) -> tuple[int, ...]:
     """A subset of the candidates that suffices while no smaller part of it does; one alone where one suffices.
 
-    All candidates together suffice.
+    All candidates together suffice. Where a part is not known to suffice, they are the answer.
     """
     for one in candidates:
         if suffices([one]):
             return (one,)
-    return tuple(sorted(_needed(list(candidates), [], suffices)))
+    cover = tuple(sorted(_needed(list(candidates), [], suffices)))
+    return cover if suffices(cover) else tuple(candidates)
 
 
 def _needed(

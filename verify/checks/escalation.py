@@ -1,76 +1,44 @@
-"""P201: can a forbid that escalates ever be the reason to ask? And what the other escalation checks build on."""
+"""P201: can a forbid that escalates ever be the reason to ask?"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
-from models.cedar.decision import decide
-from models.cedar.policies import PolicySet
-from models.cedar.types import RequestEnvironment
 from verify import term as t
 from verify.checks.common import Sought, finding, joined, seek, shown, smallest_cover, told, told_all, undecided
 from verify.checks.redundancy import hard_forbids
+from verify.checks.rounds import Asking, asked_together, seek_asking
 from verify.findings import Finding
-from verify.query import Analysis, Case
-from verify.term import Term
+from verify.query import Case
 
 
-def escalating(policies: PolicySet) -> tuple[int, ...]:
-    """The forbids that escalate, by index."""
-    return tuple(p.index for p in policies.policies if p.escalation)
-
-
-Matches = Callable[[int], Term]
-
-
-def not_denied(policies: PolicySet, matches: Matches) -> Term:
-    """No forbid denies, and every group of permits has a match."""
-    permitted = (t.or_(*(matches(i) for i in group)) for group in policies.permit_groups)
-    return t.and_(*(t.not_(matches(i)) for i in hard_forbids(policies)), *permitted)
-
-
-def matches_in(analysis: Analysis, environment: RequestEnvironment) -> Matches:
-    return lambda index: analysis.matches(environment, index)
-
-
-def determines(policies: PolicySet, indices: Sequence[int], case: Case) -> bool:
-    """Whether a request escalates, and for all of these policies."""
-    decision = decide(policies, case.matched)
-    return decision.outcome == "escalate" and set(decision.determining).issuperset(indices)
-
-
-# --- P201 -------------------------------------------------------------------------------------------------------------
-
-
-def unreachable(analysis: Analysis, index: int) -> tuple[Finding, bool]:
+def unreachable(asking: Asking, index: int) -> tuple[Finding, bool]:
     """P201 of one escalating forbid that can match, and whether other checks of it make sense."""
+    analysis = asking.analysis
     policies = analysis.policies
     policy = policies.policies[index]
 
     def accepts(case: Case) -> bool:
-        return determines(policies, [index], case)
+        return asked_together(policies, [index], case)
 
-    sought = seek(
-        analysis,
-        analysis.touched(index),
-        lambda e: [analysis.matches(e, index), not_denied(policies, matches_in(analysis, e))],
-        accepts,
-        f"P201 {policy.name}",
+    sought = seek_asking(
+        asking, analysis.touched(index), lambda r: [r.asks(policies, index)], accepts, f"P201 {policy.name}"
     )
     if sought.found:
         base = finding("P201", policies, [index], "holds", f"{told(policy)} can be the reason to ask.")
         return shown(analysis, base, sought.found, accepts)[0], True
     if sought.unknown:
         return undecided("P201", policies, [index], sought.unknown), True
-    cause, masking = _cause(analysis, index)
+    cause, masking = _cause(asking, index)
     message = f"{told(policy)} never gets to ask `{policy.escalation.chain}`: {cause}."  # type: ignore[union-attr]
     base = finding("P201", policies, [index, *masking], "violated", message)
     return replace(base, proof=joined(analysis, sought.proofs)), False
 
 
-def _cause(analysis: Analysis, index: int) -> tuple[str, tuple[int, ...]]:
+def _cause(asking: Asking, index: int) -> tuple[str, tuple[int, ...]]:
     """Why an escalation is unreachable, and the forbids that mask it."""
+    analysis = asking.analysis
     policies = analysis.policies
     hard = hard_forbids(policies)
 
@@ -100,6 +68,8 @@ def _cause(analysis: Analysis, index: int) -> tuple[str, tuple[int, ...]]:
             f"P201 {policies.policies[index].name} permitted",
         )
 
+    if not permitted(hard).impossible:  # so it is the approvals: those it waits for come too late or from nobody
+        return "starting without approvals, no request comes to where it is a reason to ask", ()
     if permitted(()).impossible:
         return "no permit matches any request that it matches, so they are denied without a question", ()
     if unmasked(hard).impossible:

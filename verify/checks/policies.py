@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from verify.checks.ambiguity import ambiguous
 from verify.checks.approvals import dead_end
 from verify.checks.conflict import conflicts
-from verify.checks.escalation import escalating, unreachable
+from verify.checks.escalation import unreachable
 from verify.checks.matching import always_matches, never_matches
 from verify.checks.redundancy import overridden, redundant
+from verify.checks.rounds import Asking, escalating
 from verify.findings import Finding
 from verify.query import Analysis
 
@@ -23,7 +24,7 @@ def policy_findings(analysis: Analysis, checks: frozenset[str]) -> Iterator[Find
     if "P102" in checks:
         yield from filter(None, (always_matches(analysis, policy.index) for policy in alive))
     if "P104" in checks:
-        yield from (redundant(analysis, policy.index) for policy in alive)
+        yield from filter(None, (redundant(analysis, policy.index) for policy in alive))
     permits = [policy for policy in alive if policy.effect == "permit"]
     if "P105" in checks:
         yield from (overridden(analysis, policy.index) for policy in permits)
@@ -36,10 +37,11 @@ def policy_findings(analysis: Analysis, checks: frozenset[str]) -> Iterator[Find
 
 
 def _escalation_findings(analysis: Analysis, checks: frozenset[str], alive: set[int]) -> Iterator[Finding]:
-    first = [(i, *unreachable(analysis, i)) for i in escalating(analysis.policies) if i in alive]
+    asking = Asking(analysis)
+    first = [(i, *unreachable(asking, i)) for i in escalating(analysis.policies) if i in alive]
     yield from (found for _, found, _ in first)
     reachable = [i for i, _, can_ask in first if can_ask]
     if "P202" in checks:
-        yield from (dead_end(analysis, index) for index in reachable)
+        yield from (dead_end(asking, index) for index in reachable)
     if "P204" in checks:
-        yield from ambiguous(analysis, reachable)
+        yield from ambiguous(asking, reachable)

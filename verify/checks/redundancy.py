@@ -20,14 +20,16 @@ def hard_forbids(policies: PolicySet) -> tuple[int, ...]:
     return tuple(p.index for p in policies.policies if p.effect == "forbid" and p.escalation is None)
 
 
-def redundant(analysis: Analysis, index: int) -> Finding:
-    """P104 of one policy that can match."""
+def redundant(analysis: Analysis, index: int) -> Finding | None:
+    """P104 of one policy that can match; None for the only permit of a tier, without which the tier permits all."""
     policies = analysis.policies
     policy = policies.policies[index]
+    if policy.effect == "permit" and policy.tier and not _shares_its_tier(policies, index):
+        return None
     others = _same_kind(policies, index)
     sought = _needed(analysis, index, others)
     if sought.found:
-        message = f"{told(policy)} decides requests that no other policy decides as it does."
+        message = f"{told(policy)} matches requests of which no other policy of its effect says the same."
         base = finding("P104", policies, [index], "holds", message)
         return shown(analysis, base, sought.found, lambda case: _alone(policies, index, others, case))[0]
     if sought.unknown:
@@ -36,6 +38,11 @@ def redundant(analysis: Analysis, index: int) -> Finding:
     proof = _needed(analysis, index, cover).proofs
     message = f"{told(policy)} is implied by {told_all(policies, cover)}: no decision would change without it."
     return replace(finding("P104", policies, [index, *cover], "violated", message), proof=joined(analysis, proof))
+
+
+def _shares_its_tier(policies: PolicySet, index: int) -> bool:
+    policy = policies.policies[index]
+    return any(p.effect == "permit" and p.tier == policy.tier and p.index != index for p in policies.policies)
 
 
 def _same_kind(policies: PolicySet, index: int) -> tuple[int, ...]:

@@ -1,0 +1,175 @@
+"""The rounds of asking that follow when a request escalates.
+
+Nobody has approved at first. The chains asked in a round have approved in the next, which lifts their forbids and shows
+in `context.approvals` where the schema has it, so that any policy may decide differently then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from models.cedar.decision import Decision, authorize
+from models.cedar.policies import PolicySet
+from models.cedar.types import RequestEnvironment, SetType, StringType
+from verify import term as t
+from verify.checks.common import Sought, seek
+from verify.checks.redundancy import hard_forbids
+from verify.encode import Encoder
+from verify.findings import Proof
+from verify.query import Analysis, Case, request
+from verify.symbolic import Collection, record_with
+from verify.term import Term
+
+ROUNDS_MAX = 4
+"""Rounds of approvals that are followed. An assumption: what needs more is reported as undecided."""
+
+Matches = Callable[[int], Term]
+
+
+def escalating(policies: PolicySet) -> tuple[int, ...]:
+    """The forbids that escalate, by index."""
+    return tuple(p.index for p in policies.policies if p.escalation)
+
+
+def chain_of(policies: PolicySet, index: int) -> str:
+    """The chain that an escalating forbid asks."""
+    escalation = policies.policies[index].escalation
+    assert escalation is not None
+    return escalation.chain
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One decision on a request: when it comes to it, which policies match then, who has approved by then.
+
+    `allowed`: no forbid denies, and every group of permits has a match.
+    """
+
+    reached: tuple[Term, ...]
+    matches: Matches
+    allowed: Term
+    granted: Mapping[str, Term]
+
+    def asks(self, policies: PolicySet, index: int) -> Term:
+        """When a policy is a reason to ask in this round, given that the round is reached."""
+        return t.and_(self.allowed, self.matches(index), t.not_(self.granted[chain_of(policies, index)]))
+
+
+@dataclass
+class Asking:
+    """The rounds of every environment of an analysis, built once each."""
+
+    analysis: Analysis
+    _rounds: dict[RequestEnvironment, tuple[Round, ...]] = field(default_factory=dict)
+
+    def rounds(self, environment: RequestEnvironment) -> tuple[Round, ...]:
+        """The rounds of an environment, in order, as far as they are followed."""
+        if environment not in self._rounds:
+            self._rounds[environment] = tuple(self._follow(environment))
+        return self._rounds[environment]
+
+    def asking_rounds(self, environment: RequestEnvironment) -> tuple[Round, ...]:
+        """The rounds in which a policy may ask for the first time: the first one, where approvals are not visible."""
+        rounds = self.rounds(environment)
+        return rounds if self.sees_approvals(environment) else rounds[:1]
+
+    def cut_short(self, environment: RequestEnvironment) -> bool:
+        """Whether there may be more rounds than are followed: each needs a chain that has not approved yet."""
+        return len(self.analysis.policies.chains) > ROUNDS_MAX and len(self.rounds(environment)) > ROUNDS_MAX
+
+    def sees_approvals(self, environment: RequestEnvironment) -> bool:
+        """Whether the policies of an environment can tell who has approved."""
+        policies = self.analysis.policies
+        attribute = policies.schema.actions[environment.action].context.attributes.get("approvals")
+        declared = attribute is not None and attribute.type == SetType(StringType())
+        return declared and any("approvals" in policy.text for policy in policies.policies)
+
+    def _follow(self, environment: RequestEnvironment) -> Iterator[Round]:
+        policies = self.analysis.policies
+        granted: dict[str, Term] = dict.fromkeys(policies.chains, t.FALSE)
+        reached: tuple[Term, ...] = ()
+        for number in range(min(len(policies.chains), ROUNDS_MAX) + 1):
+            matches = self._matches(environment, granted, number)
+            round_ = Round(reached, matches, _not_denied(policies, matches), granted)
+            yield round_
+            news = {
+                chain: t.or_(
+                    *(round_.asks(policies, i) for i in escalating(policies) if chain_of(policies, i) == chain)
+                )
+                for chain in policies.chains
+            }
+            reached = (*reached, t.or_(*news.values()))
+            if t.FALSE in reached:
+                return
+            granted = {chain: t.or_(granted[chain], news[chain]) for chain in policies.chains}
+
+    def _matches(self, environment: RequestEnvironment, granted: Mapping[str, Term], number: int) -> Matches:
+        """When each policy matches where these chains have approved."""
+        if not self.sees_approvals(environment):
+            return lambda index: self.analysis.matches(environment, index)
+        approved = t.elements(t.STRING, ())
+        for chain, term in granted.items():
+            one = t.elements(t.STRING, [t.string(chain)])
+            approved = t.union_(approved, t.ite(term, one, t.elements(t.STRING, ())))
+        own = self.analysis.encoder(environment).own_context
+        context = record_with(own, {"approvals": Collection(approved)})
+        encoder = Encoder(self.analysis.policies.schema, environment, context=context)
+        found: dict[int, Term] = {}
+
+        def matches(index: int) -> Term:
+            if index not in found:
+                found[index] = self.analysis.encoded(index, encoder, f"approvals {number}").matches
+            return found[index]
+
+        return matches
+
+
+def _not_denied(policies: PolicySet, matches: Matches) -> Term:
+    permitted = (t.or_(*(matches(i) for i in group)) for group in policies.permit_groups)
+    return t.and_(*(t.not_(matches(i)) for i in hard_forbids(policies)), *permitted)
+
+
+def decisions(policies: PolicySet, case: Case) -> tuple[Decision, ...]:
+    """The decisions on a concrete request, round by round, everyone who is asked approving; nobody has at first.
+
+    Empty where the request brings approvals along: only those who were asked can have approved.
+    """
+    if case.witness.context.get("approvals"):
+        return ()
+    made: list[Decision] = []
+    granted: frozenset[str] = frozenset()
+    while not made or made[-1].outcome == "escalate":
+        made.append(authorize(policies, request(case.witness), case.witness.entities, granted))
+        granted |= frozenset(made[-1].chains)
+    return tuple(made)
+
+
+def asked_together(policies: PolicySet, indices: Sequence[int], case: Case) -> bool:
+    """Whether in one round all of these policies are reasons to ask."""
+    return any(
+        made.outcome == "escalate" and set(made.determining).issuperset(indices) for made in decisions(policies, case)
+    )
+
+
+def seek_asking(
+    asking: Asking,
+    environments: Iterable[RequestEnvironment],
+    parts: Callable[[Round], Sequence[Term]],
+    accepts: Callable[[Case], bool],
+    title: str,
+) -> Sought:
+    """Looks for a request and a round of it that fulfil the parts."""
+    proofs: list[Proof] = []
+    unknown: dict[str, None] = {}
+    for environment in environments:
+        for round_ in asking.asking_rounds(environment):
+            conditions = (*round_.reached, *parts(round_))
+            sought = seek(asking.analysis, [environment], lambda _, c=conditions: c, accepts, title)  # type: ignore[misc]
+            if sought.found:
+                return sought
+            proofs += sought.proofs
+            unknown |= dict.fromkeys(sought.unknown)
+        if asking.sees_approvals(environment) and asking.cut_short(environment):
+            unknown[f"after {ROUNDS_MAX} rounds of approvals there may be one more to ask for"] = None
+    return Sought(None, tuple(proofs), tuple(unknown))
