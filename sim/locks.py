@@ -200,7 +200,8 @@ class Locks:
     def _settle(self, ring: Ring, now: int, how: str) -> None:
         ring.stands = False
         self._standing.remove(ring)
-        if ring.station is not None and ring.waiting:
+        if ring.station is not None:
+            ring.epoch += 1
             ring.station.withdraw(ring, now)
         self._log.event(now, Kind.RESOLVED, "", ring.case, len({token.case for token in ring.tokens}), how)
 

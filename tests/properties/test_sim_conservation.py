@@ -1,0 +1,397 @@
+"""Conservation laws over random small scenarios: what must hold of the tables whatever the scenario is."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter, defaultdict
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.load import load
+from sim.compile import compile_plan
+from sim.engine import Replication, Tables
+from sim.plan import Plan
+from sim.rules import compile_rules
+
+HORIZON = 3600
+CALL_PRICE, ATTEMPT_COST, HOURLY = 10_000, 250_000, 60_000_000
+
+POLICIES = """\
+@id("may") permit (principal, action, resource);
+@id("large") @escalate("board") @timeout("9m") forbid (principal, action, resource) when { context.size > 70 };
+@id("never") forbid (principal, action, resource) when { context.size > 95 };
+"""
+
+LAWS = st.sampled_from(
+    ["0s", "20s", "exponential(mean=40s)", "lognormal(median=30s, p95=3m)", "uniform(low=0s, high=1m)"]
+)
+STEPS = ("s0", "s1", "s2", "s3", "s4")
+
+
+@st.composite
+def steps(draw: st.DrawFn) -> str:
+    """Five steps that lead forward, or back once; locks are taken in an order that the other workflow reverses."""
+    lines = []
+    locked = draw(st.booleans())
+    for n, name in enumerate(STEPS):
+        onward = [*STEPS[n + 1 :], "out"]
+        to = draw(st.sampled_from(onward))
+        other = draw(st.sampled_from(onward))
+        locks = {1: ", acquire: [key]", 3: ", acquire: [other], release: [other]"}.get(n, "") if locked else ""
+        kind = draw(st.sampled_from(["task", "asking task", "desk", "wait", "choice", "loop"]))
+        lines.append(f"      {name}: {{{_step(draw, kind, to, other)}{locks}}}")
+    lines.append("      out: {kind: end}")
+    return "\n".join(lines)
+
+
+def _step(draw: st.DrawFn, kind: str, to: str, other: str) -> str:
+    if kind.endswith("task"):
+        capability = draw(st.sampled_from(["think", "call"]))
+        action = ", action: 'Action::\"act\"', resource: 'Thing::\"thing\"'" if kind.startswith("asking") else ""
+        timeout = draw(st.sampled_from(["", ", timeout: 1m", ", patience: 30s"]))
+        retry = draw(st.sampled_from(["", ", retry: {attempts: 3, backoff: 20s, jitter: full}"]))
+        leads = f"next: {to}, on-failure: {other}" + (f", on-hand-off: {other}" if capability == "call" else "")
+        return f"kind: task, agent: pool, capability: {capability}, {leads}{action}{timeout}{retry}"
+    if kind == "desk":
+        timeout = draw(st.sampled_from(["", ", timeout: 5m, on-timeout: out", ", patience: 2m"]))
+        return f"kind: desk, desk: people, next: {to}{timeout}"
+    if kind == "wait":
+        return f"kind: wait, duration: '{draw(LAWS)}', next: {to}"
+    if kind == "loop":
+        return f"kind: wait, duration: 10s, next: s0, limit: 2, on-limit: {to}"
+    return f"kind: choice, arms: [{{when: 'context.size > 50', next: {to}}}], otherwise: {other}"
+
+
+@st.composite
+def scenarios(draw: st.DrawFn) -> str:
+    limits = draw(st.sampled_from(["", ", concurrency: 2, rate: 20/min"]))
+    order = draw(st.sampled_from(["fifo", "priority"]))
+    capacity = draw(st.sampled_from(["", ", capacity: 2"]))
+    resolution = draw(st.sampled_from(["none", "timeout, timeout: 2m", "abort", "escalate, desk: people"]))
+    fault = draw(st.sampled_from(["", "{kind: partition, sites: [far], at: 10m, lasts: 9m}"]))
+    outage = "{kind: outage, endpoint: api, at: 20m, lasts: 9m, severity: 0.5}" if draw(st.booleans()) else ""
+    drift = "{kind: drift, agent: pool, capability: think, at: 15m, success: 0.2}" if draw(st.booleans()) else ""
+    faults = ", ".join(filter(None, (fault, outage, drift)))
+    return f"""\
+windtunnel: 1
+name: random
+start: 2026-01-05T08:30:00Z
+horizon: {HORIZON}s
+policies: {{path: policies.cedar}}
+sites: {{near: {{}}, far: {{}}}}
+decision-point: {{site: {draw(st.sampled_from(["near", "far"]))}, latency: {draw(st.sampled_from(["0s", "1s"]))},
+  on-unreachable: {draw(st.sampled_from(["deny", "allow"]))}}}
+endpoints:
+  api: {{site: far, latency: exponential(mean=5s), price: 0.01 USD{limits}}}
+agents:
+  pool:
+    site: near
+    replicas: {draw(st.integers(1, 3))}
+    principal: 'Agent::"a"'
+    queue: {{order: {order}{capacity}}}
+    capabilities:
+      think: {{service: '{draw(LAWS)}', success: "beta(alpha=2, beta=1)", detected: 0.5, cost: 0.25 USD}}
+      call:
+        endpoint: api
+        calls: {draw(st.integers(1, 3))}
+        cost: 0.25 USD
+        hand-off: {{needed: 0.2, recall: 0.5, false-alarm: 0.1}}
+desks:
+  people:
+    site: near
+    roster: [{{days: daily, hours: "08:00-09:00", staff: 2}}, {{days: daily, hours: "09:10-24:00", staff: 1}}]
+    service: '{draw(LAWS)}'
+    approves: 0.7
+    bounce-back: 0.3
+    cost-per-hour: 60 USD
+    queue: {{order: {order}{capacity}}}
+chains:
+  board: {{levels: [{{desk: people, timeout: 2m}}, {{desk: people, timeout: 3m}}], bounces: 1}}
+locks: {{key: {{key: part}}, other: {{}}}}
+deadlock: {{resolution: {resolution}}}
+workflows:
+  flow:
+    start: {draw(st.sampled_from(["s0", "both"]))}
+    steps:
+      both: {{kind: parallel, branches: [left, right], join: s0}}
+      left: {{kind: wait, duration: '{draw(LAWS)}', acquire: [key], next: s0}}
+      right: {{kind: task, agent: pool, capability: think, next: s0, on-failure: lost}}
+      lost: {{kind: end, outcome: failed}}
+{draw(steps())}
+  back:
+    start: b0
+    steps:
+      b0: {{kind: wait, duration: 1m, acquire: [other], next: b1}}
+      b1: {{kind: desk, desk: people, acquire: [key], release: [key, other]}}
+work:
+  many:
+    workflow: flow
+    priority: 3
+    arrivals: {{kind: poisson, rate: {draw(st.integers(20, 200))}/h}}
+    attributes: {{size: "uniform(low=0, high=100)", part: "choice(x=0.5, y=0.5)"}}
+  few:
+    workflow: back
+    arrivals: {{kind: renewal, rate: 20/h, cv: 0}}
+    attributes: {{size: 90, part: "choice(x=1)"}}
+faults: [{faults}]
+"""
+
+
+def fly(text: str, seed: int) -> tuple[Plan, Tables]:
+    """Run it, with whatever steps of the random ones can be reached; the loader refuses the others."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "policies.cedar").write_text(POLICIES)
+        (Path(folder) / "scenario.yaml").write_text(_reachable(text))
+        loaded = load(Path(folder))
+    plan = compile_plan(loaded)
+    replication = Replication(plan, compile_rules(loaded), seed, 0)
+    replication.run()
+    return plan, replication.tables("", seed)
+
+
+def _reachable(text: str) -> str:
+    """The text without the steps, and then the parts, that nothing leads to."""
+    lines = text.split("\n")
+    begin, end = lines.index("    steps:") + 1, lines.index("  back:")
+    by_name = {line.split(":")[0].strip(): line for line in lines[begin:end]}
+    reached, waiting = set(), [lines[begin - 2].split()[-1]]
+    while waiting:
+        name = waiting.pop()
+        if name not in reached:
+            reached.add(name)
+            waiting += [other for other in by_name if _names(by_name[name], other)]
+    kept = [line for name, line in by_name.items() if name in reached]
+    return "\n".join(lines[:begin] + kept + lines[end:])
+
+
+def _names(line: str, step: str) -> bool:
+    body = line.partition("{")[2]
+    return any(f"{mark}{step}{after}" in body for mark in (": ", "[", ", ") for after in (",", "}", "]"))
+
+
+@settings(max_examples=60, deadline=None)
+@given(scenarios(), st.integers(0, 5))
+def test_conservation(text: str, seed: int) -> None:
+    plan, tables = fly(text, seed)
+    cases = tables.cases.to_pylist()
+    events = tables.events.to_pylist()
+    time_moves_forward(events)
+    every_case_ends_once_or_is_open(cases, events)
+    nothing_happens_to_a_case_before_it_arrives_or_after_it_ended(cases, events)
+    servers_are_never_overrun(plan, events)
+    a_lock_has_one_holder(events)
+    waits_and_work_add_up(events)
+    money_adds_up(cases, events, plan)
+    figures_agree(cases, events, tables.decisions)
+    samples_agree(tables.samples.to_pylist(), events, plan)
+
+
+Rows = list[dict[str, Any]]
+
+
+def time_moves_forward(events: Rows) -> None:
+    times = [row["time"] for row in events]
+    assert times == sorted(times)
+    assert all(0 <= time < HORIZON * 1_000_000 for time in times)
+    assert [row["sequence"] for row in events] == list(range(len(events)))
+
+
+def every_case_ends_once_or_is_open(cases: Rows, events: Rows) -> None:
+    ended = Counter(row["case"] for row in events if row["kind"] == "ended")
+    arrived = Counter(row["case"] for row in events if row["kind"] == "arrived")
+    for row in cases:
+        assert arrived[row["case"]] == 1
+        is_open = row["outcome"] in ("in-flight", "stuck")
+        assert ended[row["case"]] == (not is_open)
+        assert (row["ended"] is None) == is_open
+
+
+def nothing_happens_to_a_case_before_it_arrives_or_after_it_ended(cases: Rows, events: Rows) -> None:
+    first: dict[int, int] = {}
+    over: dict[int, int] = {}
+    for row in events:
+        if row["case"] is None or row["kind"] in ("resolved", "deadlock"):
+            continue
+        first.setdefault(row["case"], row["sequence"])
+        assert row["case"] not in over, row
+        if row["kind"] == "ended":
+            over[row["case"]] = row["sequence"]
+    arrivals = {row["case"]: row["sequence"] for row in events if row["kind"] == "arrived"}
+    assert first == arrivals
+
+
+def servers_are_never_overrun(plan: Plan, events: Rows) -> None:
+    """Pools never; a desk only by people who finish what they were at when their shift ended."""
+    slots = {f"agent:{name}": pool.station.servers for name, pool in zip(plan.names.pools, plan.pools, strict=True)}
+    staff = {f"desk:{name}": desk.staffing for name, desk in zip(plan.names.desks, plan.desks, strict=True)}
+    busy: Counter[str] = Counter()
+    for row in events:
+        place = row["place"]
+        if row["kind"] == "started" and not place.startswith("endpoint"):
+            busy[place] += 1
+            on_duty = slots.get(place)
+            if on_duty is None:
+                on_duty = [count for time, count in staff[place] if time <= row["time"]][-1]
+            assert busy[place] <= on_duty
+        elif row["kind"] == "finished":
+            busy[place] -= 1
+            assert busy[place] >= 0
+
+
+def a_lock_has_one_holder(events: Rows) -> None:
+    holder: dict[str, int] = {}
+    for row in events:
+        if row["kind"] == "locked":
+            assert row["place"] not in holder
+            holder[row["place"]] = row["case"]
+        elif row["kind"] == "unlocked":
+            assert holder.pop(row["place"]) == row["case"]
+
+
+def waits_and_work_add_up(events: Rows) -> None:
+    """Whoever queued started or gave up, at most once, after just the time it says; whoever finished had started."""
+    queued: dict[tuple[str, int], list[int]] = defaultdict(list)
+    started: dict[tuple[str, int], list[int]] = defaultdict(list)
+    for row in events:
+        key = (row["place"], row["case"])
+        if row["kind"] == "queued":
+            queued[key].append(row["time"])
+        elif row["kind"] == "abandoned" and not row["place"].startswith("lock"):
+            queued[key].remove(row["time"] - row["value"])
+        elif row["kind"] == "started":
+            since = row["time"] - row["value"]
+            if row["value"] or since in queued[key]:
+                queued[key].remove(since)
+            started[key].append(row["time"])
+        elif row["kind"] == "finished":
+            started[key].remove(row["time"] - row["value"])
+
+
+def money_adds_up(cases: Rows, events: Rows, plan: Plan) -> None:
+    """Attempts, people's time, and whole calls: what is left over of a case's cost is a number of calls."""
+    known: Counter[int] = Counter()
+    for row in events:
+        if row["kind"] == "started" and row["place"] == "agent:pool":
+            known[row["case"]] += ATTEMPT_COST
+        elif row["kind"] == "finished" and row["place"] == "desk:people":
+            known[row["case"]] += (row["value"] * HOURLY + 1_800_000_000) // 3_600_000_000
+    for row in cases:
+        rest = row["cost"] - known[row["case"]]
+        assert rest >= 0
+        assert rest % CALL_PRICE == 0
+        calls = max(c.calls for c in plan.capabilities)
+        assert rest <= CALL_PRICE * calls * row["attempts"]
+
+
+def figures_agree(cases: Rows, events: Rows, decisions: pa.Table) -> None:
+    per_case: dict[str, Counter[int]] = defaultdict(Counter)
+    for row in events:
+        if row["case"] is not None:
+            per_case[row["kind"]][row["case"]] += 1
+    attempts = Counter(row["case"] for row in events if row["kind"] == "started" and row["place"] == "agent:pool")
+    grants = Counter(row["case"] for row in events if row["kind"] == "answered" and row["value"] == 1)
+    for row in cases:
+        assert row["attempts"] == attempts[row["case"]]
+        assert row["approvals"] == grants[row["case"]]
+        assert row["hand_offs"] == per_case["handed-off"][row["case"]]
+        assert row["wrong"] == (per_case["attempt-wrong"][row["case"]] > 0)
+    for row in decisions.to_pylist():
+        if row["enforced"] != row["decision"]:
+            assert row["reason"].startswith("unreachable")
+        size = cases[row["case"]]["attr.size"]
+        if size > 95:
+            assert row["decision"] == "deny"
+        elif size <= 70:
+            assert row["decision"] == "allow"
+        else:
+            assert row["decision"] == ("allow" if row["approvals"] == "board" else "escalate")
+
+
+def samples_agree(samples: Rows, events: Rows, plan: Plan) -> None:
+    """Queue and servers of a pool at each sample, counted from the events up to then."""
+    for name, pool in zip(plan.names.pools, plan.pools, strict=True):
+        place = f"agent:{name}"
+        steps = iter([row for row in events if row["place"] == place] + [{"time": HORIZON * 1_000_000}])
+        row, waiting, busy = next(steps), Counter[tuple[int, int]](), 0
+        for sample in [sample for sample in samples if sample["place"] == place]:
+            while row["time"] <= sample["time"]:
+                if row["kind"] == "queued":
+                    waiting[row["case"], row["time"]] += 1
+                elif row["kind"] in ("started", "abandoned"):
+                    waiting -= Counter([(row["case"], row["time"] - row["value"])])
+                busy += {"started": 1, "finished": -1}.get(row["kind"], 0)
+                row = next(steps)
+            assert (sample["queue"], sample["busy"]) == (waiting.total(), busy)
+            assert sample["capacity"] == pool.station.servers
+
+
+# --- the checks can say no --------------------------------------------------------------------------------------------
+
+
+PLAIN = """\
+windtunnel: 1
+name: plain
+start: 2026-01-05T08:30:00Z
+horizon: 3600s
+agents: {pool: {capabilities: {think: {service: 20s, cost: 0.25 USD}}}}
+desks:
+  people: {roster: [{days: daily, hours: "00:00-24:00", staff: 1}], service: 15s, cost-per-hour: 60 USD}
+locks: {key: {}}
+workflows:
+  flow:
+    start: s0
+    steps:
+      s0: {kind: task, agent: pool, capability: think, acquire: [key], next: s1}
+      s1: {kind: desk, desk: people, release: [key]}
+work:
+  many: {workflow: flow, arrivals: {kind: poisson, rate: 90/h}}
+"""
+
+
+@pytest.fixture(scope="module")
+def flight(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, Rows, Rows]:
+    folder = tmp_path_factory.mktemp("plain")
+    (folder / "scenario.yaml").write_text(PLAIN)
+    loaded = load(folder)
+    plan = compile_plan(loaded)
+    replication = Replication(plan, compile_rules(loaded), 1, 0)
+    replication.run()
+    tables = replication.tables("", 1)
+    return plan, tables.cases.to_pylist(), tables.events.to_pylist()
+
+
+def without(rows: Rows, kind: str) -> Rows:
+    """The rows without the first of a kind."""
+    position = next(n for n, row in enumerate(rows) if row["kind"] == kind)
+    return rows[:position] + rows[position + 1 :]
+
+
+def test_a_lost_event_is_noticed(flight: tuple[Plan, Rows, Rows]) -> None:
+    plan, cases, events = flight
+    servers_are_never_overrun(plan, events)
+    with pytest.raises(AssertionError):
+        servers_are_never_overrun(plan, [row for row in events if row["kind"] != "finished"])
+    with pytest.raises(AssertionError):
+        a_lock_has_one_holder(without(events, "unlocked"))
+    with pytest.raises(ValueError, match="not in list"):
+        waits_and_work_add_up(without(events, "started"))
+    with pytest.raises(AssertionError):
+        money_adds_up(cases, without(events, "started"), plan)
+    with pytest.raises(AssertionError):
+        every_case_ends_once_or_is_open(cases, without(events, "ended"))
+    with pytest.raises(AssertionError):
+        time_moves_forward(without(events, "entered"))
+
+
+def test_a_second_end_and_lost_money_are_noticed(flight: tuple[Plan, Rows, Rows]) -> None:
+    plan, cases, events = flight
+    last = next(row for row in reversed(events) if row["kind"] == "ended")
+    with pytest.raises(AssertionError):
+        nothing_happens_to_a_case_before_it_arrives_or_after_it_ended(cases, [*events, last])
+    with pytest.raises(AssertionError):
+        money_adds_up([row | {"cost": row["cost"] - 1} for row in cases], events, plan)
