@@ -120,9 +120,14 @@ def _headline(case: dict[str, Any]) -> list[str]:
         "should have been handed to a person" if case["missed_hand_off"] else "",
     ]
     head = f"case {case['case']} of {case['work']}, replication {case['replication']}: {case['outcome']}{lasted}"
-    count = f"{case['attempts']} attempts, {case['hand_offs']} hand-offs, {case['approvals']} approvals"
+    count = ", ".join(_counted(case[name], name) for name in ("attempts", "hand_offs", "approvals"))
     facts = [count, f"cost {case['cost'] / 1e6:.2f}", *filter(None, remarks)]
     return [head, *([f"  {attributes}"] if attributes else []), f"  {'; '.join(facts)}"]
+
+
+def _counted(number: int, column: str) -> str:
+    name = column.replace("_", "-")
+    return f"{number} {name.removesuffix('s') if number == 1 else name}"
 
 
 def _shown(value: object) -> str:

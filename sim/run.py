@@ -7,7 +7,7 @@ import json
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -249,9 +249,12 @@ def _check_target(target: Path, out: Path) -> None:
 
 
 def _is_run(folder: Path) -> bool:
-    with suppress(OSError, ValueError):
-        return str(json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["schema"]).startswith("windtunnel.run/")
-    return False
+    """Whether a manifest of any version is there."""
+    try:
+        schema = json.loads(_read(folder / MANIFEST))["schema"]
+    except (InputError, ValueError, KeyError, TypeError, RecursionError):
+        return False
+    return isinstance(schema, str) and schema.startswith("windtunnel.run/")
 
 
 def _swap(partial: Path, target: Path) -> None:
