@@ -73,6 +73,10 @@ class Clock(simpy.Environment):
         """Call the handler at a time, unless the subject's epoch has changed by then."""
         heappush(self._heap, (time, rank, next(self._numbers), subject, handler, subject.epoch))
 
+    def count(self) -> None:
+        """Count a happening that is done without being scheduled towards the limit."""
+        next(self._numbers)
+
     def schedule(self, event: simpy.Event, priority: Any = simpy.events.NORMAL, delay: float = 0) -> None:
         """Schedule a SimPy event. Its time must be a whole number of microseconds."""
         time = self._now + delay

@@ -5,7 +5,7 @@ This is the executable specification. `docs/semantics.md` tells the same in word
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple
 
@@ -28,16 +28,26 @@ from sim.network import Network
 from sim.plan import FOREVER, OUTCOME_NAMES, Outcome, Plan, StepKind
 from sim.rules import Rules
 from sim.stations import Station
-from sim.tables import CASES
+from sim.tables import CASES, DECISIONS, EVENTS, SAMPLES
 from sim.tasks import Tasks
 from sim.tokens import Cases
 from sim.values import durations
 from sim.workload import Workload, materialise, random_outages
 
-EVENTS_MAX = 50_000_000
-"""Happenings of one replication at most: a guard against a retry storm that fills the memory."""
-SAMPLES = 200
+EVENTS_MAX = 20_000_000
+"""Happenings of one replication at most, about 1.5 GB of log: a guard against a retry storm that fills the memory."""
+SAMPLE_COUNT = 200
 """Moments at which queues are sampled in one replication."""
+
+
+class Batches(NamedTuple):
+    """What one replication leaves behind, in record batches: its events may be more than fits in memory as a table."""
+
+    cases: Iterable[pa.RecordBatch]
+    events: Iterable[pa.RecordBatch]
+    decisions: Iterable[pa.RecordBatch]
+    samples: Iterable[pa.RecordBatch]
+    seal: Seal
 
 
 class Tables(NamedTuple):
@@ -122,18 +132,26 @@ class Replication:
             if self.cases.outcome[case] == Outcome.IN_FLIGHT:
                 self.cases.outcome[case] = Outcome.STUCK
 
-    def tables(self, digest: str, seed: int) -> Tables:
-        """The tables of the replication so far; `digest` and `seed` identify the run in the decision log."""
+    def batches(self, digest: str, seed: int) -> Batches:
+        """The tables so far, in pieces; `digest` and `seed` identify the run in the decision log."""
         before = identity(digest, seed, self.number)
         rows = ((self.number, n, *row) for n, row in enumerate(self.log.decisions))
         hashes = chained_hashes(before, rows)
-        return Tables(
-            case_table(self.plan, self.workload, self.cases, self.number),
-            self.log.event_table(self.number, OUTCOME_NAMES),
-            self.log.decision_table(self.number, hashes),
-            self.log.sample_table(self.number),
+        return Batches(
+            case_table(self.plan, self.workload, self.cases, self.number).to_batches(),
+            self.log.event_batches(self.number, OUTCOME_NAMES),
+            self.log.decision_table(self.number, hashes).to_batches(),
+            self.log.sample_table(self.number).to_batches(),
             seal(before, hashes),
         )
+
+    def tables(self, digest: str, seed: int) -> Tables:
+        """The tables so far, whole."""
+        batches = self.batches(digest, seed)
+        schemas = (case_schema(self.plan), EVENTS, DECISIONS, SAMPLES)
+        parts = (batches.cases, batches.events, batches.decisions, batches.samples)
+        whole = [pa.Table.from_batches(part, schema) for part, schema in zip(parts, schemas, strict=True)]
+        return Tables(whole[0], whole[1], whole[2], whole[3], batches.seal)
 
 
 class _Sampler:
@@ -150,8 +168,8 @@ class _Sampler:
         self._schedule()
 
     def _schedule(self) -> None:
-        if self._next < SAMPLES:
-            self._clock.at(self._horizon * self._next // SAMPLES, Rank.SAMPLE, self._sample, self)
+        if self._next < SAMPLE_COUNT:
+            self._clock.at(self._horizon * self._next // SAMPLE_COUNT, Rank.SAMPLE, self._sample, self)
 
     def _sample(self, _: _Sampler, now: int) -> None:
         self._next += 1
@@ -185,10 +203,24 @@ def case_table(plan: Plan, workload: Workload, cases: Cases, replication: int) -
         pa.array(cases.approvals, pa.int32()),
         pa.array(np.frombuffer(cases.cost, np.int64)),
     ]
-    table = pa.Table.from_arrays(columns, schema=CASES)
-    for name, column in _attribute_columns(plan, workload):
-        table = table.append_column(f"attr.{name}", column)
-    return table
+    columns += [_attribute_column(name, plan, workload) for name in _attribute_types(plan)]
+    return pa.Table.from_arrays(columns, schema=case_schema(plan))
+
+
+def case_schema(plan: Plan) -> pa.Schema:
+    """The columns of the cases: those of every run, then one for each attribute that some stream has."""
+    attributes = [pa.field(f"attr.{name}", type_) for name, type_ in _attribute_types(plan).items()]
+    return pa.schema([*CASES, *attributes])
+
+
+def _attribute_types(plan: Plan) -> dict[str, pa.DataType]:
+    """Attribute names in order of first naming, and their types; text where streams disagree."""
+    types: dict[str, pa.DataType] = {}
+    for work, names in zip(plan.works, plan.names.attributes, strict=True):
+        for attribute, name in zip(work.attributes, names, strict=True):
+            type_ = pa.string() if attribute.weights else pa.bool_() if attribute.chance >= 0 else pa.int64()
+            types[name] = type_ if types.get(name, type_) == type_ else pa.string()
+    return types
 
 
 def _coded(numbers: Sequence[int], names: tuple[str, ...]) -> pa.Array:
@@ -196,29 +228,20 @@ def _coded(numbers: Sequence[int], names: tuple[str, ...]) -> pa.Array:
     return pa.DictionaryArray.from_arrays(codes, pa.array(names, pa.string())).cast(pa.string())
 
 
-def _attribute_columns(plan: Plan, workload: Workload) -> list[tuple[str, pa.Array]]:
-    """One column for each attribute name, in order of first naming; text where streams disagree on its type."""
-    names = dict.fromkeys(name for of_work in plan.names.attributes for name in of_work)
-    return [(name, _attribute_column(name, plan, workload)) for name in names]
-
-
 def _attribute_column(name: str, plan: Plan, workload: Workload) -> pa.Array:
-    of_work = {
-        work: workload.attributes[work][names.index(name)]
+    values = {
+        work: workload.attributes[work][names.index(name)].tolist()
         for work, names in enumerate(plan.names.attributes)
         if name in names
     }
-    kinds = {column.dtype.kind for column in of_work.values()}
-    values = {work: column.tolist() for work, column in of_work.items()}
     cells = (
         values[work][entity] if work in values else None
         for work, entity in zip(workload.work, workload.entity, strict=True)
     )
-    if kinds == {"b"}:
-        return pa.array(cells, pa.bool_())
-    if kinds == {"i"}:
-        return pa.array(cells, pa.int64())
-    return pa.array((None if cell is None else _text(cell) for cell in cells), pa.string())
+    type_ = _attribute_types(plan)[name]
+    if type_ == pa.string():
+        cells = (None if cell is None else _text(cell) for cell in cells)
+    return pa.array(cells, type_)
 
 
 def _text(cell: bool | int | str) -> str:

@@ -53,7 +53,8 @@ class Flow:
         ]
         self._entered = [code + Kind.ENTERED for code in codes]
         self._ended = [code + Kind.ENDED for code in codes]
-        self._visits: dict[tuple[int, int], int] = {}
+        self._visits: dict[int, dict[int, int]] = {}
+        """Of each case under way, the visits to its counted steps."""
         self._streams: dict[tuple[int, int], Stream[Any]] = {}
         self._lock_values: dict[tuple[int, int], list[str]] = {}
         self._moving = False
@@ -67,7 +68,7 @@ class Flow:
         start, level, code, counted = self._starts[work]
         token = Token(case, work, self._entity_of[case], level)
         if counted:
-            self._visits[case, start] = 1
+            self._visits[case] = {start: 1}
         write = self._write
         write(pack(now, code, case, -1))  # stands for `entered` too
         self._moving = True
@@ -143,11 +144,13 @@ class Flow:
 
     def _count(self, token: Token, step: int, limit: int) -> bool:
         """Number the visit; False where the step's limit is reached."""
-        visits = self._visits.get((token.case, step), 0)
-        if 0 <= limit <= visits:
+        visits = self._visits.setdefault(token.case, {})
+        token.visit = visits.get(step, 0)
+        if 0 <= limit <= token.visit:
+            token.visit = 0
             return False
-        self._visits[token.case, step] = visits + 1
-        token.visit = visits
+        visits[step] = token.visit + 1
+        self._clock.count()  # a loop of instant steps schedules nothing
         return True
 
     def _leave(self, token: Token, exit: int, now: int) -> None:
@@ -262,6 +265,8 @@ class Flow:
 
     def _record(self, token: Token, outcome: int, now: int) -> None:
         case = token.case
+        if self._visits:
+            self._visits.pop(case, None)
         self._case_ended[case] = now
         self._case_outcome[case] = outcome
         write = self._write

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import IntEnum
 from typing import Any, Final
 
@@ -56,6 +56,7 @@ class Kind(IntEnum):
 KIND_NAMES: Final = tuple(kind.name.lower().replace("_", "-") for kind in Kind)
 PLACE: Final = 32
 """An event's code is `place * 32 + kind`."""
+_BATCH: Final = 1 << 17
 pack: Final = struct.Struct("<qiiq").pack
 """An event as bytes: time, code, case, value."""
 _ROW: Final = np.dtype([("time", "<i8"), ("code", "<i4"), ("case", "<i4"), ("value", "<i8")])
@@ -102,30 +103,53 @@ class Log:
             self._detailed.append((self._rows.tell() // _ROW.itemsize, detail))
         self.write(pack(time, code, case, value))
 
-    def event_table(self, replication: int, outcomes: Sequence[str]) -> pa.Table:
-        """The events. The value of an `ended` event is the number of the outcome that its detail names."""
+    def event_batches(self, replication: int, outcomes: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """The events, some 100 000 at a time: as tables they take seven times the memory.
+
+        An arrival enters its first step at once, so its row stands for both events. The value of an `ended` row is the
+        number of the outcome that its detail names.
+        """
         rows = np.frombuffer(self._rows.getbuffer(), _ROW)
         texts = Texts()
-        details = np.zeros(len(rows), np.int32)
-        for row, detail in self._detailed:
-            details[row] = texts.number(detail)
-        ended = rows["code"] % PLACE == Kind.ENDED
-        details[ended] = np.array([texts.number(name) for name in outcomes])[rows["value"][ended]]
-        values = np.where(ended, NONE, rows["value"])
+        for outcome in outcomes:
+            texts.number(outcome)
+        detailed = np.array([row for row, _ in self._detailed], np.int64)
+        details = np.array([texts.number(detail) for _, detail in self._detailed], np.int32)
+        sequence = 0
+        for start in range(0, len(rows), _BATCH):
+            part = rows[start : start + _BATCH]
+            low, high = np.searchsorted(detailed, (start, start + len(part)))
+            detail = np.zeros(len(part), np.int32)
+            detail[detailed[low:high] - start] = details[low:high]
+            ended = part["code"] % PLACE == Kind.ENDED
+            detail[ended] = part["value"][ended] + 1  # texts begin with the empty one, then the outcomes
+            value = np.where(ended, NONE, part["value"])
+            yield self._batch(replication, sequence, part, value, detail, texts.array())
+            sequence += len(part) + int(np.count_nonzero(part["code"] % PLACE == Kind.ARRIVED))
+
+    def _batch(
+        self,
+        replication: int,
+        sequence: int,
+        rows: npt.NDArray[Any],
+        value: npt.NDArray[np.int64],
+        detail: npt.NDArray[np.int32],
+        details: pa.Array,
+    ) -> pa.RecordBatch:
         full, entries = _with_entries(rows)
-        code, value = rows["code"][full], values[full]
+        code, value = rows["code"][full], value[full]
         code[entries] += Kind.ENTERED - Kind.ARRIVED
         value[entries] = 1
         columns = [
-            *_front(replication, len(full)),
+            *_front(replication, len(full), sequence),
             pa.array(rows["time"][full]),
             _texts(code % PLACE, pa.array(KIND_NAMES, pa.string())),
             _nullable(rows["case"][full]),
             _texts(code // PLACE, self.places.array()),
             _nullable(value),
-            _texts(details[full], texts.array()),
+            _texts(detail[full], details),
         ]
-        return pa.Table.from_arrays(columns, schema=EVENTS)
+        return pa.RecordBatch.from_arrays(columns, schema=EVENTS)
 
     def decision_table(self, replication: int, hashes: Sequence[str]) -> pa.Table:
         turned = list(zip(*self.decisions, strict=True)) or [()] * 8
@@ -146,15 +170,12 @@ class Log:
         return pa.Table.from_arrays(columns, schema=SAMPLES)
 
 
-def _front(replication: int, count: int) -> list[Any]:
-    return [pa.array(np.full(count, replication, np.int32)), pa.array(np.arange(count, dtype=np.int64))]
+def _front(replication: int, count: int, start: int = 0) -> list[Any]:
+    return [pa.array(np.full(count, replication, np.int32)), pa.array(np.arange(start, start + count, dtype=np.int64))]
 
 
 def _with_entries(rows: npt.NDArray[Any]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """An arrival enters its first step at once, so its row stands for both events.
-
-    The number of the row behind each event, and the events that are such entries.
-    """
+    """The number of the row behind each event, and the events that are entries at an arrival."""
     arrivals = rows["code"] % PLACE == Kind.ARRIVED
     full = np.repeat(np.arange(len(rows)), np.where(arrivals, 2, 1))
     return full, np.flatnonzero(arrivals) + np.arange(1, 1 + np.count_nonzero(arrivals))

@@ -25,7 +25,7 @@ from models.diagnostics import input_error
 from sim.clock import EventLimitError
 from sim.compile import compile_plan
 from sim.decision_log import Seal
-from sim.engine import EVENTS_MAX, Replication
+from sim.engine import EVENTS_MAX, Replication, case_schema
 from sim.plan import Plan
 from sim.rules import Rules, compile_rules
 from sim.run import (
@@ -125,14 +125,16 @@ def replicate(job: Job, number: int) -> Seal | str:
         return (
             f"replication {number} has more than {EVENTS_MAX:,} happenings: lower the rate, the horizon or the retries"
         )
-    tables = replication.tables(job.digest, job.seed)
-    for name, table in zip(TABLES, tables[:4], strict=True):
+    batches = replication.batches(job.digest, job.seed)
+    schemas = {**TABLES, "cases": case_schema(job.plan)}
+    for name, part in zip(TABLES, batches[:4], strict=True):
         with (
             pa.OSFile(str(_part(job.parts, number, name)), "wb") as sink,
-            pa.ipc.new_file(sink, table.schema) as writer,
+            pa.ipc.new_file(sink, schemas[name]) as writer,
         ):
-            writer.write_table(table)
-    return tables.seal
+            for batch in part:
+                writer.write_batch(batch)
+    return batches.seal
 
 
 def _part(parts: Path, number: int, name: str) -> Path:

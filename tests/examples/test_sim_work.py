@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from models.load import load
+from sim import logs
 from sim.compile import compile_plan
 from sim.detectors import PageHinkley
 from sim.endpoints import RateLimit
@@ -507,3 +508,11 @@ def test_parents_that_wait_for_branches_close_rings_too(fly: Flight) -> None:
         (1, "branches"),
     ]
     assert ring[3] == 2, "two cases"
+
+
+def test_the_log_in_pieces_is_the_log(fly: Flight, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = one_task("success: 0.5, detected: 0.7", rate="1/s", step=", retry: {attempts: 2, backoff: 1s}")
+    whole = fly(text).events
+    for size in (1, 7, 100):
+        monkeypatch.setattr(logs, "_BATCH", size)
+        assert fly(text).events.equals(whole)
