@@ -151,7 +151,7 @@ def test_windows_agree_with_a_walk_through_the_fortnight(tmp_path: Path, wait: t
     def answered(came: int) -> bool:
         there = (came + wait[0], came + wait[1])
         ends = [begin for begin, _ in steps[1:]] + [SPAN + wait[1]]
-        return any(s and b < there[1] and e > there[0] for (b, s), e in zip(steps, ends, strict=True))
+        return any(s and b <= there[1] and e > there[0] for (b, s), e in zip(steps, ends, strict=True))
 
     edges = [edge + shift for gap in gaps for edge in gap for shift in (-1, 0) if 0 <= edge + shift < SPAN]
     for came in [*range(0, SPAN, 10 * MINUTE), *edges]:
