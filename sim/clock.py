@@ -115,11 +115,11 @@ class Clock(simpy.Environment):
         try:
             while True:
                 first = heap[0]
-                if next_arrival < first[0] or (next_arrival == first[0] and first[1] > _ARRIVE):
+                while next_arrival < first[0] or (next_arrival == first[0] and first[1] > _ARRIVE):
                     self._now = next_arrival
                     arrive(number, next_arrival)
                     number, next_arrival = next(coming)
-                    continue
+                    first = heap[0]
                 now, _, _, subject, handler, epoch = heappop(heap)
                 if subject.epoch == epoch:
                     self._now = now

@@ -22,6 +22,7 @@ _BLOCK = 4096
 _INT64_MAX = 2**63 - 1
 
 Column = npt.NDArray[Any]
+Times = npt.NDArray[np.int64]
 
 
 class CaseLimitError(Exception):
@@ -53,7 +54,7 @@ def materialise(plan: Plan, rules: Rules, draws: Draws) -> Workload:
     if total > CASES_MAX:
         raise CaseLimitError
     attributes = tuple(_attributes(plan, draws, work, len(of_work)) for work, of_work in enumerate(times))
-    arrived = np.concatenate([np.array(of_work, np.int64) for of_work in times])
+    arrived = np.concatenate(times)
     work = np.repeat(np.arange(len(times)), [len(of_work) for of_work in times])
     entity = np.concatenate([np.arange(len(of_work)) for of_work in times])
     order = np.argsort(arrived, kind="stable")
@@ -68,17 +69,17 @@ def _packed(numbers: npt.NDArray[np.int64]) -> Sequence[int]:
 # --- arrivals ---------------------------------------------------------------------------------------------------------
 
 
-def _arrivals(arrivals: ArrivalPlan, draws: Draws, name: str, plan: Plan) -> list[int]:
+def _arrivals(arrivals: ArrivalPlan, draws: Draws, name: str, plan: Plan) -> Times:
     """Arrival times before the horizon, ascending."""
     if arrivals.kind == ArrivalKind.TRACE:
-        return [time for time in arrivals.times if time < plan.horizon]
+        return np.array([time for time in arrivals.times if time < plan.horizon], np.int64)
     key = draws.key(Purpose.ARRIVAL, name)
     if arrivals.kind == ArrivalKind.RENEWAL:
         return _renewals(key, arrivals.interval, plan.horizon)
     return _poisson(key, arrivals.pieces, plan.horizon)
 
 
-def _renewals(key: int, interval: LawPlan, horizon: int) -> list[int]:
+def _renewals(key: int, interval: LawPlan, horizon: int) -> Times:
     value = quantile(interval)
     times: list[int] = []
     reached, start = 0.0, 0
@@ -86,13 +87,13 @@ def _renewals(key: int, interval: LawPlan, horizon: int) -> list[int]:
         for u in uniforms_of_range(key, start, start + _BLOCK):
             reached += value(u)
             if reached >= horizon:
-                return times
+                return np.array(times, np.int64)
             times.append(int(reached))
         start += _BLOCK
         _check(len(times))
 
 
-def _poisson(key: int, pieces: RatePieces, horizon: int) -> list[int]:
+def _poisson(key: int, pieces: RatePieces, horizon: int) -> Times:
     """Arrivals by inversion: a unit-rate process, mapped through the inverse of the cumulative rate, which is exact."""
     starts = np.array(pieces.times, np.float64)
     rates = np.array(pieces.rates, np.float64)
@@ -100,8 +101,7 @@ def _poisson(key: int, pieces: RatePieces, horizon: int) -> list[int]:
     units = _unit_process(key, float(reached[-1]))
     piece = np.searchsorted(reached, units, side="right") - 1
     times = starts[piece] + (units - reached[piece]) / rates[piece]
-    found: list[int] = np.minimum(times.astype(np.int64), horizon - 1).tolist()
-    return found
+    return np.minimum(times.astype(np.int64), horizon - 1)
 
 
 def _unit_process(key: int, total: float) -> npt.NDArray[np.float64]:
