@@ -60,7 +60,7 @@ class TaskLaw:
         step_plan = plan.steps[step]
         self.attempts = step_plan.retry.attempts
         self.timeout = step_plan.timeout
-        self.patience = step_plan.patience
+        self.patience = microseconds(step_plan.patience) if step_plan.patience else None
         self.number = step_plan.capability
         self.capability = capability = plan.capabilities[self.number]
         self.pool = pools[capability.pool]
@@ -125,7 +125,7 @@ class Tasks:
         if not law.pool.join(token, now):
             self._failed(token, "rejected", now)
         elif law.patience is not None and token.waiting:
-            patience = microseconds(law.patience)(self._draw(Purpose.PATIENCE, token))
+            patience = law.patience(self._draw(Purpose.PATIENCE, token))
             self._clock.at(now + patience, _TIMEOUT, self._lost_patience, token)
 
     def _started(self, token: Token, now: int) -> None:
