@@ -49,8 +49,8 @@ def _answered(desk: Desk, wait: Wait, start: datetime) -> Iterator[Window]:
         yield 0, SPAN  # every desk has a shift in its week
         return
     for begin, end in _on_duty(desk, start, SPAN + wait.end):
-        # It is there from `came + start` to `came + end`, where a shift that begins at that moment still takes it (shifts
-        # rank before time-outs); people are there from `begin` until before `end`.
+        # It is there from `came + start` to `came + end`; a shift that begins at that very moment still takes it, for
+        # shifts rank before time-outs. People are there from `begin` until before `end`.
         first, last = max(begin - wait.end, 0), min(end - wait.start, SPAN)
         if first < last:
             yield first, last
