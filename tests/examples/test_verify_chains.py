@@ -193,3 +193,11 @@ def test_a_scenario_without_policies_has_its_chains_checked(tmp_path: Path) -> N
     findings = verify(None, load(tmp_path))
     assert findings.verdict == "fail"
     assert "policies" not in findings.checked
+
+
+def test_a_chain_behind_that_approves_is_told_of_the_chain_before(tmp_path: Path) -> None:
+    last = {"levels": levels(("night", "1h")), "on-exhausted": "allow"}
+    chains = {"main": {"levels": levels(("night", "1h")), "then": "last"}, "last": last}
+    findings = found(scenario(tmp_path, chains), "E507")
+    assert {name: finding.verdict for name, finding in findings.items()} == {"main": "violated", "last": "violated"}
+    assert "through `last`" in findings["main"].message

@@ -228,11 +228,21 @@ class _Chains:
         return f"it is reached after {reached}, and {told(rule)} ends the asking after {ended}"
 
     def auto_approve(self, name: str) -> Finding:
-        """E507 of one chain."""
-        if self._chains[name].on_exhausted == "deny":
+        """E507 of one chain, and of those behind it: the chain asked last gives the answer that nobody gave."""
+        approving = next((chain for chain in self._behind(name) if self._chains[chain].on_exhausted == "allow"), None)
+        if approving is None:
             return self._finding("E507", "holds", [name], f"{self._told(name)}: what nobody answers is denied.")
-        message = f"{self._told(name)} approves what nobody answers (`on-exhausted: allow`)."
-        return self._finding("E507", "violated", [name], message, "chains", name, "on-exhausted")
+        through = "" if approving == name else f" through `{approving}`"
+        message = f"{self._told(name)} approves what nobody answers{through} (`on-exhausted: allow`)."
+        return self._finding("E507", "violated", [name], message, "chains", approving, "on-exhausted")
+
+    def _behind(self, name: str) -> Iterator[str]:
+        """A chain and those that follow it by `then`, each once."""
+        passed: set[str] = set()
+        while name in self._chains and name not in passed:
+            passed.add(name)
+            yield name
+            name = self._chains[name].then or ""
 
 
 def _wait(level: _Level, bound: int | None) -> Wait | None:
