@@ -239,6 +239,10 @@ def new_run_folder(out: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
+_WRITTEN = {MANIFEST, "scenario.json", "findings.json", "report.html", *(f"{name}.parquet" for name in TABLES)}
+"""The files of a run folder: what the simulator writes, and what reports put beside it."""
+
+
 def _check_target(target: Path, out: Path) -> None:
     if not target.exists():
         return
@@ -246,6 +250,9 @@ def _check_target(target: Path, out: Path) -> None:
         raise input_error("is a file, not a folder", str(out), "choose another folder")
     if any(target.iterdir()) and not _is_run(target):
         raise input_error("is not empty and holds no run: it is not overwritten", str(out), "choose another folder")
+    if strangers := sorted({path.name for path in target.iterdir()} - _WRITTEN):
+        message = f"holds `{strangers[0]}`, which is no part of a run: it is not overwritten"
+        raise input_error(message, str(out), "move what is yours, or choose another folder")
 
 
 def _is_run(folder: Path) -> bool:

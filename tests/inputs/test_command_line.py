@@ -157,3 +157,15 @@ def test_a_folder_that_is_not_a_run_is_never_replaced(
     (precious / "chapter-1.txt").write_text("In the beginning")
     refused(capsys, "simulate", desk, "--out", precious)
     assert (precious / "chapter-1.txt").read_text() == "In the beginning"
+
+
+def test_a_run_that_holds_a_users_own_file_is_never_replaced(
+    flown: Path, desk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import shutil
+
+    run = tmp_path / "run"
+    shutil.copytree(flown, run)
+    (run / "notes.txt").write_text("mine")
+    assert "notes.txt" in refused(capsys, "simulate", desk, "--out", run)
+    assert (run / "notes.txt").read_text() == "mine"
