@@ -134,6 +134,42 @@ def test_a_rule_bounds_the_wait(tmp_path: Path, chain: Any, timeout: str, verdic
     assert found(scenario(tmp_path, {"main": {"levels": chain}}, timeout), "E503")["main"].verdict == verdict
 
 
+@pytest.mark.parametrize(
+    ("chain", "timeout", "told", "untold"),
+    [
+        (levels(("office", "30m")), "10h", "within the 30m that the time-out of its level allows", "`ask`"),
+        (levels(("office", "30m")), "30m", "within the 30m that the time-out of its level allows", "`ask`"),
+        (levels(("office", "30m")), "20m", "within the 20m that `ask` (rules.cedar:3) allows", "level"),
+        (levels(("office", "30m"), ("office", "1h")), "10h", "within the 1h30m that the time-outs of its", "`ask`"),
+        (levels(("office", "30m"), "office"), "10h", "within the 10h that `ask` (rules.cedar:3) allows", "level"),
+        (levels(("office", "30m")), "", "within the 30m that the time-out of its level allows", "`ask`"),
+    ],
+)
+def test_the_bound_that_bites_is_named(tmp_path: Path, chain: Any, timeout: str, told: str, untold: str) -> None:
+    message = found(scenario(tmp_path, {"main": {"levels": chain}}, timeout), "E503")["main"].message
+    assert told in message
+    assert untold not in message
+
+
+def test_a_timeout_that_ends_as_a_desk_opens_is_told(tmp_path: Path) -> None:
+    """Fifteen hours from 17:00 end at 08:00, when the first shift begins: it takes the request, on weekdays."""
+    daily = {**BASE["desks"]["office"], "roster": [{"days": "daily", "hours": "08:00-17:00", "staff": 2}]}
+    verdicts = {}
+    for timeout in ("14h59m", "15h", "15h1m"):
+        (tmp_path / "rules.cedar").write_text(RULES.format(""))
+        with (tmp_path / "scenario.yaml").open("w") as file:
+            chains = {"main": {"levels": levels(("day", timeout))}}
+            YAML().dump({**BASE, "start": "2026-01-07T10:00:00Z", "desks": {"day": daily}, "chains": chains}, file)
+        finding = found(load(tmp_path), "E503")["main"]
+        verdicts[timeout] = finding.verdict, "by a shift that begins as that time ends" in finding.message
+        if timeout == "14h59m":  # who comes at 17:01 is still taken
+            assert (
+                "from Wed 2026-01-07 17:00 Europe/Stockholm (Wed 16:00 UTC) until Wed 2026-01-07 17:01"
+                in finding.message
+            )
+    assert verdicts == {"14h59m": ("violated", False), "15h": ("holds", True), "15h1m": ("holds", False)}
+
+
 def test_the_chain_behind_is_asked_too(tmp_path: Path) -> None:
     chains = {"main": {"levels": levels(("office", "30m")), "then": "back"}, "back": {"levels": levels("night")}}
     findings = found(scenario(tmp_path, chains), "E503")

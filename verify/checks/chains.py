@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from models.cedar.policies import Policy, PolicySet
 from models.diagnostics import suggestion
 from models.units import format_duration
 from verify.catalogue import CATALOGUE
 from verify.checks.common import told
-from verify.checks.windows import Wait, longest, moment_text, unstaffed
+from verify.checks.windows import Wait, Window, longest, moment_text, unstaffed
 from verify.findings import Finding, Location, PolicyRef, Verdict
 
 if TYPE_CHECKING:
@@ -163,24 +163,28 @@ class _Chains:
             message = f"{self._told(name)}: who is on duty at `{unknown[0]}` is not known, for it does not exist."
             return self._finding("E503", "undecided", [name], f"undecided: {message}")
         bound, rule = min(self.bounds(name), key=lambda each: (each[0] is None, each[0] or 0))
-        waits = [(desks[level.desk], wait) for level in way if (wait := _wait(level, bound)) is not None]
-        gaps = unstaffed(waits, start)
-        limit = (
-            "" if bound is None or rule is None else f" within the {format_duration(bound)} that {told(rule)} allows"
-        )
+        gaps = self._gaps(way, bound)
+        limit = _limit(way, bound, rule)
         if not gaps:
-            return self._finding(
-                "E503", "holds", [name], f"{self._told(name)}: someone is on duty{limit}, at any time."
-            )
+            close = limit and self._gaps(way, limit.time - 1)
+            tie = ", at worst by a shift that begins as that time ends" if close else ""
+            message = f"{self._told(name)}: someone is on duty{limit.text if limit else ''}, at any time{tie}."
+            return self._finding("E503", "holds", [name], message)
         zone = desks[way[0].desk].timezone
         first, worst = gaps[0], longest(gaps)
         message = (
             f"{self._told(name)}: a request that comes at {moment_text(start, first[0], zone)} finds nobody on duty"
-            f"{limit or ' at any level while it is there'}. "
+            f"{limit.text if limit else ' at any level while it is there'}. "
             f"The longest such time is {format_duration(worst[1] - worst[0])}, "
-            f"from {moment_text(start, worst[0], zone)} to {moment_text(start, worst[1], zone)}."
+            f"from {moment_text(start, worst[0], zone)} until {moment_text(start, worst[1], zone)}."
         )
         return self._finding("E503", "violated", [name], message)
+
+    def _gaps(self, way: Sequence[_Level], bound: int | None) -> list[Window]:
+        """When a request comes that finds nobody on its way, which a bound may cut."""
+        desks = self.loaded.scenario.desks
+        waits = [(desks[level.desk], wait) for level in way if (wait := _wait(level, bound)) is not None]
+        return unstaffed(waits, self.loaded.scenario.start)
 
     # --- E506, E507 ---------------------------------------------------------------------------------------------------
 
@@ -243,6 +247,32 @@ class _Chains:
             passed.add(name)
             yield name
             name = self._chains[name].then or ""
+
+
+class _Limit(NamedTuple):
+    """How long a request waits for people at most, in microseconds, and the words for it."""
+
+    time: int
+    text: str
+
+
+def _limit(way: Sequence[_Level], bound: int | None, rule: Policy | None) -> _Limit | None:
+    """What ends a wait first: the time-outs of the levels, or a rule's own; None where nothing does."""
+    end = 0
+    for level in way:
+        if level.stay is None:
+            return _by_rule(bound, rule)
+        end = max(end, level.start + level.stay)
+    if bound is not None and bound < end:
+        return _by_rule(bound, rule)
+    allow = "time-out of its level allows" if len(way) == 1 else "time-outs of its levels allow"
+    return _Limit(end, f" within the {format_duration(end)} that the {allow}")
+
+
+def _by_rule(bound: int | None, rule: Policy | None) -> _Limit | None:
+    if bound is None or rule is None:
+        return None
+    return _Limit(bound, f" within the {format_duration(bound)} that {told(rule)} allows")
 
 
 def _wait(level: _Level, bound: int | None) -> Wait | None:
