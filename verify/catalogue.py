@@ -29,6 +29,8 @@ _CHECKS = (
     Check("P104", "redundant", "warning", "Does the policy say anything that others of its effect do not?"),
     Check("P105", "overridden", "error", "Is there a request that the permit matches and no forbid denies outright?"),
     Check("P106", "conflict", "error", "Do policies of different owners decide one request oppositely?"),
+    Check("P108", "misspelt-annotation", "warning", "Is every annotation near a known one spelt as it is read?"),
+    Check("P109", "unknown-name", "warning", "Do the owners and entities that the policy names exist?"),
     Check("P201", "unreachable-escalation", "error", "Can the escalating forbid ever be the reason for a decision?"),
     Check("P202", "dead-end-escalation", "error", "Does every approval that is asked for lead out of denial?"),
     Check(
@@ -42,4 +44,7 @@ _CHECKS = (
 )
 
 CATALOGUE: Mapping[str, Check] = {check.id: check for check in _CHECKS}
-"""Checks by id, in the order in which they are made."""
+"""Checks by id, in the order of their page."""
+
+SPELLING = frozenset({"P108", "P109"})
+"""The policy checks that ask no solver."""

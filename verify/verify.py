@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from models.cedar.policies import PolicySet
 from models.cedar.types import RequestEnvironment
 from models.cedar.uids import parse_uid
-from verify.catalogue import CATALOGUE
+from verify.catalogue import CATALOGUE, SPELLING
 from verify.findings import Finding, Findings
 
 if TYPE_CHECKING:
@@ -32,17 +32,21 @@ def verify(
     `verify.query.VerifierError` where solvers and Cedar contradict each other.
     """
     chosen = _chosen(checks)
+    if policies is not None:
+        _check_effort(effort)
     findings: list[Finding] = []
     scripts: dict[str, str] = {}
-    if policies is not None and any(check.startswith("P") for check in chosen):
+    if policies is not None and any(check.startswith("P") for check in chosen - SPELLING):
         from verify.checks.policies import policy_findings
         from verify.query import BUDGETS, Analysis
 
-        if effort not in BUDGETS:
-            raise ValueError(f"unknown effort {effort!r}: expected one of {', '.join(BUDGETS)}")
         analysis = Analysis(policies, BUDGETS[effort])
         findings += policy_findings(analysis, chosen)
         scripts = analysis.scripts
+    if policies is not None and not chosen.isdisjoint(SPELLING):
+        from verify.checks.names import name_findings
+
+        findings += name_findings(policies, _agents_and_resources(loaded))
     if loaded is not None and any(check.startswith("E") for check in chosen):
         from verify.checks.chains import chain_findings
 
@@ -54,6 +58,22 @@ def verify(
         _checked(policies, loaded, chosen, kept, effort),
         {digest: text for digest, text in sorted(scripts.items()) if digest in named},
     )
+
+
+def _check_effort(effort: str) -> None:
+    from verify.query import BUDGETS
+
+    if effort not in BUDGETS:
+        raise ValueError(f"unknown effort {effort!r}: expected one of {', '.join(BUDGETS)}")
+
+
+def _agents_and_resources(loaded: LoadedScenario | None) -> Iterator[str]:
+    """The entities that a scenario names, as uid texts."""
+    if loaded is None:
+        return
+    yield from (pool.principal for pool in loaded.scenario.agents.values() if pool.principal is not None)
+    for workflow in loaded.scenario.workflows.values():
+        yield from (uid for step in workflow.steps.values() if (uid := getattr(step, "resource", None)) is not None)
 
 
 def _chosen(checks: Collection[str] | None) -> frozenset[str]:

@@ -41,6 +41,8 @@ _KNOWN: Mapping[Profile, tuple[str, ...]] = {
     ),
 }
 _TIERS = ("hard", "soft")
+_NEAR_ENOUGH = 0.77
+"""Of difflib's ratio: `escalation` is as near as 0.78 to `escalate`, `time` 0.75 to `tier`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ def read(
         owner=annotations.get("owner") or None,
         overrides=frozenset(filter(None, (part.strip() for part in annotations.get("overrides", "").split(",")))),
         faults=tuple(faults),
-        warnings=(*_idle(annotations, profile, escalation), *_misspelt(annotations, profile)),
+        warnings=_idle(annotations, profile, escalation),
     )
 
 
@@ -157,20 +159,25 @@ def _severity(annotations: Mapping[str, str], faults: list[Fault]) -> Severity |
 
 def _idle(annotations: Mapping[str, str], profile: Profile, escalation: Escalation | None) -> tuple[Fault, ...]:
     key = "timeout" if profile == "windtunnel" else "approval_timeout_s"
-    if escalation or key not in annotations or "escalate" in annotations:
+    meant = {*annotations, *misspelt(annotations, profile).values()}
+    if escalation or key not in annotations or "escalate" in meant:
         return ()
     return (Fault(key, f"`@{key}` does nothing: the policy does not escalate"),)
 
 
-def _misspelt(annotations: Mapping[str, str], profile: Profile) -> tuple[Fault, ...]:
-    known = _KNOWN[profile]
-    return tuple(
-        Fault(key, f"`@{key}` is not read", hint)
-        for key in annotations
-        if key not in known and key not in _KNOWN["tiered"] and (hint := _near(key, known, mark="@"))
-    )
+def misspelt(annotations: Mapping[str, str], profile: Profile) -> Mapping[str, str]:
+    """The annotations that are most likely misspelt known ones, each with the one that was meant.
+
+    `@id` has no near names: `@uid` or `@gid` may well be an author's own.
+    """
+    known = [name for name in _KNOWN[profile] if len(name) > len("id")]
+    found = {}
+    for key in annotations.keys() - {*_KNOWN["windtunnel"], *_KNOWN["tiered"]}:
+        if close := difflib.get_close_matches(key.casefold(), known, n=1, cutoff=_NEAR_ENOUGH):
+            found[key] = close[0]
+    return dict(sorted(found.items()))
 
 
-def _near(name: str, known: tuple[str, ...], mark: str = "") -> str:
+def _near(name: str, known: tuple[str, ...]) -> str:
     found = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
-    return f"did you mean `{mark}{found[0]}`?" if found else ""
+    return f"did you mean `{found[0]}`?" if found else ""

@@ -146,7 +146,6 @@ def test_a_name_is_given_once_in_a_tier() -> None:
 @pytest.mark.parametrize(
     ("text", "warning"),
     [
-        (f'{GOOD}\n@escalte("finance") {FORBID}', "<text>:2: `@escalte` is not read; did you mean `@escalate`?"),
         (f'{GOOD}\n@timeout("5m") {FORBID}', "<text>:2: `@timeout` does nothing: the policy does not escalate"),
         (
             "permit (principal == ?principal, action, resource);",
