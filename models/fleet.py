@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from models.laws import DurationLaw, NumberLaw, SuccessLaw, parse_duration_law, parse_number_law, parse_success
-from models.part import AttributeName, Count, EntityUid, Name, Part
+from models.part import AttributeName, Condition, Count, EntityUid, Name, Part
 from models.units import SECOND, DaysText, Duration, HoursText, Money, MoneyText, Probability, Rate
 
 ZERO_DURATION = parse_duration_law("0s")
@@ -21,6 +21,8 @@ class Site(Part):
 
     description: str = ""
     """What the place is, for readers."""
+    region: Name | None = None
+    """The region it is in, by the names that classes of data use. No key: it is not told."""
 
 
 class Outages(Part):
@@ -63,7 +65,7 @@ class DecisionPoint(Part):
     timeout: Duration = SECOND
     """How long the asking agent waits before it takes the point for unreachable."""
     on_unreachable: Literal["deny", "allow"] = "deny"
-    """`deny` fails closed; `allow` fails open, and effects that policy would not have allowed are counted."""
+    """`deny` fails closed; `allow` fails open, and what takes effect against policy is counted as a violation."""
     outages: Outages | None = None
     """Times when it cannot be reached. No key: never, but for partitions."""
 
@@ -123,6 +125,8 @@ class AgentPool(Part):
     """Where attempts wait for a free slot."""
     principal: EntityUid | None = None
     """Who its requests to the decision point come from."""
+    parent: Name | None = None
+    """The pool that its agents work for: they may do nothing that the parent may not (check P302). No key: none."""
     capabilities: dict[Name, Capability] = Field(min_length=1)
     """What the agents can do, by name."""
 
@@ -143,6 +147,9 @@ class Desk(Part):
 
     site: Name | None = None
     """Where its people work. No key: partitions do not touch them."""
+    people: Condition | None = None
+    """Which principals are its people when they approve, such as `principal in Role::"finance"`; goes with
+    `approvals`."""
     timezone: str = "UTC"
     """IANA name, such as `Europe/Stockholm`; summer time is followed."""
     roster: tuple[Shift, ...] = Field(min_length=1)

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from models.declarations import Approvals, DataClass, Risk
 from models.fleet import (
     ZERO_DURATION,
     AgentPool,
@@ -51,6 +52,7 @@ __all__ = [
     "START_YEARS",
     "ZERO_DURATION",
     "AgentPool",
+    "Approvals",
     "Arm",
     "Arrivals",
     "AttributeName",
@@ -61,6 +63,7 @@ __all__ = [
     "Chain",
     "ChoiceStep",
     "Count",
+    "DataClass",
     "Deadlock",
     "DecisionPoint",
     "Desk",
@@ -90,6 +93,7 @@ __all__ = [
     "Queue",
     "Renewal",
     "Retry",
+    "Risk",
     "Scenario",
     "Shift",
     "Site",
@@ -339,7 +343,9 @@ class EventCount(_Objective):
 
     kind: Literal["count"]
     of: Literal["deadlocks", "violations", "drift-alarms", "unanswered-escalations"]
-    """What is counted."""
+    """What is counted. `violations` are steps that took effect though policy would have denied or escalated them: the
+    decision point failed open, and the step then succeeded. `unanswered-escalations` are approvals that ran out of
+    levels or of time."""
     at_most: Annotated[float, Field(ge=0)]
     """Greatest mean that passes."""
 
@@ -412,6 +418,12 @@ class Scenario(Part):
     """What happens when cases wait for each other."""
     objectives: dict[Name, Objective] = Field(default_factory=dict)
     """What must come out, by name."""
+    risks: dict[Name, Risk] = Field(default_factory=dict)
+    """Requests that need an approval, by name."""
+    data: dict[Name, DataClass] = Field(default_factory=dict)
+    """Classes of data that stay in regions, by name."""
+    approvals: Approvals | None = None
+    """How approving is itself a request. No key: approvals are no requests to these policies."""
 
     def dump(self) -> dict[str, Any]:
         """The scenario as plain JSON values under the file's own keys, the inverse of loading."""

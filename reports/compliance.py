@@ -1,4 +1,4 @@
-"""What policy decided and what took effect: decisions by outcome and rule, approvals, violations."""
+"""What policy decided, what was enforced and what took effect: decisions by outcome and rule, approvals, violations."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reports.tables import RunTables
 
 @dataclass(frozen=True, slots=True)
 class DecisionCount:
-    """Decisions alike: what was asked, what policy said, what took effect, and why. `mean` is in one replication."""
+    """Decisions alike: what was asked, what policy said, what was enforced, and why. `mean` is in one replication."""
 
     action: str
     decision: str
@@ -24,7 +24,7 @@ class DecisionCount:
 
 @dataclass(frozen=True, slots=True)
 class Compliance:
-    """Decisions of a run. Intervals are of means in one replication."""
+    """Decisions of a run, as they were enforced. Intervals are of means in one replication."""
 
     decisions: int
     allowed: Interval
@@ -32,10 +32,12 @@ class Compliance:
     escalated: Interval
     approved: Interval
     """Decisions taken after some chain had approved."""
-    violations: Interval
-    """Effects that policy would not have allowed: the decision point was unreachable and failed open."""
     unenforced: Interval
-    """Decisions that took effect otherwise than policy says, violations included."""
+    """Decisions enforced otherwise than policy says, because the decision point was unreachable."""
+    failed_open: Interval
+    """Those of them that let a step begin which policy would have denied or escalated."""
+    violations: Interval
+    """Steps begun so that then succeeded: effects that policy would not have allowed."""
     by_rule: tuple[DecisionCount, ...]
     """Most frequent first."""
 
@@ -43,21 +45,23 @@ class Compliance:
 def assess_compliance(tables: RunTables) -> Compliance:
     """Decisions by outcome and rule."""
     decisions = tables.decisions
+    unenforced = decisions[decisions["decision"].astype(str) != decisions["enforced"].astype(str)]
     return Compliance(
         decisions=len(decisions),
         allowed=tables.mean_count(decisions[decisions["enforced"] == "allow"]),
         denied=tables.mean_count(decisions[decisions["enforced"] == "deny"]),
         escalated=tables.mean_count(decisions[decisions["enforced"] == "escalate"]),
         approved=tables.mean_count(decisions[decisions["approvals"] != ""]),
-        violations=tables.mean_count(violations(decisions)),
-        unenforced=tables.mean_count(decisions[decisions["decision"].astype(str) != decisions["enforced"].astype(str)]),
+        unenforced=tables.mean_count(unenforced),
+        failed_open=tables.mean_count(unenforced[unenforced["enforced"] == "allow"]),
+        violations=tables.mean_count(violations(tables)),
         by_rule=_by_rule(decisions, tables.replications),
     )
 
 
-def violations(decisions: pd.DataFrame) -> pd.DataFrame:
-    """Decisions that policy would not have allowed and that took effect all the same."""
-    return decisions[(decisions["enforced"] == "allow") & (decisions["decision"] != "allow")]
+def violations(tables: RunTables) -> pd.DataFrame:
+    """Steps that took effect though policy would not have allowed them."""
+    return tables.of_kind("violation")
 
 
 def _by_rule(decisions: pd.DataFrame, replications: int) -> tuple[DecisionCount, ...]:

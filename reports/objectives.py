@@ -296,7 +296,7 @@ def _(objective: EventCount, tables: RunTables) -> Measure:
         case "unanswered-escalations":
             rows = tables.of_kind("exhausted")
         case "violations":
-            rows = violations(tables.decisions)
+            rows = violations(tables)
     return Measure(
         f"the number of {objective.of.replace('-', ' ')} in one replication",
         "count",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from sim.approvals import Approvals
 from sim.chance import Draws, Purpose, Stream
 from sim.clock import Clock, Rank
-from sim.logs import Log
+from sim.logs import Kind, Log
 from sim.network import POINT, Network
 from sim.plan import Exit, Plan
 from sim.rules import Decider, Verdict
@@ -19,7 +19,10 @@ _ROUNDS = 1 << 8
 
 
 class Decisions:
-    """Decisions for tokens at task steps. `allowed(token, now)` or `leave(token, exit, now)` is called at the end."""
+    """Decisions for tokens at task steps. `allowed(token, now)` or `leave(token, exit, now)` is called at the end.
+
+    Where the point fails open, task steps end through `left`, which notes violations.
+    """
 
     def __init__(
         self,
@@ -81,6 +84,7 @@ class Decisions:
         enforced, reason = self._enforced(verdict, petition)
         self._record(token, petition, verdict.outcome, enforced, reason, now)
         if enforced == "allow":
+            petition.slipped = verdict.outcome if verdict.outcome != "allow" else ""
             self.allowed(token, now)
         elif enforced == "deny":
             self.leave(token, Exit.DENY, now)
@@ -100,6 +104,16 @@ class Decisions:
             self._ask(token, token.petition, now)
         else:
             self.leave(token, Exit.DENY, now)
+
+    def left(self, token: Token, exit: int, now: int) -> None:
+        """A task step is over. If it succeeded though policy would not have let it begin, that is a violation."""
+        petition = token.petition
+        if petition is not None and petition.slipped:
+            if exit == Exit.NEXT:
+                place = f"step:{self._plan.names.steps[token.step]}"
+                self._log.event(now, Kind.VIOLATION, place, token.case, detail=petition.slipped)
+            petition.slipped = ""
+        self.leave(token, exit, now)
 
     def _record(self, token: Token, petition: Petition, decision: str, enforced: str, reason: str, now: int) -> None:
         step = self._plan.names.steps[token.step]

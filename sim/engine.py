@@ -111,6 +111,8 @@ class Replication:
         if plan.monitors:
             tasks.judged = Monitors(plan, clock, log, draws, drifts).judged
         tasks.leave = decisions.leave = desk_steps.leave = self.flow.leave
+        if plan.point.fails_open:
+            tasks.leave = decisions.left
         decisions.allowed = tasks.attempt
         self.endpoints.done = tasks.called
         for number, step in enumerate(plan.steps):

@@ -51,6 +51,7 @@ class Kind(IntEnum):
     ROLLED_BACK = 24
     HANDED_OFF = 25
     ENDED = 26
+    VIOLATION = 27
 
 
 KIND_NAMES: Final = tuple(kind.name.lower().replace("_", "-") for kind in Kind)

@@ -43,8 +43,8 @@ EVENTS = pa.schema(
 )
 """What happened. Kinds: arrived, entered, queued, started, finished, abandoned, rejected, attempt-failed,
 attempt-wrong, asked, answered, exhausted, bounced, locked, unlocked, blocked, deadlock, resolved, outage, outage-over,
-partition, partition-over, drift, alarm, rolled-back, handed-off, ended. `docs/semantics.md` tells when each happens and
-what its value and detail are."""
+partition, partition-over, drift, alarm, rolled-back, handed-off, ended, violation. `docs/semantics.md` tells when
+each happens and what its value and detail are."""
 
 DECISIONS = pa.schema(
     [
@@ -55,7 +55,7 @@ DECISIONS = pa.schema(
         ("step", pa.string()),  # workflow.step
         ("action", pa.string()),
         ("decision", pa.string()),  # allow | deny | escalate: what policy says
-        ("enforced", pa.string()),  # what took effect: differs where the point was unreachable
+        ("enforced", pa.string()),  # what was done: differs where the point was unreachable
         ("reason", pa.string()),  # names of the determining policies, sorted, comma-separated; or why unreachable
         ("approvals", pa.string()),  # chains that had approved, sorted, comma-separated
         ("hash", pa.string()),  # hex sha256 over the previous row's hash and this row: a chain for each replication

@@ -81,7 +81,7 @@ class Token(Job):
 class Petition:
     """A token's request for a decision, from the first question to the end of all approvals."""
 
-    __slots__ = ("approvals", "granted", "rounds", "trouble")
+    __slots__ = ("approvals", "granted", "rounds", "slipped", "trouble")
 
     def __init__(self) -> None:
         self.granted: frozenset[str] = frozenset()
@@ -91,6 +91,8 @@ class Petition:
         """Times the decision point was asked."""
         self.trouble = ""
         """Why the decision point will not answer; empty if it will."""
+        self.slipped = ""
+        """What policy says of a step that goes on because the point failed open: deny or escalate; else empty."""
 
 
 class Call(Job):

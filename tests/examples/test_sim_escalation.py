@@ -24,7 +24,7 @@ policies: {{path: policies.cedar}}
 sites: {{here: {{}}, there: {{}}}}
 decision-point: {{site: {point_site}, {point}}}
 agents:
-  payer: {{site: here, principal: 'Agent::"payer"', capabilities: {{pay: {{service: 1m}}}}}}
+  payer: {{site: here, principal: 'Agent::"payer"', capabilities: {{pay: {{service: 1m, {pay}}}}}}}
 desks:
   clerk: {{site: here, roster: [{{days: daily, hours: "00:00-24:00", staff: 1}}], service: 10m, {clerk}}}
   boss: {{site: there, roster: [{{days: daily, hours: "00:00-24:00", staff: 1}}], service: 2m, {boss}}}
@@ -40,6 +40,7 @@ workflows:
         capability: pay
         action: Action::"pay"
         resource: Till::"till"
+        {leads}
 work:
   bills: {{workflow: flow, arrivals: {{kind: renewal, rate: 1/h, cv: 0}}, attributes: {{amount: {amount}}}}}
 {more}
@@ -61,6 +62,8 @@ DEFAULTS = {
     "clerk": "approves: 1.0",
     "boss": "approves: 1.0",
     "amount": "500",
+    "pay": "success: 1",
+    "leads": "",
     "more": "",
 }
 
@@ -269,6 +272,8 @@ def test_a_full_queue_is_no_answer(fly: Flight) -> None:
     assert told == [(0, "started", "desk:clerk"), (1, "rejected", "desk:clerk"), (1, "started", "desk:boss")]
 
 
+REST = "\n      rest: {kind: end}"
+
 CUT = "faults: [{kind: partition, sites: [here], at: 50m, lasts: 25m}]"
 
 
@@ -297,6 +302,33 @@ def test_an_unreachable_point_fails_closed_or_open(fly: Flight, amount: str, pol
     tables = fly(point_site="there", point=point, amount=amount, more=CUT)
     assert decisions(tables) == [(3, policy, fails, "unreachable: partition", "")]
     assert case(tables)["outcome"] == ("completed" if fails == "allow" else "denied")
+
+
+@pytest.mark.parametrize(
+    ("pay", "leads", "amount", "fails", "expected"),
+    [
+        ("success: 1", "", "500", "allow", ["escalate"]),
+        ("success: 1", "", "5000", "allow", ["deny"]),
+        ("success: 1", "next: rest" + REST.replace("end", "wait, duration: 1m"), "500", "allow", ["escalate"]),
+        ("success: 0, detected: 0", "", "500", "allow", ["escalate"]),  # wrong, but it is done
+        ("success: 0", "on-failure: rest" + REST, "500", "allow", []),
+        ("hand-off: {needed: 1, recall: 1, false-alarm: 0}", "on-hand-off: rest" + REST, "500", "allow", []),
+        ("success: 1", "timeout: 30s\n        on-failure: rest" + REST, "500", "allow", []),
+        ("success: 1", "", "100", "allow", []),
+        ("success: 1", "", "500", "deny", []),
+    ],
+    ids=["escalated", "denied", "more", "unnoticed wrong", "failed", "handed over", "too slow", "lawful", "closed"],
+)  # fmt: skip
+def test_a_violation_is_a_step_that_succeeds_against_policy(
+    fly: Flight, pay: str, leads: str, amount: str, fails: str, expected: list[str]
+) -> None:
+    point = f"latency: 1s, timeout: 3m, on-unreachable: {fails}"
+    never = '@id("never") forbid (principal, action, resource) when { context.amount > 1000 };'
+    keys = {"pay": pay, "leads": leads, "amount": amount}
+    tables = fly(ONE_LEVEL, never, point_site="there", point=point, more=CUT, **keys)
+    assert [line for line in story(tables) if line[1] == "violation"] == [
+        (4, "violation", "flow.pay", policy) for policy in expected
+    ]
 
 
 def test_a_decision_takes_its_latency(fly: Flight) -> None:

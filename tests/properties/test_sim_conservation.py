@@ -300,9 +300,12 @@ def figures_agree(cases: Rows, events: Rows, decisions: pa.Table) -> None:
         assert row["approvals"] == grants[row["case"]]
         assert row["hand_offs"] == per_case["handed-off"][row["case"]]
         assert row["wrong"] == (per_case["attempt-wrong"][row["case"]] > 0)
+    open_doors: Counter[tuple[int, str, str]] = Counter()
     for row in decisions.to_pylist():
         if row["enforced"] != row["decision"]:
             assert row["reason"].startswith("unreachable")
+        if row["enforced"] == "allow" != row["decision"]:
+            open_doors[row["case"], f"step:{row['step']}", row["decision"]] += 1
         size = cases[row["case"]]["attr.size"]
         if size > 95:
             assert row["decision"] == "deny"
@@ -310,6 +313,8 @@ def figures_agree(cases: Rows, events: Rows, decisions: pa.Table) -> None:
             assert row["decision"] == "allow"
         else:
             assert row["decision"] == ("allow" if row["approvals"] == "board" else "escalate")
+    through = Counter((row["case"], row["place"], row["detail"]) for row in events if row["kind"] == "violation")
+    assert through <= open_doors
 
 
 def samples_agree(samples: Rows, events: Rows, plan: Plan) -> None:
