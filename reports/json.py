@@ -5,6 +5,7 @@ JSON has no infinities: a bound that is not known is null.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -12,7 +13,8 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from models.diagnostics import InputError, input_error
+from models.diagnostics import input_error
+from sim.run import FINDINGS
 from verify.findings import SCHEMA as FINDINGS_SCHEMA
 from verify.findings import Finding, Findings, Location, PolicyRef, Proof, Witness
 from verify.json import to_json
@@ -20,9 +22,9 @@ from verify.json import to_json
 if TYPE_CHECKING:
     from reports.outcomes import Outcomes
     from reports.verdict import Verdict
+    from sim.run import Run
 
 SCHEMA: Final = "windtunnel.report/1"
-FINDINGS_FILE: Final = "findings.json"
 FINDINGS_MAX: Final = 64 * 2**20
 """Bytes of a findings file that are read at most."""
 
@@ -50,28 +52,44 @@ def plain(value: Any) -> Any:
     return value
 
 
-def write_findings(folder: Path, findings: Findings) -> Path:
-    """Keep findings beside a run's tables, so that the run can be reported again. Returns the file."""
-    path = folder / FINDINGS_FILE
-    text = json.dumps(to_json(findings), indent=1, ensure_ascii=False, allow_nan=False)
-    path.write_text(text + "\n", encoding="utf-8")
-    return path
+def findings_text(findings: Findings) -> str:
+    """Findings as they are kept beside a run's tables, so that the run can be reported again."""
+    return json.dumps(to_json(findings), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def read_findings(folder: Path) -> Findings | None:
-    """The findings kept beside a run, None where there are none. Raises `InputError` where they cannot be read."""
-    path = folder / FINDINGS_FILE
-    if not path.is_file():
+def read_findings(run: Run) -> Findings | None:
+    """The findings kept with a run, None where nothing was verified.
+
+    Raises `InputError` where the file is not the one that the run's manifest names, or cannot be read: a verdict
+    without the findings could pass where the run failed.
+    """
+    path = run.folder / FINDINGS
+    if run.manifest.findings is None:
+        if path.exists():
+            raise input_error("is no part of this run: its run.json says that nothing was verified", str(path), _AGAIN)
         return None
     try:
         if path.stat().st_size > FINDINGS_MAX:
             raise input_error(f"the file is larger than {FINDINGS_MAX} bytes", str(path))
-        return from_json(json.loads(path.read_text(encoding="utf-8")))
-    except InputError:
-        raise
-    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
-        message = f"not findings of this version ({FINDINGS_SCHEMA}): {type(error).__name__}: {error}"
-        raise input_error(message, str(path), help="run `windtunnel run` again") from None
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise input_error("is missing, but run.json names it: the run was verified", str(path), _AGAIN) from None
+    except OSError as error:
+        raise input_error(f"cannot be read: {error.strerror}", str(path), _AGAIN) from None
+    if (found := hashlib.sha256(data).hexdigest()) != run.manifest.findings:
+        message = f"is not as it was written: its sha256 is {found}, by run.json it was {run.manifest.findings}"
+        raise input_error(message, str(path), _AGAIN)
+    return _parsed(data, path)
+
+
+def _parsed(data: bytes, path: Path) -> Findings:
+    try:
+        return from_json(json.loads(data))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        raise input_error(f"holds no findings of this version ({FINDINGS_SCHEMA})", str(path), _AGAIN) from None
+
+
+_AGAIN: Final = "verify and simulate again with `windtunnel run`"
 
 
 def from_json(value: Mapping[str, Any]) -> Findings:

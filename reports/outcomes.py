@@ -31,7 +31,7 @@ class Provenance:
     inputs: Mapping[str, str]
     """Digest of each input file, by its name relative to the scenario."""
     tables: Mapping[str, str]
-    """Digest of each table file."""
+    """Digest of each file of the run folder: the tables, the scenario, and the findings where there are any."""
     roots: tuple[str, ...]
     """Last hash of the decision log's chain in each replication."""
     versions: Mapping[str, str]
@@ -93,7 +93,7 @@ def _provenance(run: Run, tables: RunTables) -> Provenance:
         description=scenario.description,
         scenario_digest=manifest.scenario_digest,
         inputs=manifest.inputs,
-        tables=manifest.tables,
+        tables=manifest.files,
         roots=tuple(manifest.roots),
         versions=manifest.versions,
         engine=manifest.engine,

@@ -16,6 +16,8 @@ FailOn = Literal["error", "warning"]
 
 EXIT_CODES: Final[dict[Overall, int]] = {"pass": 0, "fail": 1, "undecided": 3}
 
+UNVERIFIED: Final = "Policies and workflows were not verified: this verdict rests on the simulation alone."
+
 MOST_REASONS: Final = 6
 """Reasons told one by one; the rest is counted. An assumption: what fits the first screen."""
 
@@ -48,8 +50,15 @@ def judge(findings: Findings | None, outcomes: Outcomes | None, *, fail_on: Fail
     """The verdict on findings, outcomes or both.
 
     It fails when a check or an objective does, is undecided when one of them is (or when nothing was asked at all: no
-    check and no objective), and passes otherwise.
+    check and no objective), and passes otherwise. Where there are outcomes but no findings, the last reason says so.
     """
+    if findings is None and outcomes is not None:
+        verdict = _judged(None, outcomes, fail_on)
+        return Verdict(verdict.result, (*verdict.reasons, UNVERIFIED))
+    return _judged(findings, outcomes, fail_on)
+
+
+def _judged(findings: Findings | None, outcomes: Outcomes | None, fail_on: FailOn) -> Verdict:
     checks = findings.findings if findings else ()
     objectives = outcomes.objectives if outcomes else ()
     broken = failing(findings, fail_on) if findings else ()

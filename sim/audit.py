@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from models.diagnostics import input_error
 from sim.decision_log import Seal, chained, identity, seal
-from sim.run import Manifest, file_digest, read_manifest, table_file
+from sim.run import FINDINGS, Manifest, file_digest, read_manifest, table_file
 from sim.tables import DECISIONS
 
 _LOG = "decisions.parquet"
@@ -27,6 +27,8 @@ class AuditResult:
     rows: int
     """Decisions in the log, by the manifest."""
     roots: tuple[str, ...]
+    verified: bool
+    """Whether the manifest names findings."""
     faults: tuple[str, ...]
 
     @property
@@ -37,19 +39,23 @@ class AuditResult:
         """The result for people."""
         if self.faults:
             return [f"{self.folder}: not as it was written", *(f"  {fault}" for fault in self.faults)]
-        return [f"{self.folder}: intact: {self.files} files, {self.rows} decisions in {len(self.roots)} hash chains"]
+        intact = f"{self.folder}: intact: {self.files} files, {self.rows} decisions in {len(self.roots)} hash chains"
+        return [intact if self.verified else f"{intact}; simulated alone, nothing was verified"]
 
 
 def audit(run_folder: Path) -> AuditResult:
     """Audit a run folder against its manifest. Raises InputError where there is no manifest of a known version."""
     manifest = read_manifest(run_folder)
-    digests = [_digest_fault(run_folder, name, digest) for name, digest in manifest.tables.items()]
+    digests = [_digest_fault(run_folder, name, digest) for name, digest in manifest.files.items()]
     log = _audit_log(run_folder, manifest)
     faults = [*log, *(fault for fault in digests if fault)]
     if len(manifest.decisions) != manifest.replications:
         faults.append("run.json: the number of decision log seals is not the number of replications")
+    verified = manifest.findings is not None
+    if not verified and (run_folder / FINDINGS).exists():
+        faults.append(f"{FINDINGS}: is no part of the run: run.json says that nothing was verified")
     rows = sum(s.rows for s in manifest.decisions)
-    return AuditResult(run_folder, len(manifest.tables), rows, manifest.roots, tuple(faults))
+    return AuditResult(run_folder, len(manifest.files), rows, manifest.roots, verified, tuple(faults))
 
 
 def _digest_fault(folder: Path, name: str, digest: str) -> str | None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 SCHEMA: Final = "windtunnel.run/1"
 MANIFEST: Final = "run.json"
 SCENARIO: Final = "scenario.json"
+FINDINGS: Final = "findings.json"
 _LIBRARIES: Final = ("windtunnel", "cedarpy", "networkx", "numpy", "pyarrow", "scipy", "simpy")
 _JSON_BYTES_MAX: Final = 64_000_000
 _CHUNK: Final = 1 << 20
@@ -47,9 +48,16 @@ class Manifest(BaseModel):
     seed: int
     replications: int
     tables: Mapping[str, str]
-    """File of the run folder -> sha256."""
+    """Table, or scenario, in the run folder -> sha256."""
+    findings: str | None = None
+    """The sha256 of the findings kept beside the tables; null where nothing was verified."""
     decisions: tuple[Seal, ...]
     """The seal of each replication's decision log."""
+
+    @property
+    def files(self) -> Mapping[str, str]:
+        """Every file of the run folder that is watched -> sha256."""
+        return self.tables if self.findings is None else {**self.tables, FINDINGS: self.findings}
 
     @property
     def roots(self) -> tuple[str, ...]:
@@ -239,7 +247,7 @@ def new_run_folder(out: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-_WRITTEN = {MANIFEST, "scenario.json", "findings.json", "report.html", *(f"{name}.parquet" for name in TABLES)}
+_WRITTEN = {MANIFEST, SCENARIO, FINDINGS, "report.html", *(f"{name}.parquet" for name in TABLES)}
 """The files of a run folder: what the simulator writes, and what reports put beside it."""
 
 

@@ -29,6 +29,7 @@ from sim.engine import EVENTS_MAX, Replication, case_schema
 from sim.plan import Plan
 from sim.rules import Rules, compile_rules
 from sim.run import (
+    FINDINGS,
     MANIFEST,
     SCENARIO,
     SCHEMA,
@@ -75,8 +76,12 @@ def simulate(
     seed: int | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
+    findings: str | None = None,
 ) -> Run:
     """Run the replications of a scenario and write the run folder `out`.
+
+    `findings` is the text of what verification found, None where nothing was verified. It is kept with the tables and
+    the manifest names it, so that a run that was verified cannot pass for one that was not.
 
     `replications` and `seed` replace the scenario's own; `workers` is the number of processes, all cores by default;
     one runs in this process. `progress(done, total)` is called after each replication. Raises InputError where the
@@ -94,7 +99,7 @@ def simulate(
         job = Job(compile_plan(loaded), compile_rules(loaded), loaded.digest, chosen, parts)
         seals = _run_all(job, folder, count, processes, progress or _silent, str(loaded.path))
         parts.rmdir()
-        _write_manifest(folder, loaded, chosen, seals)
+        _write_manifest(folder, loaded, chosen, seals, findings)
     return open_run(out)
 
 
@@ -229,9 +234,11 @@ class _Writers:
         return self._open[name]
 
 
-def _write_manifest(folder: Path, loaded: LoadedScenario, seed: int, seals: list[Seal]) -> None:
+def _write_manifest(folder: Path, loaded: LoadedScenario, seed: int, seals: list[Seal], findings: str | None) -> None:
     scenario = json.dumps(loaded.scenario.dump(), indent=1, ensure_ascii=False)
     (folder / SCENARIO).write_text(scenario + "\n", encoding="utf-8")
+    if findings is not None:
+        (folder / FINDINGS).write_text(findings, encoding="utf-8", newline="\n")
     files = [table_file(folder, name) for name in TABLES] + [folder / SCENARIO]
     manifest = Manifest(
         schema_=SCHEMA,
@@ -243,6 +250,7 @@ def _write_manifest(folder: Path, loaded: LoadedScenario, seed: int, seals: list
         seed=seed,
         replications=len(seals),
         tables={file.name: file_digest(file) for file in files},
+        findings=None if findings is None else file_digest(folder / FINDINGS),
         decisions=tuple(seals),
     )
     (folder / MANIFEST).write_text(manifest.text(), encoding="utf-8")

@@ -4,7 +4,7 @@ import windtunnel as wt
 
 scenario = wt.load("scenarios/incident-desk")
 findings = wt.verify(scenario)
-run = wt.simulate(scenario)
+run = wt.simulate(scenario, findings=findings)
 outcomes = wt.assess(run)
 wt.report(run, findings, "report.html")
 """

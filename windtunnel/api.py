@@ -41,8 +41,12 @@ def simulate(
     seed: int | None = None,
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
+    findings: Findings | None = None,
 ) -> Run:
     """Run every replication and write the run folder, `runs/NAME` unless `out` names another.
+
+    `findings` of the scenario are kept with the run, so that it is reported with them ever after; without them the run
+    says that nothing was verified.
 
     `replications` and `seed` replace the scenario's own; `workers` is processes (default: all cores). Results do not
     depend on `workers`. `progress(done, total)` is called after each replication. A script that calls this with more
@@ -51,7 +55,14 @@ def simulate(
     from sim.simulate import simulate as run_scenario
 
     folder = Path(out) if out is not None else RUNS / scenario.scenario.name
-    return run_scenario(scenario, folder, replications=replications, seed=seed, workers=workers, progress=progress)
+    kept = None
+    if findings is not None:
+        from reports.json import findings_text
+
+        kept = findings_text(findings)
+    return run_scenario(
+        scenario, folder, replications=replications, seed=seed, workers=workers, progress=progress, findings=kept
+    )
 
 
 def open_run(folder: str | Path) -> Run:
@@ -69,7 +80,11 @@ def assess(run: Run) -> Outcomes:
 
 
 def report(run: Run, findings: Findings | None, path: str | Path) -> Path:
-    """Write the HTML report of a run, with its findings where given, and return its path."""
-    from reports.html import write_html
+    """Write the HTML report of a run, and return its path. Without findings, those kept with the run are told.
 
-    return write_html(Path(path), run, findings)
+    Raises `models.diagnostics.InputError` where the kept findings are missing or not as they were written.
+    """
+    from reports.html import write_html
+    from reports.json import read_findings
+
+    return write_html(Path(path), run, findings if findings is not None else read_findings(run))

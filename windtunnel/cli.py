@@ -92,11 +92,18 @@ def run(
     with progress.status("verifying policies and escalation chains"):
         findings = api.verify(loaded, effort=effort.value)
     with progress.bar("simulating") as advance:
-        finished = api.simulate(loaded, out, replications=replications, seed=seed, workers=workers, progress=advance)
+        finished = api.simulate(
+            loaded,
+            out,
+            replications=replications,
+            seed=seed,
+            workers=workers,
+            progress=advance,
+            findings=findings,
+        )
     with progress.status("assessing"):
         outcomes = api.assess(finished)
         verdict = judge(findings, outcomes, fail_on=fail_on.value)
-        json.write_findings(finished.folder, findings)
         page = finished.folder / "report.html"
         report = html.write_html(page, finished, findings, fail_on=fail_on.value, outcomes=outcomes)
     if format is Format.json:
@@ -180,7 +187,7 @@ def report(
     from reports import html, json, terminal
     from reports.verdict import judge
 
-    findings = json.read_findings(opened.folder)
+    findings = json.read_findings(opened)
     outcomes = api.assess(opened)
     verdict = judge(findings, outcomes, fail_on=fail_on.value)
     match format:

@@ -115,9 +115,10 @@ def test_json_is_versioned_finite_and_whole(outcomes: Outcomes) -> None:
     assert len(objectives["no-deadlock"]["sample"]["low"]) == 3
 
 
-def test_findings_survive_the_file_beside_the_run(tmp_path: Path) -> None:
-    from reports.json import read_findings, write_findings
+def test_findings_survive_the_file_beside_the_run(run: Run, tmp_path: Path) -> None:
+    from reports.json import read_findings
 
-    assert read_findings(tmp_path) is None
-    write_findings(tmp_path, FINDINGS)
-    assert read_findings(tmp_path) == FINDINGS
+    assert read_findings(run) is None
+    loaded = api.load(ROOT / "scenarios" / "incident-desk")
+    kept = api.simulate(loaded, tmp_path / "run", replications=1, workers=1, findings=FINDINGS)
+    assert read_findings(kept) == FINDINGS
