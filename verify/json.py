@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from models.diagnostics import input_error
 from verify.findings import SCHEMA, Finding, Findings, PolicyRef
 
 
@@ -48,11 +49,17 @@ def _lists(value: Any) -> Any:
 
 
 def write_scripts(findings: Findings, folder: Path) -> list[Path]:
-    """Write every script that stands behind a finding to `SHA256.smt2` in a folder, which is made where needed."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write every script that stands behind a finding to `SHA256.smt2` in a folder, which is made where needed.
+
+    Raises `InputError` where the folder cannot be made or written to.
+    """
     written = []
-    for digest, text in sorted(findings.scripts.items()):
-        path = folder / f"{digest}.smt2"
-        path.write_text(text, encoding="utf-8", newline="\n")
-        written.append(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for digest, text in sorted(findings.scripts.items()):
+            path = folder / f"{digest}.smt2"
+            path.write_text(text, encoding="utf-8", newline="\n")
+            written.append(path)
+    except OSError as error:
+        raise input_error(f"cannot be written: {error.strerror}", str(folder), "choose another folder") from None
     return written

@@ -169,3 +169,12 @@ def test_a_run_that_holds_a_users_own_file_is_never_replaced(
     (run / "notes.txt").write_text("mine")
     assert "notes.txt" in refused(capsys, "simulate", desk, "--out", run)
     assert (run / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("place", ["file", "file/below", "file/below/it"])
+def test_scripts_cannot_go_to_or_below_a_file(
+    place: str, desk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    assert place in refused(capsys, "verify", desk, "--scripts", tmp_path / place)
+    assert (tmp_path / "file").read_text() == "not a folder"
