@@ -31,7 +31,11 @@ BETA_MIN: Final = 0.001
 BETA_MAX: Final = 1e6
 """Bounds on the parameters of a Beta law, so that its quantiles stay computable."""
 _CALL = re.compile(r"\s*([a-z][a-z-]*)\s*\(([^()]*)\)\s*")
-_ARGUMENT = re.compile(r"\s*([A-Za-z0-9_.:/@-]+)\s*=\s*([^=,]+?)\s*")
+_NAMED: Final = r"[A-Za-z0-9_.:/@-]+"
+_ARGUMENT = re.compile(rf"\s*({_NAMED})\s*=\s*([^=,]+?)\s*")
+_TEXT = re.compile(r"[^\W\d_][^()=,\x00-\x1f\x7f-\x9f]{0,199}")
+_WORDS: Final = ("true", "false", "null", "nan", "inf", "infinity")
+"""What reads as something else than a text."""
 _PLAIN = re.compile(r"-?[0-9]{1,20}(?:\.[0-9]{1,20})?(?:e[-+]?[0-9]{1,2})?")
 
 
@@ -363,7 +367,13 @@ def _probability(value: object) -> float:
 
 
 def parse_attribute_law(value: object) -> AttributeLaw:
-    """The law of a case attribute: `choice(a=0.4, b=0.6)` for String, `chance(p=0.1)` for Bool, numbers for Long."""
+    """The law of a case attribute: `choice(a=0.4, b=0.6)` for String, `chance(p=0.1)` for Bool, numbers for Long.
+
+    A plain text, boolean or number is always that. A plain text begins with a letter and is no word of the grammar, so
+    that it cannot be meant as anything else; a text that is a number is a number.
+    """
+    if isinstance(value, bool):
+        return Chance(float(value), f"chance(p={value:d})")
     if isinstance(value, str) and "(" in value:
         kind, arguments = _call(value)
         if kind == "choice":
@@ -373,16 +383,34 @@ def parse_attribute_law(value: object) -> AttributeLaw:
             return Chance(_probability(_take(value, arguments, "p")[0]), value)
         if kind not in _KINDS:
             raise _unknown(kind, ("chance", "choice", *sorted(_KINDS)))
+    elif isinstance(value, str) and not _PLAIN.fullmatch(value):
+        return _always(value)
     return parse_number_law(value)
 
 
-def _text_type(name: str, parse: Callable[[object], Any], example: str) -> TextType:
-    return TextType(name, parse, str, {"type": ["string", "number"], "examples": [example]})
+def _always(text: str) -> Choice:
+    """The law of one plain text, as it is read back from its own text."""
+    word = text.casefold()
+    if not _TEXT.fullmatch(text) or text != text.strip() or word in _WORDS or word in ("chance", "choice", *_KINDS):
+        raise value_error(f"{quoted(text)} is no plain value", _instead_of(text, word))
+    return Choice((text,), (1.0,), text)
+
+
+def _instead_of(text: str, word: str) -> str:
+    if word in ("true", "false"):
+        return f"`{word}` without quotes or `chance(p={word == 'true':d})`; for the text, `choice({text}=1)`"
+    always = f"; for the text, `choice({text}=1)`" if re.fullmatch(_NAMED, text) else ""
+    return f"a number, `true`, `false`, a text that begins with a letter, or a law such as `choice(DE=1)`{always}"
+
+
+def _text_type(name: str, parse: Callable[[object], Any], example: str, *more: str) -> TextType:
+    return TextType(name, parse, str, {"type": ["string", "number", *more], "examples": [example]})
 
 
 DurationLaw = Annotated[Law, _text_type("law of durations", parse_duration_law, "lognormal(median=40ms, p95=90ms)")]
 NumberLaw = Annotated[Law, _text_type("law of numbers", parse_number_law, "values(0.25=0.8, 1=0.2)")]
 SuccessLaw = Annotated[Beta, _text_type("law of success", parse_success, "beta(alpha=0.709, beta=0.276)")]
 AttributeLawText = Annotated[
-    AttributeLaw, _text_type("attribute law", parse_attribute_law, "choice(low=0.43, medium=0.535, high=0.035)")
+    AttributeLaw,
+    _text_type("attribute law", parse_attribute_law, "choice(low=0.43, medium=0.535, high=0.035)", "boolean"),
 ]

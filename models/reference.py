@@ -52,8 +52,8 @@ Schema complete and check it as you type when its first line says where the sche
 | `weibull(shape=..., scale=...)` | times to failure; a shape below 1 has failures in bursts |
 | `quantiles(p0=..., p50=..., p100=...)` | a measured table, straight between its points, from `p0` to `p100` |
 | `values(0.05=0.6, 1=0.4)` | each value with its probability |
-| `choice(low=0.4, high=0.6)` | texts with their probabilities; case attributes only |
-| `chance(p=0.1)` | true with probability `p`; case attributes only |
+| `choice(low=0.4, high=0.6)` | texts with their probabilities; case attributes only, as is a plain text such as `DE` |
+| `chance(p=0.1)` | true with probability `p`; case attributes only, as are plain `true` and `false` |
 | `beta(alpha=..., beta=...)` | a chance of success drawn once for each case; `success` only |
 
 Laws of durations take durations (`lognormal(median=40ms, p95=90ms)`), laws of numbers plain numbers.

@@ -175,7 +175,7 @@ def _context(action: Action, task: Task, work_name: str, work: Work, keys: Keys)
             yield Problem((*keys, "action"), message, help + (f"; did you mean {quoted(close)}?" if close else ""))
         else:
             message = f"{quoted(name)} is {cedar_type(given)}, and {quoted(action.uid)} takes {cedar_type(expected)}"
-            help = "`choice(...)` gives a String, `chance(...)` a Bool, a law of numbers a Long"
+            help = "a text or `choice(...)` gives a String, `true` or `chance(...)` a Bool, a law of numbers a Long"
             yield Problem(_place_of(name, task, work_name, keys), message, help)
 
 

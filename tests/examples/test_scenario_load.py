@@ -8,8 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 
+from models.diagnostics import InputError
+from models.json_schema import scenario_schema
 from models.load import LoadedScenario, load
+from models.reading import read_document
 from models.scenario import Scenario, Task
 
 ROOT = Path(__file__).parents[2]
@@ -94,6 +98,23 @@ def test_the_digest_follows_meaning_and_inputs_not_layout(folder: Path) -> None:
     assert changed("rules/a.cedar", "500", "501") != first
     assert changed("../arrivals.csv", "10", "11") != first
     assert load(folder).digest == first
+
+
+def test_plain_attributes_are_laws_of_their_type(folder: Path) -> None:
+    """The policies see `true` as a Bool and `DE` as a String: the conditions and requests of a scenario are typed."""
+    text = SCENARIO.replace("{cost: 100}", "{cost: 100, urgent: true, country: NO}")
+    (folder / "scenario.yaml").write_text(text)
+    (folder / "rules" / "a.cedar").write_text(POLICY.replace("500", '500 && context.urgent && context.country == "NO"'))
+    (folder / "rules" / "a.cedarschema").write_text(
+        "entity Agent, Queue; action triage appliesTo {principal: Agent, resource: Queue, "
+        "context: {cost: Long, urgent: Bool, country: String}};"
+    )
+    scenario = load(folder).scenario
+    assert Scenario.model_validate_json(json.dumps(scenario.dump())) == scenario
+    Draft202012Validator(scenario_schema()).validate(read_document(folder / "scenario.yaml").value)
+    (folder / "scenario.yaml").write_text(text.replace("urgent: true", "urgent: DE"))
+    with pytest.raises(InputError, match=r"`urgent` is String, and .* takes Bool"):
+        load(folder)
 
 
 def test_dumping_and_reading_gives_the_same_scenario(folder: Path) -> None:

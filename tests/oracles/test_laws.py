@@ -114,6 +114,54 @@ def test_a_choice_covers_the_whole_unit_interval() -> None:
     assert [law.values[law.index(u)] for u in (1e-9, 0.39, 0.41, 1 - 1e-12)] == ["low", "low", "high", "high"]
 
 
+@pytest.mark.parametrize(
+    ("plain", "law"),
+    [
+        ("DE", "choice(DE=1)"),
+        ("NO", "choice(NO=1)"),
+        (True, "chance(p=1)"),
+        (False, "chance(p=0)"),
+        (7, "constant(value=7)"),
+        ("7", "constant(value=7)"),
+    ],
+)
+def test_a_plain_attribute_is_always_that_and_reads_back_from_its_own_text(plain: object, law: str) -> None:
+    always = parse_attribute_law(plain)
+    assert always == parse_attribute_law(law) == parse_attribute_law(str(always))
+
+
+@pytest.mark.parametrize("text", ["Ümit Öz", "New York", "2nd-line", "a/b:c", "x" * 200])
+def test_a_plain_text_is_itself(text: str) -> None:
+    if text[0].isalpha():
+        assert parse_attribute_law(text) == Choice((text,), (1.0,), text)
+    else:
+        with pytest.raises(PydanticCustomError):
+            parse_attribute_law(text)
+
+
+PLAIN_REFUSED = {
+    "5m": "`choice(5m=1)`",
+    "true": "`true` without quotes or `chance(p=1)`; for the text, `choice(true=1)`",
+    "False": "`false` without quotes or `chance(p=0)`; for the text, `choice(False=1)`",
+    "inf": "`choice(inf=1)`",
+    "lognormal": "`choice(lognormal=1)`",
+    "choice": "a law such as `choice(DE=1)`",
+    "low=0.4": "a law such as `choice(DE=1)`",
+    "low, high": "a law such as `choice(DE=1)`",
+    " DE": "a text that begins with a letter",
+    "": "a text that begins with a letter",
+    "x" * 201: "a text that begins with a letter",
+}
+
+
+@pytest.mark.parametrize("text", PLAIN_REFUSED)
+def test_a_plain_text_that_may_be_meant_otherwise_is_refused(text: str) -> None:
+    with pytest.raises(PydanticCustomError) as caught:
+        parse_attribute_law(text)
+    assert caught.value.context is not None
+    assert PLAIN_REFUSED[text] in caught.value.context["expected"]
+
+
 def test_the_mean_of_beta_is_scipys() -> None:
     law = parse_success("beta(alpha=0.709, beta=0.276)")
     assert law.mean == pytest.approx(stats.beta(0.709, 0.276).mean())
