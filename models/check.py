@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
+from models.declared import check_declared
 from models.diagnostics import Problem, near, quoted
 from models.laws import Law
 from models.references import check_references
@@ -58,6 +59,7 @@ def check(scenario: Scenario) -> Iterator[Problem]:
     yield from _objectives(scenario)
     yield from _prices(scenario)
     yield from _outages(scenario)
+    yield from check_declared(scenario)
 
 
 # --- steps ------------------------------------------------------------------------------------------------------------

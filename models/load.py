@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from models.check import check
+from models.declared import check_declared_requests
 from models.diagnostics import Diagnostic, InputError, Problem, near, quoted
 from models.reading import DIAGNOSTICS_MAX, Document, read_bytes, read_document
 from models.references import check_references
@@ -63,6 +64,7 @@ def load(path: Path) -> LoadedScenario:
     faults += outside.faults
     if judged.whole and outside.policies:
         faults += _diagnostics(document, check_requests(judged.whole, outside.policies))
+        faults += _diagnostics(document, check_declared_requests(judged.whole, outside.policies))
     if faults or judged.whole is None:
         raise InputError(*_in_order(faults, str(file)))
     digest = _digest(judged.whole, outside.inputs)

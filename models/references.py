@@ -28,7 +28,9 @@ Keys = tuple[str | int, ...]
 def check_references(scenario: Scenario) -> Iterator[Problem]:
     """Names that do not exist. Chains are not looked at: verification judges what a broken chain means."""
     yield from _sites(scenario)
+    yield from _regions(scenario)
     for name, pool in scenario.agents.items():
+        yield from _unknown(("agents", name, "parent"), pool.parent, scenario.agents, "agent")
         for capability, what in pool.capabilities.items():
             keys = ("agents", name, "capabilities", capability, "endpoint")
             yield from _unknown(keys, what.endpoint, scenario.endpoints, "endpoint")
@@ -66,6 +68,13 @@ def _sites(scenario: Scenario) -> Iterator[Problem]:
     yield from _unknown(("decision-point", "site"), scenario.decision_point.site, scenario.sites, "site")
 
 
+def _regions(scenario: Scenario) -> Iterator[Problem]:
+    regions = {site.region for site in scenario.sites.values() if site.region is not None}
+    for name, kind in scenario.data.items():
+        for position, region in enumerate(kind.regions):
+            yield from _unknown(("data", name, "regions", position), region, sorted(regions), "region")
+
+
 def _steps(scenario: Scenario, name: str, workflow: Workflow) -> Iterator[Problem]:
     keys: Keys = ("workflows", name)
     yield from _unknown((*keys, "start"), workflow.start, workflow.steps, "step")
@@ -84,6 +93,11 @@ def _servers(scenario: Scenario, keys: Keys, step: Step) -> Iterator[Problem]:
         yield from _capability(scenario, keys, step.agent, step.capability)
     elif isinstance(step, DeskStep):
         yield from _unknown((*keys, "desk"), step.desk, scenario.desks, "desk")
+    for position, name in enumerate(step.data if isinstance(step, Task | DeskStep) else ()):
+        # A class of data is `data`, which has no plural of its own.
+        if name not in scenario.data:
+            help = suggestion(name, scenario.data, "classes of data")
+            yield Problem((*keys, "data", position), f"unknown class of data {quoted(name)}", help)
 
 
 def _faults(scenario: Scenario) -> Iterator[Problem]:

@@ -37,7 +37,12 @@ class _Step(Part):
     """Step to go to instead when the limit is reached. No key: the case ends `failed`."""
 
 
-class Task(_Step):
+class _Work(_Step):
+    data: tuple[Name, ...] = ()
+    """Classes of data that the step handles: whoever works on it, and the endpoint called, must be in their regions."""
+
+
+class Task(_Work):
     """Work by an agent, guarded by a policy decision if it has an action."""
 
     kind: Literal["task"]
@@ -67,7 +72,7 @@ class Task(_Step):
     """Step after the agent handed the case to a person. Mandatory where the capability hands off."""
 
 
-class DeskStep(_Step):
+class DeskStep(_Work):
     """Work by people at a desk."""
 
     kind: Literal["desk"]

@@ -1,0 +1,247 @@
+"""What a scenario declares for verification, checked: `risks`, `data`, `approvals`, the `people` of desks, `parent`s.
+
+Names are checked in `models.references`. Conditions are judged by Cedar, each as the `when` of a policy under the
+set's own schema.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from models.diagnostics import Problem, quoted, suggestion
+from models.scenario import AgentPool, Desk, DeskStep, Endpoint, Scenario, Task
+
+if TYPE_CHECKING:
+    from models.cedar.policies import PolicySet
+    from models.cedar.types import Schema
+
+Keys = tuple[str | int, ...]
+
+
+# --- without the policies ---------------------------------------------------------------------------------------------
+
+
+def check_declared(scenario: Scenario) -> Iterator[Problem]:
+    """Declarations that say too little to be checked, or that nothing comes of. Unknown names are passed over."""
+    yield from _risks(scenario)
+    yield from _data(scenario)
+    yield from _places(scenario)
+    yield from _parents(scenario)
+    yield from _approvals(scenario)
+
+
+def _needs_policies(scenario: Scenario, keys: Keys) -> Iterator[Problem]:
+    if scenario.policies is None:
+        help = "add `policies: {path: ...}` to the scenario"
+        yield Problem(keys, f"{quoted(keys[-1])} needs policies", help, True)
+
+
+def _risks(scenario: Scenario) -> Iterator[Problem]:
+    if scenario.risks:
+        yield from _needs_policies(scenario, ("risks",))
+    for name, risk in scenario.risks.items():
+        if not risk.actions and risk.when is None:
+            help = "add `actions`, or a `when`"
+            yield Problem(("risks", name), "the risk does not say which requests it is about", help, True)
+
+
+def _data(scenario: Scenario) -> Iterator[Problem]:
+    handled = {name for _, step in _steps(scenario) for name in step.data}
+    for name, kind in scenario.data.items():
+        keys: Keys = ("data", name)
+        if (kind.when is None) != (kind.within is None):
+            given, missing = ("when", "within") if kind.within is None else ("within", "when")
+            yield Problem((*keys, given), f"`{given}` without `{missing}`", f"add `{missing}`, or drop `{given}`", True)
+        elif kind.when is not None:
+            yield from _needs_policies(scenario, (*keys, "when"))
+        elif name not in handled:
+            help = "name it in the `data` of a step, or say which requests handle it: `when` and `within`"
+            yield Problem(keys, f"nothing handles data of the class {quoted(name)}", help, True)
+
+
+def _steps(scenario: Scenario) -> Iterator[tuple[Keys, Task | DeskStep]]:
+    for name, workflow in scenario.workflows.items():
+        for step_name, step in workflow.steps.items():
+            if isinstance(step, Task | DeskStep):
+                yield ("workflows", name, "steps", step_name), step
+
+
+def _places(scenario: Scenario) -> Iterator[Problem]:
+    """Where a step handles a class of data must be told: its agents or people, and the endpoint called."""
+    for keys, step in _steps(scenario):
+        for position, name in enumerate(step.data):
+            for handler in handlers(scenario, step):
+                if handler.region is None and (handler.site is None or handler.site in scenario.sites):
+                    message = f"in which region {handler.told} handles {quoted(name)} is not told"
+                    part = ".".join(handler.part) if handler.site is None else f"sites.{handler.site}"
+                    help = f"add `{'site' if handler.site is None else 'region'}` to `{part}`"
+                    yield Problem((*keys, "data", position), message, help)
+
+
+class Handler(NamedTuple):
+    """Who handles the data of a step: the keys of the agent pool, endpoint or desk, and where it is."""
+
+    part: tuple[str, str]
+    site: str | None
+    region: str | None
+
+    @property
+    def told(self) -> str:
+        """How a sentence names it."""
+        return f"the {self.part[0].removesuffix('s')} {quoted(self.part[1])}"
+
+
+def handlers(scenario: Scenario, step: Task | DeskStep) -> Iterator[Handler]:
+    """Who handles the data of a step: the people of the desk, or the agents and the endpoint that they call."""
+    found: list[tuple[tuple[str, str], AgentPool | Desk | Endpoint | None]] = []
+    if isinstance(step, DeskStep):
+        found.append((("desks", step.desk), scenario.desks.get(step.desk)))
+    else:
+        pool = scenario.agents.get(step.agent)
+        called = pool.capabilities.get(step.capability) if pool else None
+        found.append((("agents", step.agent), pool))
+        if called is not None and called.endpoint is not None and called.calls:
+            found.append((("endpoints", called.endpoint), scenario.endpoints.get(called.endpoint)))
+    for keys, part in found:
+        if part is not None:
+            site = scenario.sites.get(part.site) if part.site is not None else None
+            yield Handler(keys, part.site, site.region if site else None)
+
+
+def _parents(scenario: Scenario) -> Iterator[Problem]:
+    for name, pool in scenario.agents.items():
+        if pool.parent not in scenario.agents:
+            continue
+        keys: Keys = ("agents", name, "parent")
+        yield from _needs_policies(scenario, keys)
+        for one in (name, pool.parent):
+            if scenario.agents[one].principal is None:
+                message = f"agent {quoted(one)} has no `principal`, so policies cannot tell what it may do"
+                yield Problem(keys, message, f"add `principal` to `agents.{one}`")
+        if name in _ancestors(scenario, name):
+            yield Problem(keys, f"agent {quoted(name)} is its own ancestor", "a parent stands above its children")
+
+
+def _ancestors(scenario: Scenario, name: str) -> set[str]:
+    found: set[str] = set()
+    above = scenario.agents[name].parent or ""
+    while above in scenario.agents and above not in found:
+        found.add(above)
+        above = scenario.agents[above].parent or ""
+    return found
+
+
+def _approvals(scenario: Scenario) -> Iterator[Problem]:
+    if scenario.approvals is not None:
+        yield from _needs_policies(scenario, ("approvals",))
+        return
+    for name, desk in scenario.desks.items():
+        if desk.people is not None:
+            help = "add `approvals: {action: ...}`, or drop `people`"
+            yield Problem(("desks", name, "people"), "`people` without `approvals`", help, True)
+
+
+# --- under the policies -----------------------------------------------------------------------------------------------
+
+
+class Declared(NamedTuple):
+    """A condition on requests for some actions (none named: for all), and the keys that lead to it."""
+
+    keys: Keys
+    actions: tuple[str, ...]
+    text: str
+
+    @property
+    def policy(self) -> str:
+        """The condition as a permit that matches where it holds, and errors where it errors."""
+        scope = f"action in [{', '.join(self.actions)}]" if self.actions else "action"
+        # On a line of its own, so that a comment at its end swallows nothing.
+        return f"permit (principal, {scope}, resource) when {{\n{self.text}\n}};"
+
+
+def declared(scenario: Scenario) -> Iterator[Declared]:
+    """Every condition on requests that a scenario declares."""
+    for name, risk in scenario.risks.items():
+        yield Declared(("risks", name, "when"), risk.actions, risk.when or "true")
+    for name, kind in scenario.data.items():
+        if kind.when is not None and kind.within is not None:
+            yield Declared(("data", name, "when"), (), kind.when)
+            yield Declared(("data", name, "within"), (), kind.within)
+    if scenario.approvals is None:
+        return
+    action = (scenario.approvals.action,)
+    told = (("by-asker", scenario.approvals.by_asker), ("again", scenario.approvals.again))
+    for key, text in told:
+        if text is not None:
+            yield Declared(("approvals", key), action, text)
+    for name, desk in scenario.desks.items():
+        if desk.people is not None:
+            yield Declared(("desks", name, "people"), action, desk.people)
+
+
+def check_declared_requests(scenario: Scenario, policies: PolicySet) -> Iterator[Problem]:
+    """Actions and conditions of declarations that the schema does not admit."""
+    named = tuple(_actions(scenario))
+    conditions = tuple(declared(scenario))
+    if not (named or conditions):
+        return
+    if policies.schema_inferred:
+        keys = named[0][0] if named else conditions[0].keys
+        message = "what is declared of requests needs a schema, and the policies come without one"
+        yield Problem(keys, message, "put a `*.cedarschema` beside the policies", True)
+        return
+    faults = tuple(problem for keys, action in named for problem in _action(keys, action, policies.schema))
+    yield from faults
+    wrong = {action for (_, action) in named if any(_action((), action, policies.schema))}
+    for condition in conditions:
+        if wrong.isdisjoint(condition.actions):
+            for message, help in _condition(condition, policies):
+                yield Problem(condition.keys, message, help)
+
+
+def _actions(scenario: Scenario) -> Iterator[tuple[Keys, str]]:
+    for name, risk in scenario.risks.items():
+        for position, action in enumerate(risk.actions):
+            yield ("risks", name, "actions", position), action
+    if scenario.approvals is not None:
+        yield ("approvals", "action"), scenario.approvals.action
+
+
+def _action(keys: Keys, text: str, schema: Schema) -> Iterator[Problem]:
+    from models.cedar.uids import parse_uid
+
+    uid = str(parse_uid(text))
+    if uid not in schema.actions:
+        yield Problem(keys, f"the schema has no action {quoted(uid)}", _near_action(uid, schema.actions))
+    elif keys[:1] == ("approvals",) and not schema.actions[uid].principals:
+        applicable = (name for name, action in schema.actions.items() if action.principals)
+        yield Problem(keys, f"{quoted(uid)} is a group of actions", _near_action(uid, applicable))
+
+
+def _near_action(uid: str, known: Iterable[str]) -> str:
+    return suggestion(uid, sorted(known), "actions")
+
+
+def _condition(condition: Declared, policies: PolicySet) -> Iterator[tuple[str, str]]:
+    import cedarpy
+
+    from models.cedar.faults import too_deep, validation_help, validation_message
+    from models.cedar.source import Source
+
+    expected = "a Cedar condition over the request, such as `context.amount > 500`"
+    if deep := too_deep(Source("", condition.policy)):
+        yield f"not a condition: {deep[0].message}", expected
+        return
+    try:
+        tree = cedarpy.policies_to_pst(condition.policy)
+    except ValueError as error:
+        yield f"not a condition: {error}", expected
+        return
+    found = tuple(tree.static_policies.values())
+    if tree.templates or len(found) != 1 or len(found[0].clauses) != 1:
+        yield "not a condition: it ends before its text does", expected
+        return
+    result = cedarpy.validate_policies(condition.policy, policies.schema_text)
+    for message in sorted({validation_message(error.error) for error in result.errors}):
+        yield f"the condition does not fit the schema: {message}", validation_help(message, policies.schema)
