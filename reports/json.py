@@ -33,10 +33,25 @@ def report_json(verdict: Verdict, findings: Findings | None, outcomes: Outcomes 
     """Verdict, findings and outcomes as plain JSON values; a part that was not asked for is null."""
     return {
         "schema": SCHEMA,
-        "verdict": {"result": verdict.result, "reasons": list(verdict.reasons), "exit_code": verdict.exit_code},
+        "verdict": {
+            "result": verdict.result,
+            "reasons": list(verdict.reasons),
+            "open": _open(findings, outcomes),
+            "exit_code": verdict.exit_code,
+        },
         "findings": to_json(findings) if findings is not None else None,
         "outcomes": plain(outcomes),
     }
+
+
+def _open(findings: Findings | None, outcomes: Outcomes | None) -> list[dict[str, str]]:
+    """What is undecided, and why: objectives by name, checks by identifier."""
+    objectives = outcomes.objectives if outcomes else ()
+    checks = findings.findings if findings else ()
+    return [
+        *({"objective": o.name, "because": o.open_because} for o in objectives if o.verdict == "undecided"),
+        *({"check": f.check, "because": f.message} for f in checks if f.verdict == "undecided"),
+    ]
 
 
 def plain(value: Any) -> Any:

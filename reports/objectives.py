@@ -48,6 +48,8 @@ class ObjectiveOutcome:
     verdict: Overall
     sentence: str
     notes: tuple[str, ...]
+    open_because: str = ""
+    """Why the verdict is `undecided`; empty where it is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,7 @@ def judge_objective(name: str, objective: Objective, tables: RunTables) -> Objec
     obstacle = _obstacle(measure, interval)
     if obstacle and verdict == "pass":
         verdict = "undecided"
+    open_because = _why_open(measure, interval, obstacle) if verdict == "undecided" else ""
     return ObjectiveOutcome(
         name=name,
         kind=objective.kind,
@@ -87,8 +90,9 @@ def judge_objective(name: str, objective: Objective, tables: RunTables) -> Objec
         interval=interval,
         sample=measure.sample,
         verdict=verdict,
-        sentence=_sentence(name, measure, interval, verdict, obstacle, tables.scenario.currency),
+        sentence=_sentence(name, measure, interval, verdict, open_because, tables.scenario.currency),
         notes=measure.notes + _notes(measure, interval),
+        open_because=open_because,
     )
 
 
@@ -115,23 +119,29 @@ def _notes(measure: Measure, interval: Interval) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _sentence(name: str, measure: Measure, interval: Interval, verdict: Overall, obstacle: str, currency: str) -> str:
+def _sentence(
+    name: str, measure: Measure, interval: Interval, verdict: Overall, open_because: str, currency: str
+) -> str:
     promised = limit(measure.at_most, measure.at_least, measure.unit, currency)
     word = {"pass": "is met", "fail": "is missed", "undecided": "is undecided"}[verdict]
     if not interval.known:
-        return f"{name} {word}: {measure.obstacle or 'there was nothing to measure'}."
+        return f"{name} {word}: {open_because}."
     confidence = percent_of_confidence(interval.confidence)
     seen = f"{measure.measures} is {estimate(interval, measure.unit, currency)}"
     if interval.point:
         seen += " in every replication"
     elif math.isfinite(interval.low):
         seen += f" ({confidence} interval {span(interval, measure.unit, currency)})"
-    open_because = f" It is open because {obstacle or _why_open(measure, interval)}." if verdict == "undecided" else ""
-    return f"{name} {word}: {seen}; the objective is {promised}.{open_because}"
+    because = f" It is open because {open_because}." if open_because else ""
+    return f"{name} {word}: {seen}; the objective is {promised}.{because}"
 
 
-def _why_open(measure: Measure, interval: Interval) -> str:
-    """What keeps an interval on both sides of a limit: unfinished work, or chance between replications."""
+def _why_open(measure: Measure, interval: Interval, obstacle: str) -> str:
+    """An obstacle, or what keeps the interval on both sides of a limit: unfinished work, or chance."""
+    if not interval.known:
+        return measure.obstacle or "there was nothing to measure"
+    if obstacle:
+        return obstacle
     if interval.at_least:
         return "too much was unfinished at the horizon to bound it from above"
     settled = student(exact(measure.sample.best or measure.sample.high), interval.confidence)
@@ -273,9 +283,11 @@ def _(objective: CaseCost, tables: RunTables) -> Measure:
     cases = _cases(tables, objective.work)
     spent = tables.total(cases, "cost") / 1e6
     begun, ended = tables.count(cases), tables.count(cases[~cases["open"]])
-    # What unfinished cases have cost is spent: it counts against the ended ones on the high side.
-    high = np.where((ended == 0) & (begun > 0), math.inf, ratio(spent, ended))
     still_open = float(cases["open"].mean()) if len(cases) else 0.0
+    # What unfinished cases have cost is spent: it counts against the ended ones on the high side. Where they are many,
+    # what they will cost yet leaves the mean without a bound from above.
+    unbounded = ended < begun if still_open > OPEN_SHARE_MAX else (ended == 0) & (begun > 0)
+    high = np.where(unbounded, math.inf, ratio(spent, ended))
     obstacle = f"{share(still_open)} of the cases were unfinished, so their cost is not known"
     return Measure(
         f"the mean cost of a case{_whose(objective.work)}",

@@ -93,6 +93,9 @@ def _outcomes(console: Console, outcomes: Outcomes) -> None:
     )
     if outcomes.objectives:
         console.print(_objectives(console, outcomes.objectives, made.currency))
+    for o in outcomes.objectives:
+        if o.verdict == "undecided":
+            _indented(console, f"{o.name} is undecided because {o.open_because}", 2)
     for line in ring_lines(outcomes.deadlock):
         _indented(console, line.lstrip(), len(line) - len(line.lstrip()))
 

@@ -89,6 +89,30 @@ def test_a_console_without_unicode_gets_plain_symbols() -> None:
     assert terminal._mark(console, "fail").plain == "x fail"
 
 
+def test_each_open_objective_has_its_reason_beside_it_in_every_format(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from reports.html import render_html
+    from reports.json import report_json
+
+    loaded = api.load(ROOT / "scenarios" / "incident-desk")
+    run = api.simulate(loaded, tmp_path / "run", replications=1, workers=1)
+    outcomes = assess(run)
+    verdict = judge(FINDINGS, outcomes)
+    undecided = [o.name for o in outcomes.objectives if o.verdict == "undecided"]
+    assert undecided
+    why = "one replication gives no interval"
+    terminal.print_run(verdict, FINDINGS, outcomes, None)
+    said = " ".join(capsys.readouterr().out.split())
+    told = report_json(verdict, FINDINGS, outcomes)["verdict"]["open"]
+    assert told[-1] == {"check": "P106", "because": "open conflicts"}
+    assert told[:-1] == [{"objective": name, "because": why} for name in undecided]
+    for name in undecided:
+        assert f"{name} is undecided because {why}" in said
+    page = render_html(run.scenario, FINDINGS, outcomes, verdict)
+    assert page.count(f"Undecided because {why}.") == len(undecided)
+
+
 def test_progress_is_silent_off_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     with progress.bar("working") as advance:
         advance(1, 2)

@@ -17,6 +17,7 @@ from models.units import MINUTE
 from reports.objectives import judge_objective
 from reports.tables import RunTables
 from reports.waits import busy_time, waits
+from reports.words import estimate, span
 
 HORIZON = 100
 """Minutes of a replication in these tests."""
@@ -169,6 +170,27 @@ def test_too_many_unfinished_cases_keep_a_cost_from_passing() -> None:
     objective = {"kind": "case-cost", "at-most": "3 USD"}
     assert judged([cases] * 6, objective) == "pass"
     assert judged([[*cases, (0, 0, "in-flight", False, 1)]] * 6, objective) == "undecided"
+
+
+def test_a_cost_that_unfinished_cases_leave_open_has_no_upper_bound() -> None:
+    cases: list[Row] = [(0, 1, "completed", False, n % 3) for n in range(9)]
+    more = [[*cases, (0, 0, "in-flight", False, 1), (0, 0, "stuck", False, n % 2)] for n in range(6)]
+    prepared = tables(more, {"kind": "case-cost", "at-most": "3 USD"})
+    outcome = judge_objective("it", _only(prepared), prepared)
+    assert span(outcome.interval, outcome.unit, "USD").endswith(" or more")
+    assert estimate(outcome.interval, outcome.unit, "USD").startswith("at least ")
+    assert "of the cases were unfinished" in outcome.open_because
+    assert judged(more, {"kind": "case-cost", "at-most": "0.5 USD"}) == "fail"  # what is spent is spent
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES, ids=lambda o: json.dumps(o)[:60])
+@settings(max_examples=40)
+@given(data=st.data())
+def test_a_reason_stands_beside_each_undecided_verdict_and_no_other(objective: dict[str, Any], data: Any) -> None:
+    prepared = tables(data.draw(REPLICATIONS), objective)
+    outcome = judge_objective("it", _only(prepared), prepared)
+    assert bool(outcome.open_because) == (outcome.verdict == "undecided")
+    assert outcome.open_because in outcome.sentence
 
 
 # --- waits and service ------------------------------------------------------------------------------------------------
