@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from reports.deadlock import Ring
     from reports.drift import DriftOutcome
+    from reports.locks import LockOutcome
     from reports.objectives import ObjectiveOutcome
     from reports.series import FaultBand, HarmCourse, QueueCourse
 
@@ -113,16 +114,24 @@ def _allowance(objective: ObjectiveOutcome, value: float) -> float:
     return math.inf if part > 0 else 0.0
 
 
-def queues_chart(queues: Sequence[QueueCourse], faults: Sequence[FaultBand], replications: int) -> Chart | None:
-    """The queue of each desk over time, mean and range over replications, with the faults."""
+def queues_chart(
+    queues: Sequence[QueueCourse], faults: Sequence[FaultBand], replications: int, lock: LockOutcome | None = None
+) -> Chart | None:
+    """The queue of each desk over time, mean and range over replications, with the faults.
+
+    `lock` is one with a longer queue than any desk's, which the title must then name.
+    """
     busiest = sorted(queues, key=lambda q: -max(q.mean))[:DESKS_SHOWN]
     shown = [q for q in busiest if max(q.most) > 0] or busiest[:1]
     if not shown:
         return None
     worst = shown[0]
     peak = int(np.argmax(worst.mean))
+    longest = "The longest queue is"
+    if lock is not None:
+        longest += f" for the lock {lock.name}, {words.number(lock.longest_queue.estimate)} waiting; of the desks it is"
     title = (
-        f"The longest queue is at {worst.desk}: {words.number(worst.mean[peak])} waiting on day "
+        f"{longest} at {worst.desk}: {words.number(worst.mean[peak])} waiting on day "
         f"{worst.time[peak] // DAY + 1}, mean of {words.count(replications, 'replication')}"
     )
     with drawing(WIDTH, 0.8 + 1.5 * len(shown)) as figure:

@@ -12,7 +12,7 @@ from reports.intervals import Interval, Sample
 
 
 def frame(rows: Iterable[Any]) -> pd.DataFrame:
-    """Any part of the outcomes (`outcomes.objectives`, `.people`, `.work`, `.compliance.by_rule` ...) as a frame.
+    """Any part of the outcomes (`outcomes.objectives`, `.people`, `.locks`, `.compliance.by_rule` ...) as a frame.
 
     An interval `x` becomes the columns `x`, `x_low` and `x_high`. Figures keep their units: microseconds, shares of
     one, currency units. Nested parts (samples, levels of a chain) are left out.

@@ -19,6 +19,7 @@ from models.units import DAY
 from reports import words
 from reports.charts import RING_SHOWN, Chart, drift_chart, objectives_chart, queues_chart, ring_chart
 from reports.limits import not_measured
+from reports.locks import longer_lock
 from reports.outcomes import Outcomes, assess
 from reports.ring import headline, member_sentence
 from reports.verdict import FailOn, Verdict, judge, unnamed
@@ -118,7 +119,9 @@ def render_html(scenario: Scenario, findings: Findings | None, outcomes: Outcome
         held=_held(findings) if findings else (),
         layers=_layers(findings) if findings else (),
         objectives_chart=objectives_chart(outcomes.objectives, made.currency),
-        queues_chart=queues_chart(outcomes.queues, outcomes.faults, made.replications),
+        queues_chart=queues_chart(
+            outcomes.queues, outcomes.faults, made.replications, longer_lock(outcomes.locks, outcomes.people)
+        ),
         queue_rows=_queue_rows(outcomes.queues),
         drift_charts=drifts,
         ring_charts=_ring_charts(outcomes),

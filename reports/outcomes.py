@@ -11,6 +11,7 @@ from reports.compliance import Compliance, assess_compliance
 from reports.deadlock import DeadlockOutcome, assess_deadlock
 from reports.drift import DriftOutcome, QuietMonitor, assess_drift, assess_quiet_monitors
 from reports.escalation import ChainOutcome, assess_escalation
+from reports.locks import LockOutcome, assess_locks
 from reports.objectives import ObjectiveOutcome, judge_objective
 from reports.people import DeskOutcome, assess_people
 from reports.resilience import FaultOutcome, assess_resilience
@@ -57,6 +58,7 @@ class Outcomes:
     people: tuple[DeskOutcome, ...]
     escalation: tuple[ChainOutcome, ...]
     compliance: Compliance
+    locks: tuple[LockOutcome, ...]
     deadlock: DeadlockOutcome
     drift: tuple[DriftOutcome, ...]
     quiet_monitors: tuple[QuietMonitor, ...]
@@ -76,6 +78,7 @@ def assess(run: Run) -> Outcomes:
         people=assess_people(tables),
         escalation=assess_escalation(tables),
         compliance=assess_compliance(tables),
+        locks=assess_locks(tables),
         deadlock=assess_deadlock(tables),
         drift=assess_drift(tables),
         quiet_monitors=assess_quiet_monitors(tables),

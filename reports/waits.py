@@ -1,8 +1,9 @@
-"""Waits and service at a place, with those that had not ended when the item left or the run stopped."""
+"""Waits and service at a place, and for a lock, with those that had not ended when the item left or the run stopped."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from typing import Final
 
 import pandas as pd
@@ -21,8 +22,33 @@ def waits(tables: RunTables, place: str) -> pd.DataFrame:
     (`started | abandoned | waiting`). A wait that ended in service is known exactly. One that the item gave up, or that
     still lasts at the horizon, would have been at least as long: its `high` is inf.
     """
-    started, abandoned = (_ended(tables, kind, place) for kind in ("started", "abandoned"))
-    queued = _at(tables, "queued", place).rename(columns={"time": "since"})
+    return _waits(tables, [place], "queued", "started")
+
+
+def lock_waits(tables: RunTables, places: Collection[str]) -> pd.DataFrame:
+    """`waits` for a lock of these places; a wait that is `started` has ended in taking the lock."""
+    return _waits(tables, places, "blocked", "locked")
+
+
+def lock_holds(tables: RunTables, places: Collection[str]) -> pd.DataFrame:
+    """How long a lock was held each time it was taken after the warm-up.
+
+    Columns: `replication`, `since` (when it was taken, us), `low` and `high` (bounds of the time held, us). One that is
+    held at the horizon has a `high` of inf.
+    """
+    keys = ["replication", "place"]
+    taken, given = (_at(tables, kind, places, "place").astype({"place": "str"}) for kind in ("locked", "unlocked"))
+    # A lock has one holder at a time, so the nth to give it back is the nth that took it.
+    taken, given = (rows.assign(nth=rows.groupby(keys).cumcount()) for rows in (taken, given))
+    both = taken.merge(given[[*keys, "nth", "time"]], on=[*keys, "nth"], how="left", suffixes=("", "_over"))
+    low = both["time_over"].fillna(tables.scenario.horizon) - both["time"]
+    held = both.assign(since=both["time"], low=low, high=low.where(both["time_over"].notna(), math.inf))
+    return held.loc[held["since"] >= tables.scenario.warm_up, ["replication", "since", "low", "high"]]
+
+
+def _waits(tables: RunTables, places: Collection[str], joining: str, served: str) -> pd.DataFrame:
+    started, abandoned = (_ended(tables, kind, places) for kind in (served, "abandoned"))
+    queued = _at(tables, joining, places).rename(columns={"time": "since"})
     waiting = _without(queued, pd.concat([_from_queue(started, queued), abandoned]))
     parts = [
         started.assign(low=started["value"], high=started["value"], end="started"),
@@ -36,8 +62,8 @@ def waits(tables: RunTables, place: str) -> pd.DataFrame:
 
 def busy_time(tables: RunTables, place: str) -> Array:
     """Time that servers of a place were at work after the warm-up, in each replication, us."""
-    begun = _at(tables, "started", place).rename(columns={"time": "since"})
-    finished = _ended(tables, "finished", place)
+    begun = _at(tables, "started", [place]).rename(columns={"time": "since"})
+    finished = _ended(tables, "finished", [place])
     horizon = tables.scenario.horizon
     lasting = _without(begun, finished).assign(until=horizon)
     both = pd.concat([finished.assign(until=finished["since"] + finished["value"]), lasting])
@@ -45,14 +71,14 @@ def busy_time(tables: RunTables, place: str) -> Array:
     return tables.total(both.assign(inside=inside), "inside")
 
 
-def _at(tables: RunTables, kind: str, place: str) -> pd.DataFrame:
+def _at(tables: RunTables, kind: str, places: Collection[str], *more: str) -> pd.DataFrame:
     events = tables.of_kind(kind)
-    return events.loc[events["place"] == place, ["replication", "sequence", "time", "case", "value"]]
+    return events.loc[events["place"].isin(places), ["replication", "sequence", "time", "case", "value", *more]]
 
 
-def _ended(tables: RunTables, kind: str, place: str) -> pd.DataFrame:
+def _ended(tables: RunTables, kind: str, places: Collection[str]) -> pd.DataFrame:
     """Events that end something that lasted `value`, with `since` as the moment it began."""
-    events = _at(tables, kind, place)
+    events = _at(tables, kind, places)
     return events.assign(since=events["time"] - events["value"])
 
 

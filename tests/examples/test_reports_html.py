@@ -19,6 +19,7 @@ from models.diagnostics import InputError
 from reports.charts import RING_SHOWN, ring_chart
 from reports.deadlock import Member, Ring
 from reports.html import STORIES, render_html, write_html
+from reports.intervals import Interval
 from reports.outcomes import Outcomes, assess
 from reports.svg import drawing, inline
 from reports.verdict import judge
@@ -273,3 +274,29 @@ def test_rings_of_any_size_are_drawn_without_a_warning() -> None:
 def test_an_unwritable_place_is_an_input_error(runs: dict[str, Run], tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be written"):
         write_html(tmp_path / "no" / "such" / "folder.html", runs["refund-desk"], None)
+
+
+def test_locks_have_a_table(page: str, outcomes: dict[str, Outcomes]) -> None:
+    locks = outcomes["incident-desk"].locks
+    assert len(locks) == 2
+    if "incident" in page.partition("</h1>")[0]:
+        for lock in locks:
+            assert f'<th scope="row">{lock.name}<small>' in page
+    else:
+        assert 'aria-label="Locks"' not in page
+
+
+@pytest.mark.parametrize(
+    ("queue", "headline"),
+    [
+        (1000.0, "The longest queue is for the lock service, 1,000 waiting; of the desks it is at "),
+        (0.0, "The longest queue is at "),
+    ],
+)
+def test_the_longest_queue_may_be_one_for_a_lock(
+    runs: dict[str, Run], outcomes: dict[str, Outcomes], queue: float, headline: str
+) -> None:
+    assessed = outcomes["incident-desk"]
+    lock = dataclasses.replace(assessed.locks[0], longest_queue=Interval(queue, queue, queue, 0.95, 3))
+    page = rendered(runs["incident-desk"], None, dataclasses.replace(assessed, locks=(lock,)))
+    assert f"<figcaption>{headline}" in page

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+import math
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,64 @@ def test_deadlocks_and_their_rings_are_those_of_the_log(outcomes: Outcomes, even
         assert [m.waits for m in ring.members] == [m["waits-for"] for m in members]
         for member, following in zip(ring.members, ring.members[1:] + ring.members[:1], strict=True):
             assert member.waits in following.holds
+
+
+Spans = list[tuple[int, float]]
+"""When each began, and its length, us."""
+
+
+def asked_and_held(run: Run, mine: list[dict[str, Any]]) -> tuple[Spans, Spans, int]:
+    """What one replication's log tells of a lock, read row by row: waits, holds, the longest queue. One that had
+    not ended at the horizon is as long as the rest of the run."""
+    queues: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    taken: dict[str, int] = {}
+    waited, held, longest = [], [], 0
+    for e in mine:
+        place, joined = e["place"], (e["case"], e["time"] - e["value"])
+        if e["kind"] == "blocked":
+            queues[place].append((e["case"], e["time"]))
+            longest = max(longest, len(queues[place]))
+        elif e["kind"] in ("locked", "abandoned"):
+            waited.append((int(joined[1]), e["value"]))
+            if joined in queues[place]:
+                queues[place].remove(joined)
+        if e["kind"] == "locked":
+            taken[place] = e["time"]
+        elif e["kind"] == "unlocked":
+            held.append((taken[place], e["time"] - taken.pop(place)))
+    horizon = run.scenario.horizon
+    waited += [(since, horizon - since) for queue in queues.values() for _, since in queue]
+    held += [(since, horizon - since) for since in taken.values()]
+    begin = run.scenario.warm_up
+    return [s for s in waited if s[0] >= begin], [s for s in held if s[0] >= begin], longest
+
+
+def test_locks_are_those_of_the_log(run: Run, outcomes: Outcomes, events: list[dict[str, Any]]) -> None:
+    assert [lock.name for lock in outcomes.locks] == list(run.scenario.locks)
+    for lock in outcomes.locks:
+        mine = [e for e in events if e["place"].partition("[")[0] == f"lock:{lock.name}"]
+        waits, p95s, holds, shares, most = [], [], [], [], []
+        for r in range(REPLICATIONS):
+            waited, held, longest = asked_and_held(run, [e for e in mine if e["replication"] == r])
+            lengths = sorted(length for _, length in waited)
+            waits.append(sum(lengths) / len(lengths))
+            p95s.append(lengths[math.ceil(0.95 * len(lengths) - 1e-9) - 1])
+            shares.append(sum(length > 0 for length in lengths) / len(lengths))
+            holds.append(sum(length for _, length in held) / len(held))
+            most.append(longest)
+        assert lock.acquisitions.estimate == pytest.approx(mean(of(mine, "locked")))
+        assert lock.wait_mean.estimate == pytest.approx(sum(waits) / REPLICATIONS)
+        assert lock.wait_p95.estimate == pytest.approx(sum(p95s) / REPLICATIONS)
+        assert lock.waited.estimate == pytest.approx(sum(shares) / REPLICATIONS)
+        assert lock.hold_mean.estimate == pytest.approx(sum(holds) / REPLICATIONS)
+        assert lock.longest_queue.estimate == pytest.approx(sum(most) / REPLICATIONS)
+        assert lock.deadlocks.estimate == pytest.approx(mean(e for e in of(events, "deadlock") if named(e, lock.name)))
+
+
+def named(deadlock: dict[str, Any], lock: str) -> bool:
+    members = json.loads(deadlock["detail"])["ring"]
+    places = {place for m in members for place in (*m["holds"], m["waits-for"])}
+    return any(place.partition("[")[0] == f"lock:{lock}" for place in places)
 
 
 def test_drift_is_timed_from_its_onset(run: Run, outcomes: Outcomes, events: list[dict[str, Any]]) -> None:
