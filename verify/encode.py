@@ -34,6 +34,7 @@ from verify.symbolic import (
     contains_all,
     contains_any,
     equal,
+    existence,
     is_empty,
     stored,
 )
@@ -240,7 +241,7 @@ class Encoder:
     def _exists(self, entity: Scalar) -> Term:
         if not self.missing or self._is_action(entity.term.sort.name):
             return t.TRUE
-        return Place("exists", entity.term.sort.name, (entity.term,)).leaf("present", t.BOOL)
+        return t.leaf(existence(entity.term.sort), entity.term)
 
     def _is_action(self, type: str) -> bool:
         return type not in self.schema.entity_types and type.split("::")[-1] == "Action"

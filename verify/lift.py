@@ -1,9 +1,10 @@
 """From a solver's model to a request and an entity store in Cedar's JSON.
 
 A model says only what the formula names. It is completed to a strongly well-formed input: required attributes get
-plain values, optional ones that nothing is said of are left out, every entity that is referred to is in the store, and
-the hierarchy is the one between the entities named. An entity that a policy names, but whose attributes and tags no
-policy reads, and that nothing refers to, is left out: its being there would change nothing.
+plain values, optional ones that nothing is said of are left out, every entity that is referred to is in the store but
+those that the model says are missing, and the hierarchy is the one between the entities named. An entity that a policy
+names, but whose attributes and tags no policy reads, and that nothing refers to, is left out: its being there would
+change nothing.
 """
 
 from __future__ import annotations
@@ -135,7 +136,7 @@ class _Lift:
         resource = self._request("resource", self.environment.resource)
         context = self._record(self.schema.actions[self.environment.action].context, "context", "", (), ())
         for kind, owner, args, path, _ in self.table:
-            if kind in ("attribute", "tag", "above"):
+            if kind in ("attribute", "tag", "above", "exists"):
                 self._need(Uid(owner, args[0]))
             if kind == "above" and self.table[kind, owner, args, path, "value"]:
                 self._need(Uid(path[0], args[1]))
@@ -152,7 +153,8 @@ class _Lift:
         return uid
 
     def _need(self, uid: Uid) -> None:
-        if uid.type in self.schema.entity_types:
+        missing = self.table.get(("exists", uid.type, (uid.id,), (), "present")) is False
+        if uid.type in self.schema.entity_types and not missing:
             self.needed[uid] = None
 
     def _some_id(self, type: str) -> str:

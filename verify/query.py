@@ -115,11 +115,15 @@ class Question(NamedTuple):
 
 @dataclass
 class Analysis:
-    """One policy set under analysis: its encodings, the budget, the witnesses found so far and the scripts asked."""
+    """One policy set under analysis: its encodings, the budget, the witnesses found so far and the scripts asked.
+
+    Where `missing`, stores that lack entities are admitted. Such witnesses answer no question of another analysis.
+    """
 
     policies: PolicySet
     budget: Budget
     scripts: dict[str, str] = field(default_factory=dict)
+    missing: bool = False
     _encoders: dict[RequestEnvironment, Encoder] = field(default_factory=dict)
     _matches: dict[tuple[RequestEnvironment, int], Match] = field(default_factory=dict)
     _unsupported: dict[Term, str] = field(default_factory=dict)
@@ -135,12 +139,12 @@ class Analysis:
 
     @cached_property
     def _read(self) -> tuple[Uid, ...]:
-        return entities_read(policy.syntax for policy in self.policies.policies)
+        return () if self.missing else entities_read(policy.syntax for policy in self.policies.policies)
 
     def encoder(self, environment: RequestEnvironment) -> Encoder:
         """The encoder of an environment."""
         if environment not in self._encoders:
-            self._encoders[environment] = Encoder(self.policies.schema, environment)
+            self._encoders[environment] = Encoder(self.policies.schema, environment, self.missing)
         return self._encoders[environment]
 
     def matches(self, environment: RequestEnvironment, index: int) -> Term:
@@ -155,7 +159,7 @@ class Analysis:
         return self._matches[key].matches
 
     def succeeds(self, environment: RequestEnvironment, index: int) -> Term:
-        """When evaluating a policy does not error, in stores that have every entity that is referred to."""
+        """When evaluating a policy does not error."""
         self.matches(environment, index)
         return self._matches[environment, index].ok
 

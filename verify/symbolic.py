@@ -50,6 +50,11 @@ class Place:
         return t.leaf(Symbol(self.kind, self.owner, self.path, role, parameters, sort), *self.args)  # type: ignore[arg-type]
 
 
+def existence(sort: Sort) -> Symbol:
+    """Whether an entity of a sort is in the store."""
+    return Symbol("exists", sort.name, (), "present", (sort,), t.BOOL)
+
+
 @dataclass(frozen=True, slots=True)
 class Scalar:
     """A bool, long, string or entity."""

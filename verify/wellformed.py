@@ -2,19 +2,19 @@
 
 Numbers have 64 bits, entities of a closed type are among its ids, and the ancestors named form a strict order: nothing
 is above itself, and what is above an ancestor is above. That is enough, for a model is cut down to the entities named
-(`verify.lift`), and those then form a hierarchy by themselves.
+(`verify.lift`), and those then form a hierarchy by themselves. Where entities may be missing, those have no ancestors.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from models.cedar.types import Schema
 from models.cedar.uids import parse_uid
 from verify import term as t
 from verify.encode import ancestor_types
 from verify.ground import CONSTRAINTS_MAX
-from verify.symbolic import UnsupportedError
+from verify.symbolic import UnsupportedError, existence
 from verify.term import Symbol, Term, subterms
 
 
@@ -27,9 +27,17 @@ def constraints(parts: Sequence[Term], schema: Schema) -> tuple[Term, ...]:
     for leaf in above:
         for arg in leaf.args:
             nodes.setdefault(arg.sort.name, {})[arg] = None
-    order = tuple(_order(nodes, schema))
+    order = (*_order(nodes, schema), *_missing(leaves, above))
     ranged = dict.fromkeys((*leaves, *(arg for term in order for arg in subterms(term) if arg.op == "leaf")))
     return (*(found for leaf in ranged if (found := _range(leaf, closed)) is not t.TRUE), *order)
+
+
+def _missing(leaves: Sequence[Term], above: Iterable[Term]) -> Iterator[Term]:
+    """An entity that is not in the store has no ancestors, whichever term says which entity it is."""
+    if any(leaf.data.kind == "exists" for leaf in leaves):
+        for leaf in above:
+            low = leaf.args[0]
+            yield t.implies(leaf, t.leaf(existence(low.sort), low))
 
 
 def closed_types(schema: Schema) -> Mapping[str, tuple[str, ...]]:
