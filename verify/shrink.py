@@ -59,24 +59,25 @@ def _smaller(witness: Witness, schema: Schema, read: Collection[Uid]) -> Iterato
 
 def _without_entities(witness: Witness, read: Collection[Uid]) -> Iterator[Witness]:
     """The store without what nothing refers to."""
-    named = {*read, parse_uid(witness.principal), parse_uid(witness.resource), *_references(witness.context)}
+    named = {*read, parse_uid(witness.principal), parse_uid(witness.resource), *references(witness.context)}
     for entity in witness.entities:
-        named |= {*_references(entity["attrs"]), *_references(entity.get("tags", {})), *map(uid_of, entity["parents"])}
+        named |= {*references(entity["attrs"]), *references(entity.get("tags", {})), *map(uid_of, entity["parents"])}
     kept = tuple(entity for entity in witness.entities if uid_of(entity["uid"]) in named)
     if len(kept) < len(witness.entities):
         yield replace(witness, entities=kept)
 
 
-def _references(value: object) -> Iterator[Uid]:
+def references(value: object) -> Iterator[Uid]:
+    """The entities that a value in Cedar's JSON refers to."""
     if isinstance(value, Mapping):
         if "__entity" in value:
             yield uid_of(value)
         else:
             for inner in value.values():
-                yield from _references(inner)
+                yield from references(inner)
     elif isinstance(value, list | tuple):
         for inner in value:
-            yield from _references(inner)
+            yield from references(inner)
 
 
 def _entity(entity: Mapping[str, Any], schema: Schema) -> Iterator[dict[str, Any]]:
