@@ -99,7 +99,7 @@ class Approvals:
         if timeout >= 0:
             self._clock.at(now + timeout, Rank.TIMEOUT, self._level_timeout, approval)
         place = f"desk:{self._plan.names.desks[desk]}" if desk >= 0 else ""
-        self._log.event(now, Kind.ASKED, place, approval.case, approval.rung + 1, approval.chain)
+        self._log.event(now, Kind.ASKED, place, approval.case, approval.rung + 1, self._whose_level(approval))
         if desk < 0:
             return
         if self._reached(desk):
@@ -107,6 +107,11 @@ class Approvals:
         else:
             approval.outside = desk
             self._waiting_outside[approval] = None
+
+    def _whose_level(self, approval: Approval) -> str:
+        """The chain whose approval is sought and, where a `then` has led on, the one whose level is asked."""
+        at = self._plan.names.chains[approval.at]
+        return approval.chain if at == approval.chain else f"{approval.chain}: {at}"
 
     def _join(self, approval: Approval, desk: int, now: int) -> None:
         if not self._desks[desk].join(approval, now):

@@ -172,7 +172,8 @@ def _event_line(row: dict[str, Any]) -> str:
         case "handed-off":
             return f"{place} hands the case to a person ({detail})"
         case "asked":
-            return f"approval `{detail}` asked of {place or 'a desk that does not exist'}, level {value}"
+            chain, _, at = detail.partition(": ")
+            return f"approval `{chain}` asked of {place or 'a desk that does not exist'}, `{at or chain}` level {value}"
         case "answered":
             return f"approval {detail} by {place}"
         case "bounced":

@@ -175,7 +175,7 @@ def test_after_the_last_level_the_next_chain_is_asked_once(fly: Flight) -> None:
     told = [line for line in story(fly(chains)) if line[1] in ("asked", "exhausted", "ended")]
     assert told == [
         (0, "asked", "clerk", "board"),
-        (5, "asked", "boss", "board"),
+        (5, "asked", "boss", "board: other"),
         (6, "exhausted", "", "board: last level, denied"),
         (6, "ended", "flow.pay", "denied"),
     ]

@@ -55,7 +55,7 @@ def test_a_story_is_told_in_order_of_cause(run: Run) -> None:
         "0d 01:00:00.000  step flow.step",
         "0d 01:00:00.000  takes lock:record[x]",
         '0d 01:00:00.000  decision on Action::"act": escalate (ask)',
-        "0d 01:00:00.000  approval `board` asked of desk:clerk, level 1",
+        "0d 01:00:00.000  approval `board` asked of desk:clerk, `board` level 1",
         "0d 01:00:00.000  served by desk:clerk",
         "0d 01:25:00.000  leaves desk:clerk after 25m 00s",
         "0d 01:25:00.000  approval board: granted by desk:clerk",

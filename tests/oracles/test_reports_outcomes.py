@@ -199,7 +199,8 @@ def _capability(run: Run, events: list[dict[str, Any]], wrong: dict[str, Any]) -
 def test_approvals_are_counted_by_chain(outcomes: Outcomes, events: list[dict[str, Any]]) -> None:
     for chain in outcomes.escalation:
         for level in chain.levels:
-            asked = (e for e in of(events, "asked", f"desk:{level.desk}") if e["detail"] == chain.chain)
+            detail = chain.chain if level.chain == chain.chain else f"{chain.chain}: {level.chain}"
+            asked = (e for e in of(events, "asked", f"desk:{level.desk}") if e["detail"] == detail)
             assert level.asked.estimate == pytest.approx(mean(e for e in asked if e["value"] == level.level))
         for answer, found in (("granted", chain.granted), ("denied", chain.denied)):
             expected = mean(e for e in of(events, "answered") if e["detail"] == f"{chain.chain}: {answer}")
