@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from models.diagnostics import InputError, input_error
+from models.scenario import Scenario
 from sim.run import Run, table_file
 
 if TYPE_CHECKING:
@@ -36,19 +39,44 @@ def span(micros: int) -> str:
     return f"{seconds // 86_400}d {seconds % 86_400 // 3600:02}h"
 
 
-def replay(run: Run, case: int, replication: int = 0) -> list[str]:
-    """The story of a case, one line for each thing that happened, in order.
+def calendar(scenario: Scenario, micros: int, zone: tzinfo | None = None) -> datetime:
+    """A time of a run on the calendar, in the zone of the scenario's start unless another is given."""
+    return (scenario.start.astimezone(UTC) + timedelta(microseconds=micros)).astimezone(zone or scenario.start.tzinfo)
 
-    Raises InputError where the run has no such case.
+
+def replay(run: Run, case: int, replication: int = 0) -> list[str]:
+    """The story of a case, one line for each thing that happened, in order of the log.
+
+    A line has the time since the start of the run, the date and time in the zone of the scenario's start, and at a desk
+    what its own clock says. Raises InputError where the run has no such case.
     """
     cases = _rows(run, "cases", case, replication)
     if len(cases) != 1:
         raise _no_such_case(run, case, replication)
     lines = _headline(_record(cases.iloc[0].to_dict()))
-    events = [_record(row) for row in _rows(run, "events", case, replication).to_dict("records")]
-    decisions = [_record(row) for row in _rows(run, "decisions", case, replication).to_dict("records")]
-    lines += [f"{moment(int(row['time']))}  {_line(row)}" for row in _merged(events, decisions)]
+    lines.append(f"  times are since the start of the run, then {run.scenario.start.tzname()} on the calendar")
+    events, decisions = (_in_order(_rows(run, table, case, replication)) for table in ("events", "decisions"))
+    lines += [_told(row, run.scenario) for row in _merged(events, decisions)]
     return lines
+
+
+def _in_order(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    return [_record(row) for row in rows.sort_values("sequence").to_dict("records")]
+
+
+def _told(row: dict[str, Any], scenario: Scenario) -> str:
+    time = int(row["time"])
+    line = _decision_line(row) if "decision" in row else _event_line(row)
+    return f"{moment(time)}  {calendar(scenario, time):%Y-%m-%d %H:%M:%S}  {line}{_at_desk(row, scenario)}"
+
+
+def _at_desk(row: dict[str, Any], scenario: Scenario) -> str:
+    """What the clock at the desk says, where the row is about one. The run's tables are not trusted to name one."""
+    kind, _, name = row.get("place", "").partition(":")
+    if kind != "desk" or name not in scenario.desks:
+        return ""
+    zone = scenario.desks[name].timezone
+    return f" ({calendar(scenario, int(row['time']), ZoneInfo(zone)):%a %H:%M} {zone})"
 
 
 def _record(row: Mapping[Any, Any]) -> dict[str, Any]:
@@ -57,27 +85,36 @@ def _record(row: Mapping[Any, Any]) -> dict[str, Any]:
 
 def _merged(events: list[dict[str, Any]], decisions: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """Events and decisions in order of happening. The tables number them apart, so at one instant a decision is put
-    behind what led to it: its step was entered, a lock was taken, an approval was answered."""
+    behind what led to it: its step was entered, a lock was taken, its approvals were answered."""
     told = 0
     for decision in decisions:
         at = next((n for n in range(told, len(events)) if events[n]["time"] >= decision["time"]), len(events))
-        causes = (n for n in range(at, len(events)) if _leads_to(events[n], decision))
-        cause = next(causes, at - 1)
-        while cause + 1 < len(events) and cause >= at and _is_lock(events[cause + 1], decision):
-            cause += 1
-        yield from events[told : cause + 1]
-        told = max(told, cause + 1)
+        here = next((n for n in range(at, len(events)) if events[n]["time"] > decision["time"]), len(events))
+        asked = _cause(events[at:here], decision) + at
+        yield from events[told:asked]
+        told = asked
         yield decision
     yield from events[told:]
 
 
-def _leads_to(event: dict[str, Any], decision: dict[str, Any]) -> bool:
-    entered = event["kind"] == "entered" and event["place"] == f"step:{decision['step']}"
-    return event["time"] == decision["time"] and (entered or event["kind"] in ("answered", "exhausted", "locked"))
+def _cause(events: list[dict[str, Any]], decision: dict[str, Any]) -> int:
+    """How many of the events at a decision's instant come before it."""
+    if decision["approvals"]:
+        approvals = set(decision["approvals"].split(","))
+        answers = (n for n, event in enumerate(events, 1) if _answers(event) in approvals)
+        return max(answers, default=0)
+    place = f"step:{decision['step']}"
+    entered = (n for n, e in enumerate(events, 1) if e["kind"] == "entered" and e["place"] == place)
+    cause = next(entered, 0)
+    while cause < len(events) and events[cause]["kind"] in ("blocked", "locked"):
+        cause += 1
+    return cause
 
 
-def _is_lock(event: dict[str, Any], decision: dict[str, Any]) -> bool:
-    return event["time"] == decision["time"] and event["kind"] in ("locked", "answered", "exhausted")
+def _answers(event: dict[str, Any]) -> str | None:
+    """The chain of an answer, if the event is one."""
+    chain: str = event["detail"].partition(": ")[0]
+    return chain if event["kind"] in ("answered", "exhausted") else None
 
 
 def _rows(run: Run, table: str, case: int, replication: int) -> pd.DataFrame:
@@ -134,16 +171,15 @@ def _shown(value: object) -> str:
     return f"{value:.0f}" if isinstance(value, float) else str(value)
 
 
-def _line(row: dict[str, Any]) -> str:
-    return _decision_line(row) if "decision" in row else _event_line(row)
-
-
 def _decision_line(row: dict[str, Any]) -> str:
-    said = f"decision on {row['action']}: {row['decision']}"
-    if row["enforced"] != row["decision"]:
-        said += f", enforced {row['enforced']}"
-    approved = f"; approved by {row['approvals']}" if row["approvals"] else ""
-    return f"{said} ({row['reason']}){approved}"
+    asked, said, done, reason = row["action"], row["decision"], row["enforced"], row["reason"]
+    if said == done:
+        approved = f"; approved by {row['approvals']}" if row["approvals"] else ""
+        return f"decision on {asked}: {said} ({reason}){approved}"
+    fails = f"decision on {asked}: no answer ({reason}), so the decision point fails"
+    if done == "allow":
+        return f"{fails} open: goes on, though policy says {said}; a violation if the step succeeds"
+    return f"{fails} closed: denied, though policy says {said}"
 
 
 def _event_line(row: dict[str, Any]) -> str:
@@ -187,11 +223,13 @@ def _event_line(row: dict[str, Any]) -> str:
         case "unlocked":
             return f"gives back {place}"
         case "deadlock":
-            return f"deadlock of {value} cases: {_ring(detail)}"
+            return f"deadlock of {_counted(value or 0, 'cases')}: {_ring(detail)}"
         case "resolved":
             return f"the deadlock is over: {detail}"
         case "ended":
             return f"ends: {detail}"
+        case "violation":
+            return f"violation: step {name} took effect, though policy says {detail}"
     return " ".join(part for part in (kind, place, detail) if part)
 
 
@@ -204,7 +242,7 @@ def _ring(detail: str) -> str:
     try:
         members = json.loads(detail)["ring"]
         return "; ".join(
-            f"case {m['case']} at {m['step']} holds {', '.join(m['holds']) or 'nothing'}, waits for {m['waits-for']}"
+            f"case {m['case']} at {m['step']} holds {', '.join(m['holds']) or 'nothing'} and waits for {m['waits-for']}"
             for m in members
         )
     except (ValueError, KeyError, TypeError, RecursionError):
