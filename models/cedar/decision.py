@@ -23,7 +23,7 @@ from models.cedar.uids import Uid, parse_uid
 Outcome = Literal["allow", "deny", "escalate"]
 Kind = Literal["allowed", "forbidden", "not permitted", "escalated"]
 
-_ERRING = re.compile(r"error while evaluating policy `policy(\d+)`")
+_ERRING = re.compile(r"error while evaluating policy `policy(\d+)`: ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +99,14 @@ def matching(
     Cedar's JSON. `entities` stand in for the set's own store; the schema's actions are always in it. Raises ValueError
     where cedarpy cannot read the request or the entities.
     """
+    matched, erring = evaluated(policies, request, entities)
+    return matched, frozenset(erring)
+
+
+def evaluated(
+    policies: PolicySet, request: Mapping[str, Any], entities: Iterable[Mapping[str, Any]] | None = None
+) -> tuple[frozenset[int], Mapping[int, str]]:
+    """As `matching`, with what Cedar says of each policy that errors."""
     store = policies.store if entities is None else entities_handle(entities, policies.schema)
     asked = {**request, **{part: _uid(request[part]) for part in ("principal", "action", "resource")}}
     declared = None if policies.schema_inferred else policies.schema.actions.get(_uid_text(request["action"]))
@@ -114,7 +122,7 @@ def matching(
     position = {policy.id: policy.index for policy in policies.policies}
     return (
         frozenset(position[f"policy{number}"] for number in matched),
-        frozenset(position[f"policy{found[1]}"] for found in erring),
+        {position[f"policy{found[1]}"]: found.string[found.end() :] for found in erring},
     )
 
 
@@ -139,14 +147,24 @@ def authorize(
 
     Where the schema gives the action's context a set of strings `approvals`, the approving chains stand in it.
     """
+    return decided(policies, request, entities, approvals)[0]
+
+
+def decided(
+    policies: PolicySet,
+    request: Mapping[str, Any],
+    entities: Iterable[Mapping[str, Any]] | None = None,
+    approvals: Collection[str] = (),
+) -> tuple[Decision, frozenset[int]]:
+    """As `authorize`, with the indices of the policies that error."""
     granted = frozenset(approvals)
     asked = dict(request)
     if _sees_approvals(policies, request["action"]):
         context = dict(request.get("context") or {})
         context["approvals"] = sorted(granted.union(context.get("approvals", ())))
         asked["context"] = context
-    matched, _ = matching(policies, asked, entities)
-    return decide(policies, matched, granted)
+    matched, erring = matching(policies, asked, entities)
+    return decide(policies, matched, granted), erring
 
 
 def _sees_approvals(policies: PolicySet, action: object) -> bool:

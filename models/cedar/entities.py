@@ -83,6 +83,20 @@ def explicit(value: Any, typed: Type) -> Any:
     return value
 
 
+def explicit_entity(entity: Mapping[str, Any], schema: Schema) -> Mapping[str, Any]:
+    """An entity in Cedar's JSON with the values of its attributes and tags as `explicit` makes them.
+
+    Raises ValueError where it has no uid.
+    """
+    declared = schema.entity_types.get(uid_of(entity.get("uid")).type)
+    if declared is None:
+        return entity
+    made = {**entity, "attrs": explicit(entity.get("attrs") or {}, declared.attributes)}
+    if declared.tags is not None and entity.get("tags"):
+        made["tags"] = {key: explicit(value, declared.tags) for key, value in entity["tags"].items()}
+    return made
+
+
 def action_entities(schema: Schema) -> list[dict[str, Any]]:
     """The actions of a schema as entities, in Cedar's JSON."""
     return [
