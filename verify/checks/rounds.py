@@ -69,6 +69,10 @@ class Asking:
             self._rounds[environment] = tuple(self._follow(environment))
         return self._rounds[environment]
 
+    def first(self, environment: RequestEnvironment) -> Round:
+        """The first decision, when nobody has approved."""
+        return next(self._follow(environment))
+
     def asking_rounds(self, environment: RequestEnvironment) -> tuple[Round, ...]:
         """The rounds in which a policy may ask for the first time: the first one, where approvals are not visible."""
         rounds = self.rounds(environment)

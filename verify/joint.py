@@ -1,0 +1,94 @@
+"""Two policy sets as one, so that one question can be about both.
+
+Policies that say the same on both sides (effect, scope and conditions; names and annotations may differ) stand once in
+the joint set. So they are encoded once, and what a question says of them on one side cancels against the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Hashable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import cedarpy
+from cedarpy import pst
+
+from models.cedar.decision import Decision, decide
+from models.cedar.entities import entities_handle
+from models.cedar.load import permit_groups
+from models.cedar.policies import Policy, PolicySet
+from models.cedar.types import Schema
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One of the two sets. `at` says where its policies stand in the joint set; those it leaves out match nothing."""
+
+    policies: PolicySet
+    at: Mapping[int, int]
+
+    def matched(self, joint: Collection[int]) -> frozenset[int]:
+        """Of policies that match in the joint set, those of this side, by its own indices."""
+        return frozenset(own for own, position in self.at.items() if position in joint)
+
+    def decision(self, joint: Collection[int]) -> Decision:
+        """The first decision of this side where these policies of the joint set match."""
+        return decide(self.policies, self.matched(joint))
+
+
+@dataclass(frozen=True, slots=True)
+class Joint:
+    """Both sides and the set that holds the policies of both."""
+
+    policies: PolicySet
+    old: Side
+    new: Side
+
+
+def join(
+    old: PolicySet, new: PolicySet, schema: Schema, among: tuple[Iterable[int], Iterable[int]] | None = None
+) -> Joint:
+    """The joint set of two sets under one schema, of all their policies or of those `among` names for each side."""
+    chosen = among if among is not None else (range(len(old.policies)), range(len(new.policies)))
+    positions: dict[Hashable, int] = {}
+    kept: list[Policy] = []
+    sides = []
+    for policies, indices in zip((old, new), chosen, strict=True):
+        at = {}
+        for index in indices:
+            policy = policies.policies[index]
+            key = meaning(policy)
+            if key not in positions:
+                positions[key] = len(kept)
+                kept.append(policy)
+            at[index] = positions[key]
+        sides.append(Side(policies, at))
+    return Joint(_set(kept, old, new, schema), *sides)
+
+
+def meaning(policy: Policy) -> Hashable:
+    """What Cedar makes of a policy: two with the same meaning match the same requests with the same effect."""
+    syntax = policy.syntax
+    return policy.effect, syntax.principal, syntax.action, syntax.resource, syntax.clauses
+
+
+def _set(kept: Iterable[Policy], old: PolicySet, new: PolicySet, schema: Schema) -> PolicySet:
+    policies = tuple(replace(policy, index=index, id=f"policy{index}") for index, policy in enumerate(kept))
+    return PolicySet(
+        policies=policies,
+        text="\n".join(policy.text for policy in policies),
+        handle=_handle(policies),
+        matcher=_handle(policies, "permit"),
+        schema=schema,
+        schema_text=old.schema_text,
+        schema_inferred=old.schema_inferred and new.schema_inferred,
+        entities=(),
+        store=entities_handle((), schema),
+        profile=old.profile,
+        permit_groups=permit_groups(policies, "windtunnel"),
+    )
+
+
+def _handle(policies: Iterable[Policy], effect: pst.Effect | None = None) -> cedarpy.PolicySet:
+    """cedarpy's set of policies, all of one effect where that is given."""
+    syntax = {p.id: replace(p.syntax, id=p.id, effect=effect or p.syntax.effect) for p in policies}
+    return cedarpy.PolicySet.from_pst(pst.PolicySet(templates={}, static_policies=syntax, template_links=()))
