@@ -7,6 +7,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -101,6 +102,9 @@ def write_html(
         partial.replace(path)
     except OSError as error:
         raise input_error(f"cannot be written: {error.strerror}", str(path), "choose another place") from None
+    finally:
+        with suppress(OSError):
+            partial.unlink()
     return path
 
 

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from models.diagnostics import InputError, input_error
 from models.scenario import Scenario
 from sim.decision_log import Seal
+from sim.interrupts import held
 from sim.tables import TABLES
 
 if TYPE_CHECKING:
@@ -234,17 +235,19 @@ def new_run_folder(out: Path) -> Iterator[Path]:
     _check_target(target, out)
     partial = target.with_name(f".{target.name}.partial-{secrets.token_hex(4)}")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial.mkdir()
-    except OSError as error:
-        raise input_error(f"cannot be written: {error.strerror}", str(out), "choose another folder") from None
-    try:
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            partial.mkdir()
+        except OSError as error:
+            raise input_error(f"cannot be written: {error.strerror}", str(out), "choose another folder") from None
         yield partial
-        _swap(partial, target)
+        with held():
+            _swap(partial, target)
     except OSError as error:
         raise input_error(f"cannot be written: {error.strerror or error}", str(out)) from error
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        with held():
+            shutil.rmtree(partial, ignore_errors=True)
 
 
 _WRITTEN = {MANIFEST, SCENARIO, FINDINGS, "report.html", *(f"{name}.parquet" for name in TABLES)}

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -26,6 +25,7 @@ from sim.clock import EventLimitError
 from sim.compile import compile_plan
 from sim.decision_log import Seal
 from sim.engine import EVENTS_MAX, Replication, case_schema
+from sim.interrupts import held
 from sim.plan import Plan
 from sim.rules import Rules, compile_rules
 from sim.run import (
@@ -152,7 +152,6 @@ _job: Job | None = None
 
 def _start_worker(job: Job) -> None:
     global _job
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     _job = job
 
 
@@ -187,20 +186,22 @@ def _results(job: Job, count: int, workers: int) -> Iterator[Iterator[tuple[int,
     others = {process.pid for process in multiprocessing.active_children()}
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start_worker, (job,))
     try:
-        yield _completed(pool, count)
+        with held():  # workers start as replications are submitted; Ctrl-C is the parent's to handle
+            numbers = {pool.submit(_work, number): number for number in range(count)}
+        yield _completed(numbers)
     except BrokenProcessPool:
         help = "the machine may be short of memory: try fewer `--workers`"
         raise input_error("a worker process died", "--workers", help) from None
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in multiprocessing.active_children():
-            if process.pid not in others:
-                process.terminate()
-                process.join()
+        with held():
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in multiprocessing.active_children():
+                if process.pid not in others:
+                    process.terminate()
+                    process.join()
 
 
-def _completed(pool: ProcessPoolExecutor, count: int) -> Iterator[tuple[int, Seal | str]]:
-    numbers: dict[Future[Seal | str], int] = {pool.submit(_work, number): number for number in range(count)}
+def _completed(numbers: dict[Future[Seal | str], int]) -> Iterator[tuple[int, Seal | str]]:
     for future in as_completed(numbers):
         yield numbers.pop(future), future.result()
 

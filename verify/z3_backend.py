@@ -33,6 +33,7 @@ def check(text: str, rlimit: int) -> Reply:
     solver = z3.Solver(ctx=context)
     solver.set("rlimit", rlimit)
     solver.set("random_seed", _SEED)
+    solver.set("ctrl_c", False)  # else z3 takes an interrupt for itself, answers `unknown`, and the program goes on
     try:
         solver.add(z3.parse_smt2_string(text, ctx=context))
         status = solver.check()
@@ -50,7 +51,7 @@ def _model(model: Any) -> Model:
 
 
 def _value(value: Any) -> bool | int | str:
-    if z3.is_int_value(value):
+    if z3.is_int_value(value) or z3.is_bv_value(value):
         return int(value.as_long())
     if z3.is_string_value(value):
         length = z3.Z3_get_string_length(value.ctx_ref(), value.as_ast())

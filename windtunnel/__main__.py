@@ -1,6 +1,6 @@
 """`python -m windtunnel` is `windtunnel`."""
 
-from windtunnel.cli import main
+from windtunnel.entry import main
 
 if __name__ == "__main__":
     main()

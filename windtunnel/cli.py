@@ -15,6 +15,7 @@ import typer
 
 from models.diagnostics import InputError, input_error
 from windtunnel import __version__, api
+from windtunnel.entry import EXIT_INTERRUPTED, interrupted
 
 if TYPE_CHECKING:
     from models.cedar.policies import PolicySet
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 EXIT_FAILED = 1
 EXIT_INPUT = 2
 EXIT_INTERNAL = 70
-EXIT_INTERRUPTED = 130
 
 app = typer.Typer(
     name="windtunnel",
@@ -307,13 +307,14 @@ def exit_code(arguments: Sequence[str]) -> int:
     try:
         app(list(arguments))
     except SystemExit as end:
+        if end.code == EXIT_INTERRUPTED:  # typer turns an interrupt into this, without a word
+            return interrupted()
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except InputError as error:
         typer.echo(str(error), err=True)
         return EXIT_INPUT
     except KeyboardInterrupt:
-        typer.echo("interrupted: nothing half-written is kept", err=True)
-        return EXIT_INTERRUPTED
+        return interrupted()
     except BrokenPipeError:
         sys.stderr.close()  # the reader has gone; there is nobody left to tell
         return 0
@@ -324,8 +325,3 @@ def exit_code(arguments: Sequence[str]) -> int:
         typer.echo("This is a fault in Windtunnel, not in your input. `windtunnel --debug ...` shows where.", err=True)
         return EXIT_INTERNAL
     return 0
-
-
-def main() -> None:
-    """Entry point of the `windtunnel` command."""
-    sys.exit(exit_code(sys.argv[1:]))

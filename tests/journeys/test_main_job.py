@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -171,31 +172,116 @@ def test_help_answers_and_usage_errors_exit_2() -> None:
 
 INTERRUPTED = """
 import contextlib, os, signal, sys
-from reports import progress
-from windtunnel import cli
+from windtunnel import entry
 
-@contextlib.contextmanager
-def bar(what):  # interrupts where the progress bar would move first
-    yield lambda done, total: os.killpg(0, signal.SIGINT)  # what a terminal sends on Ctrl-C, to the workers too
+def interrupt(*_):
+    os.killpg(0, signal.SIGINT)  # what a terminal sends on Ctrl-C, to the workers too
 
-if __name__ == "__main__":
+class AtImport:
+    def find_spec(self, name, path=None, target=None):
+        if name == moment:
+            sys.meta_path.remove(self)
+            interrupt()
+
+def at_progress():
+    from reports import progress
+    progress.bar = lambda what: contextlib.nullcontext(interrupt)
+
+def at_deletion():  # Python drops what is raised there
+    class Deleted:
+        def __del__(self):
+            self.half_made = HalfMade()
+            interrupt()
+    class HalfMade:
+        def __del__(self):
+            raise AttributeError("owner")
+    from reports import progress
+    def bar(what):
+        Deleted()
+        return contextlib.nullcontext(lambda done, total: None)
     progress.bar = bar
-    sys.exit(cli.exit_code(["simulate", sys.argv[1], "--out", sys.argv[2], "--replications", "40", "--workers", "2"]))
+
+def at_swap():
+    from sim import run
+    swap = run._swap
+    def swapped(*arguments):
+        interrupt()
+        swap(*arguments)
+        interrupt()
+    run._swap = swapped
+
+moment = os.environ["MOMENT"]
+if __name__ == "__mp_main__" and moment == "start of workers":
+    interrupt()  # a worker as it starts: it reads this file
+if __name__ == "__main__":
+    moments = {"progress": at_progress, "swap": at_swap, "deletion": at_deletion}
+    moments.get(moment, lambda: sys.meta_path.insert(0, AtImport()))()
+    entry.main()
 """
 
 
-def test_an_interrupt_leaves_nothing_that_looks_whole(tmp_path: Path) -> None:
+@pytest.fixture
+def interrupted(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     script = tmp_path / "interrupted.py"
     script.write_text(INTERRUPTED)
-    out = tmp_path / "runs" / "desk"
-    done = subprocess.run(
-        [sys.executable, script, SCENARIOS / "incident-desk", out],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        start_new_session=True,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-    )
-    assert done.returncode == 130, done.stderr
-    assert "Traceback" not in done.stderr
-    assert list((tmp_path / "runs").iterdir()) == []
+
+    def run(moment: str, *words: str | Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, script, *map(str, words)],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            start_new_session=True,
+            env=os.environ | {"PYTHONPATH": str(ROOT), "MOMENT": moment},
+        )
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "moment", ["typer", "reports.json", "numpy", "pandas", "sim.engine", "start of workers", "progress", "deletion"]
+)
+def test_an_interrupt_says_so_in_one_line_and_leaves_nothing(
+    moment: str, interrupted: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    runs = tmp_path / "runs"
+    runs.mkdir()
+    options = ["--replications", "40", "--workers", "2"]
+    done = interrupted(moment, "simulate", SCENARIOS / "incident-desk", "--out", runs / "desk", *options)
+    assert (done.returncode, done.stderr) == (130, "interrupted: nothing half-written was left\n")
+    assert list(runs.iterdir()) == []
+
+
+def test_an_interrupt_as_the_run_takes_its_place_leaves_a_whole_one(
+    interrupted: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    run = tmp_path / "runs" / "desk"
+    words = ["simulate", SCENARIOS / "incident-desk", "--out", run, "--replications", "2", "--workers", "1"]
+    for _ in range(2):  # into an empty place, then over the run that stands there
+        done = interrupted("swap", *words)
+        assert (done.returncode, done.stderr) == (130, "interrupted: nothing half-written was left\n")
+        assert [path.name for path in run.parent.iterdir()] == ["desk"]
+        assert windtunnel("audit", run).returncode == 0
+
+
+Z3_AT_WORK = """
+import os, signal, sys, threading
+from verify.z3_backend import check
+
+holes = range(9)  # one pigeon more than holes: hard for resolution
+clauses = ["(or " + " ".join(f"p{p}h{h}" for h in holes) + ")" for p in range(10)]
+clauses += [f"(or (not p{a}h{h}) (not p{b}h{h}))" for h in holes for b in range(10) for a in range(b)]
+script = "".join(f"(declare-const p{p}h{h} Bool)" for p in range(10) for h in holes)
+script += "".join(f"(assert {clause})" for clause in clauses)
+threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+try:
+    print(check(script, 10_000_000).status)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_a_solver_at_work_does_not_keep_an_interrupt_to_itself() -> None:
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", Z3_AT_WORK], capture_output=True, text=True, env=environment)
+    assert done.stdout == "interrupted\n", done.stderr
