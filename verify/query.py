@@ -16,7 +16,7 @@ import cedarpy
 from cedarpy import pst
 
 from models.cedar.decision import matching
-from models.cedar.policies import Policy, PolicySet
+from models.cedar.policies import Policy, PolicySet, TypeConflict
 from models.cedar.source import tokens
 from models.cedar.types import RequestEnvironment
 from models.cedar.uids import Uid
@@ -151,7 +151,8 @@ class Analysis:
         """When a policy matches in an environment.
 
         A policy that cannot be encoded may match or not, whatever the request: a truth value of its own. What holds
-        for either holds; what is found is kept only if cedarpy confirms it.
+        for either holds; what is found is kept only if cedarpy confirms it. So is one that reads an attribute of which an
+        inferred schema does not know the type.
         """
         key = environment, index
         if key not in self._matches:
@@ -166,14 +167,22 @@ class Analysis:
     def encoded(self, index: int, encoder: Encoder, variant: str = "") -> Match:
         """As `matches`, by an encoder that sees the request differently. `variant` tells apart what it sees."""
         policy = self.policies.policies[index]
+        if conflict := next((c for c in self.policies.conflicts if index in c.policies), None):
+            fits = encoder.scope(policy.syntax).value
+            assert isinstance(fits, Scalar)
+            either = self._either(index, variant, guessed(conflict))
+            return Match(t.and_(fits.term, either.matches), either.ok)
         try:
             return encoder.match(policy.syntax)
         except UnsupportedError as error:
-            roles = ("matches", "succeeds")
-            open_ = [t.leaf(Symbol("flag", role, (str(index), variant), "value", (), t.BOOL)) for role in roles]
-            reason = f"unsupported {error.construct} at {place(policy, error.token)}"
-            self._unsupported |= dict.fromkeys(open_, reason)
-            return Match(*open_)
+            return self._either(index, variant, f"unsupported {error.construct} at {place(policy, error.token)}")
+
+    def _either(self, index: int, variant: str, reason: str) -> Match:
+        """A policy that may match or not."""
+        roles = ("matches", "succeeds")
+        matches, ok = (t.leaf(Symbol("flag", role, (str(index), variant), "value", (), t.BOOL)) for role in roles)
+        self._unsupported |= {matches: reason, ok: reason}
+        return Match(matches, ok)
 
     def scope(self, environment: RequestEnvironment, index: int) -> Term:
         """When the scope of a policy fits, whatever its conditions say."""
@@ -295,6 +304,11 @@ def request(witness: Witness) -> dict[str, object]:
         "resource": witness.resource,
         "context": dict(witness.context),
     }
+
+
+def guessed(conflict: TypeConflict) -> str:
+    """Why nothing found about a policy that reads such an attribute can be relied on."""
+    return f"no schema says the type: {conflict}"
 
 
 def place(policy: Policy, token: str) -> str:

@@ -26,8 +26,8 @@ from models.cedar.faults import (
     validation_help,
     validation_message,
 )
-from models.cedar.inference import infer
-from models.cedar.policies import Policy, PolicySet, Profile
+from models.cedar.inference import Inferred, infer
+from models.cedar.policies import Policy, PolicySet, Profile, TypeConflict
 from models.cedar.schema import growth_fault, parse_schema
 from models.cedar.source import Source, Statement
 from models.cedar.types import Schema
@@ -172,9 +172,11 @@ def _build(
     policies = tuple(_policy(index, one) for index, one in enumerate(w for w in written if not _is_template(w.syntax)))
     faults = [one.diagnostic(fault) for one in written for fault in one.reading.faults] + _duplicates(policies, sources)
     warnings = [*_warnings(written, profile), *([] if written else ["the policy set is empty: it denies everything"])]
+    conflicts: tuple[TypeConflict, ...] = ()
     if handle is None:
-        schema_text, guesses = _inferred(policies, sources)
-        warnings += guesses
+        schema_text, inferred = _inferred(policies, sources)
+        warnings += inferred.warnings
+        conflicts = inferred.conflicts
         parsed = parse_schema(schema_text)
     else:
         assert schema is not None
@@ -197,6 +199,7 @@ def _build(
         profile=profile,
         permit_groups=permit_groups(policies, profile),
         warnings=tuple(warnings),
+        conflicts=conflicts,
     )
 
 
@@ -304,10 +307,11 @@ def _schema_handle(source: Source) -> tuple[cedarpy.Schema | None, list[Diagnost
         return None, [schema_fault(source, str(error))]
 
 
-def _inferred(policies: Sequence[Policy], sources: Sequence[Source]) -> tuple[str, tuple[str, ...]]:
+def _inferred(policies: Sequence[Policy], sources: Sequence[Source]) -> tuple[str, Inferred]:
+    """The inferred schema as Cedar prints it, and what it was inferred from."""
     inferred = infer(policies)
     try:
-        return str(cedarpy.Schema.from_str(inferred.text)), inferred.warnings
+        return str(cedarpy.Schema.from_str(inferred.text)), inferred
     except ValueError as error:
         # Cedar's rules on names can leave none: a type may not be both in a namespace and in the empty one.
         message = f"no schema can be inferred from the policies: {error}"

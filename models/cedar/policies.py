@@ -59,6 +59,22 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
+class TypeConflict:
+    """An attribute (or the tags of a type) that policies use as several types, while an inferred schema says one."""
+
+    attribute: str
+    """As `context.amount` or `User.age`; a set's elements end in `[]`."""
+    uses: tuple[tuple[str, Span], ...]
+    """Each type with the place of the first use as such. Never empty; the first is the one that the schema says."""
+    policies: frozenset[int]
+    """Indices of the policies that read it: what the schema says of it is a guess, and verdicts on them with it."""
+
+    def __str__(self) -> str:
+        uses = " and ".join(f"{kind} ({place.file}:{place.line})" for kind, place in self.uses)
+        return f"`{self.attribute}` is used as {uses}"
+
+
+@dataclass(frozen=True, slots=True)
 class PolicySet:
     """Policies with the schema they are judged under.
 
@@ -81,6 +97,8 @@ class PolicySet:
     profile: Profile
     permit_groups: tuple[tuple[int, ...], ...]
     warnings: tuple[str, ...] = ()
+    conflicts: tuple[TypeConflict, ...] = ()
+    """What an inferred schema cannot say rightly. Empty where a schema was given."""
 
     @property
     def chains(self) -> tuple[str, ...]:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from cedarpy import pst
 
+from models.cedar.places import attribute_places
+from models.cedar.policies import Policy, Span
+from models.cedar.syntax import children
 from models.cedar.uids import Uid
 
 UNKNOWN_ENTITY = "Entity"
@@ -19,7 +23,8 @@ class Cell:
     """A type that is still being found out.
 
     `kind` is a type name of Cedar, `Set`, `Record` or `entity`; empty while nothing is known. Cells that must agree are
-    joined: `link` leads to the one that speaks for them. `note` says what had to be chosen.
+    joined: `link` leads to the one that speaks for them. `note` says what had to be chosen. `uses` are the types that
+    some use asks for, with the place of the first such use; `at_odds` where one type cannot be all of them.
     """
 
     kind: str = ""
@@ -27,6 +32,8 @@ class Cell:
     element: Cell | None = None
     fields: dict[str, Cell] = field(default_factory=dict)
     note: str = ""
+    uses: dict[str, Span] = field(default_factory=dict)
+    at_odds: bool = False
     link: Cell | None = None
 
     def root(self) -> Cell:
@@ -36,25 +43,35 @@ class Cell:
             cell = cell.link
         return cell
 
-    def field(self, name: str) -> Cell:
+    def field(self, name: str, at: Span | None = None) -> Cell:
         """The attribute of a record; an unknown type becomes a record by being asked."""
-        cell = join(self, Cell("Record"))
+        cell = join(self, Cell("Record"), at)
         return cell.fields.setdefault(name, Cell())
 
+    def seen(self, at: Span | None) -> None:
+        """Notes the place of the first use that asks for what the cell is."""
+        if at is not None:
+            for name in self.types if self.kind == "entity" else filter(None, [self.kind]):
+                self.uses.setdefault(name, at)
 
-def join(one: Cell, other: Cell) -> Cell:
-    """Makes two cells one. Where their kinds are at odds the first one's stays and the note is noted."""
+
+def join(one: Cell, other: Cell, at: Span | None = None) -> Cell:
+    """Makes two cells one, for a use at a place. Where their kinds are at odds, each keeps its own and notes both."""
     pending = [(one, other)]
     while pending:
         first, second = (cell.root() for cell in pending.pop())
         if first is second:
             continue
+        first.seen(at)
+        second.seen(at)
         if first.kind and second.kind and first.kind != second.kind:
-            first.note = first.note or f"is used as {first.kind} and {second.kind}: it is taken as {first.kind}"
+            _at_odds(first, second)
             continue
         second.link = first
         first.kind = first.kind or second.kind
         first.note = first.note or second.note
+        first.at_odds |= second.at_odds
+        first.uses = {**second.uses, **first.uses}
         first.types += [name for name in second.types if name not in first.types]
         if first.element and second.element:
             pending.append((first.element, second.element))
@@ -65,6 +82,14 @@ def join(one: Cell, other: Cell) -> Cell:
             else:
                 first.fields[name] = inner
     return one.root()
+
+
+def _at_odds(first: Cell, second: Cell) -> None:
+    """Two cells that one use takes for one, and that cannot be: each is used as the other as well."""
+    first.at_odds = second.at_odds = True
+    for cell, other in ((first, second.uses), (second, dict(first.uses))):
+        for name, place in other.items():
+            cell.uses.setdefault(name, place)
 
 
 def entity(*types: str) -> Cell:
@@ -103,21 +128,44 @@ _BINARY: Mapping[str, tuple[str, str, str]] = {
 Variables = Mapping[str, Cell]
 
 
+class Read(NamedTuple):
+    """One access of an attribute, of tags or of the whole context by a policy."""
+
+    policy: int
+    cell: Cell
+    at: Span
+
+
 class Usage:
-    """What a set's expressions ask of entity attributes, tags and hierarchy. `settle` once all expressions are read."""
+    """What a set's expressions ask of entity attributes, tags and hierarchy.
+
+    `begin` each policy before its expressions are read; `settle` once all are.
+    """
 
     def __init__(self) -> None:
+        self.reads: list[Read] = []
+        self._policy = -1
+        self._start = Span("", 0, 0)
+        self._places: dict[int, Span] = {}
+        self._places_of: dict[int, dict[int, Span]] = {}
         self.attributes: defaultdict[str, dict[str, Cell]] = defaultdict(dict)
         self.tags: dict[str, Cell] = {}
         self.parents: defaultdict[str, set[str]] = defaultdict(set)
         self._later: list[Callable[[], None]] = []
-        self._members: list[tuple[Cell, Cell]] = []
+        self._members: list[tuple[Cell, Cell, Span]] = []
+
+    def begin(self, policy: Policy) -> None:
+        """Says whose expressions are read from now on."""
+        if policy.index not in self._places_of:
+            self._places_of[policy.index] = dict(attribute_places(policy))
+        self._policy, self._start, self._places = policy.index, policy.span, self._places_of[policy.index]
 
     def read(self, expression: pst.Expr, variables: Variables) -> Cell:
         """The type of an expression; what it reads is typed on the way."""
+        at = self._place(expression)
         match expression:
             case pst.Var(name):
-                return variables[name]
+                return self._noted(variables[name], at) if name == "context" else variables[name]
             case pst.BoolLit():
                 return Cell("Bool")
             case pst.LongLit():
@@ -127,23 +175,23 @@ class Usage:
             case pst.EntityLit(uid):
                 return entity(str(uid.type))
             case pst.GetAttr(base, name):
-                return self._attribute(self.read(base, variables), name)
+                return self._attribute(self._base(base, variables), name, at)
             case pst.HasAttr(base, names):
-                self._has(self.read(base, variables), names)
+                self._has(self._base(base, variables), names, at)
                 return Cell("Bool")
             case pst.Like(base):
-                join(self.read(base, variables), Cell("String"))
+                join(self.read(base, variables), Cell("String"), at)
                 return Cell("Bool")
             case pst.Is():
                 return self._is(expression, variables)
             case pst.IfThenElse(condition, chosen, otherwise):
-                join(self.read(condition, variables), Cell("Bool"))
+                join(self.read(condition, variables), Cell("Bool"), self._place(condition))
                 then = narrowed(condition, variables)
-                return join(self.read(chosen, then), self.read(otherwise, variables))
+                return join(self.read(chosen, then), self.read(otherwise, variables), at)
             case pst.Set(elements):
                 element = Cell()
                 for each in elements:
-                    element = join(element, self.read(each, variables))
+                    element = join(element, self.read(each, variables), at)
                 return set_of(element)
             case pst.Record(fields):
                 return Cell("Record", fields={name: self.read(each, variables) for name, each in fields.items()})
@@ -156,63 +204,84 @@ class Usage:
 
     def demand(self, expression: pst.Expr, variables: Variables) -> None:
         """Reads an expression that must be a bool."""
-        join(self.read(expression, variables), Cell("Bool"))
+        join(self.read(expression, variables), Cell("Bool"), self._place(expression))
+
+    def _place(self, expression: pst.Expr) -> Span:
+        """Where an expression stands: its first access of an attribute, else the start of the policy."""
+        pending, found = [expression], self._start
+        while pending:
+            node = pending.pop()
+            if id(node) in self._places:
+                found = self._places[id(node)]
+                break
+            pending += reversed(list(children(node)))
+        self._places[id(expression)] = found
+        return found
+
+    def _noted(self, cell: Cell, at: Span) -> Cell:
+        self.reads.append(Read(self._policy, cell, at))
+        return cell
+
+    def _base(self, expression: pst.Expr, variables: Variables) -> Cell:
+        """What an attribute is read of. To read an attribute of the context is not to read all of it."""
+        return variables[expression.name] if isinstance(expression, pst.Var) else self.read(expression, variables)
 
     def named_types(self) -> set[str]:
         """The entity types of hierarchy, attributes and tags, actions left out."""
         named = {*self.attributes, *self.tags, *self.parents, *(n for above in self.parents.values() for n in above)}
         cells = [*self.tags.values(), *(cell for fields in self.attributes.values() for cell in fields.values())]
-        named.update(name for cell in cells for name in _types_within(cell))
+        named.update(name for cell in cells for inner in within(cell) for name in inner.types)
         return {name for name in named if not is_action(name)}
 
     def settle(self) -> None:
         """Chooses where the uses leave a choice, and reads the hierarchy off `in`."""
         for choose in self._later:
             choose()
-        for member, group in self._members:
+        for member, group, at in self._members:
             if not group.root().kind:
-                group = join(group, entity(*member.root().types))
+                group = join(group, entity(*member.root().types), at)
                 group.note = "stands after `in`: it is taken as of the type of what stands before"
             groups = group.root().element if group.root().kind == "Set" else group
             if groups is None:
                 continue
             if not member.root().kind:
-                join(member, entity(*groups.root().types))
+                join(member, entity(*groups.root().types), at)
             for name in member.root().types:
                 self.parents[name].update(groups.root().types)
 
-    def member(self, member: Cell, group: Cell) -> None:
+    def member(self, member: Cell, group: Cell, at: Span) -> None:
         """Notes that one may be in the other, an entity or a set of them."""
-        self._members.append((member, group))
+        self._members.append((member, group, at))
 
-    def _attribute(self, base: Cell, name: str) -> Cell:
+    def _attribute(self, base: Cell, name: str, at: Span) -> Cell:
         base = base.root()
         if base.kind != "entity":
-            return base.field(name)
+            return self._noted(base.field(name, at), at)
         cell = Cell()
         for type_name in base.types:
-            cell = join(self.attributes[type_name].setdefault(name, Cell()), cell)
-        return cell
+            cell = join(self.attributes[type_name].setdefault(name, Cell()), cell, at)
+        return self._noted(cell, at)
 
-    def _has(self, base: Cell, names: tuple[str, ...]) -> None:
+    def _has(self, base: Cell, names: tuple[str, ...], at: Span) -> None:
         for name in names:
-            base = self._attribute(base, name)
+            base = self._attribute(base, name, at)
 
     def _is(self, expression: pst.Is, variables: Variables) -> Cell:
         base, name = self.read(expression.base, variables), str(expression.entity_type)
+        at = self._place(expression)
         if not isinstance(expression.base, pst.Var):
-            join(base, entity(name))
+            join(base, entity(name), at)
         if expression.in_expr is not None:
-            self.member(entity(name), self.read(expression.in_expr, variables))
+            self.member(entity(name), self.read(expression.in_expr, variables), at)
         return Cell("Bool")
 
     def _unary(self, expression: pst.UnaryOp, variables: Variables) -> Cell:
-        argument = self.read(expression.arg, variables)
+        argument, at = self.read(expression.arg, variables), self._place(expression)
         if expression.op == "is_empty":
-            join(argument, set_of(Cell()))
+            join(argument, set_of(Cell()), at)
             return Cell("Bool")
         operand, result = _UNARY[expression.op]
-        join(argument, Cell(operand))
+        join(argument, Cell(operand), at)
         return Cell(result)
 
     def _binary(self, expression: pst.BinaryOp, variables: Variables) -> Cell:
@@ -220,65 +289,67 @@ class Usage:
         if expression.op == "and":
             variables = narrowed(expression.left, variables)
         right = self.read(expression.right, variables)
+        at = self._place(expression)
         if expression.op in _BINARY:
             first, second, result = _BINARY[expression.op]
-            join(left, Cell(first))
-            join(right, Cell(second))
+            join(left, Cell(first), self._place(expression.left))
+            join(right, Cell(second), self._place(expression.right))
             return Cell(result)
         match expression.op:
             case "eq" | "not_eq":
-                _agree(left, right)
+                _agree(left, right, at)
             case "less" | "less_eq" | "greater" | "greater_eq":
-                both = join(left, right)
-                self._later.append(lambda: _or_else(both, "Long"))
+                both = join(left, right, at)
+                self._later.append(lambda: _or_else(both, "Long", at))
             case "in":
-                self.member(left, right)
+                self.member(left, right, at)
             case "contains":
-                join(left, set_of(right))
+                join(left, set_of(right), at)
             case "contains_all" | "contains_any":
-                join(join(left, set_of(Cell())), join(right, set_of(Cell())))
+                join(join(left, set_of(Cell()), at), join(right, set_of(Cell()), at), at)
             case "has_tag" | "get_tag":
-                join(right, Cell("String"))
-                tag = self._tag(left)
+                join(right, Cell("String"), self._place(expression.right))
+                tag = self._tag(left, at)
                 return tag if expression.op == "get_tag" else Cell("Bool")
         return Cell("Bool")
 
-    def _tag(self, base: Cell) -> Cell:
-        base = join(base, entity())
+    def _tag(self, base: Cell, at: Span) -> Cell:
+        base = join(base, entity(), at)
         if base.kind == "entity" and not base.types:
             base.types.append(UNKNOWN_ENTITY)
         tag = Cell()
         for name in base.types:
-            tag = join(self.tags.setdefault(name, Cell()), tag)
-        return tag
+            tag = join(self.tags.setdefault(name, Cell()), tag, at)
+        return self._noted(tag, at)
 
 
-def _types_within(cell: Cell) -> set[str]:
-    """The entity types named anywhere inside a cell."""
-    found: set[str] = set()
+def within(cell: Cell) -> Iterator[Cell]:
+    """A cell, and all cells inside it, each once, as the roots that speak for them."""
     visited: set[int] = set()
     pending = [cell]
     while pending:
         cell = pending.pop().root()
-        if id(cell) in visited:
-            continue
-        visited.add(id(cell))
-        found.update(cell.types)
-        pending += [*cell.fields.values(), *([cell.element] if cell.element else [])]
-    return found
+        if id(cell) not in visited:
+            visited.add(id(cell))
+            yield cell
+            pending += [*cell.fields.values(), *([cell.element] if cell.element else [])]
 
 
-def _agree(left: Cell, right: Cell) -> None:
-    """Joins the sides of `==`; entities of differing types may be compared, so they stay apart."""
+def _agree(left: Cell, right: Cell, at: Span) -> None:
+    """Joins the sides of `==`. Entities of differing types may be compared: they stay apart, the use is noted."""
     left, right = left.root(), right.root()
     if left.kind == right.kind == "entity" and left.types and right.types:
+        left.seen(at)
+        right.seen(at)
+        if set(left.types).isdisjoint(right.types):
+            _at_odds(left, right)
         return
-    join(left, right)
+    join(left, right, at)
 
 
-def _or_else(cell: Cell, kind: str) -> None:
+def _or_else(cell: Cell, kind: str, at: Span) -> None:
     if not cell.root().kind:
-        join(cell, Cell(kind))
+        join(cell, Cell(kind), at)
 
 
 def narrowed(condition: pst.Expr, variables: Variables) -> Variables:

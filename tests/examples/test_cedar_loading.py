@@ -209,9 +209,104 @@ def test_types_at_odds_and_unknown_types_are_warned_about() -> None:
         'when { context.c == 1 || context.c == "a" || context.u == context.v };'
     ).warnings  # fmt: skip
     text = "\n".join(warnings)
-    assert "`context.c` is used as Long and String: it is taken as Long" in text
+    assert "`context.c` is used as Long (<text>:2) and String (<text>:2): it is taken as Long, and checks of" in text
     assert "nothing says the type of `context.u`" in text
     assert 'the members of the action group Action::"all" are not known' in text
+
+
+CONFLICTING = """@id("a") permit (principal is User, action == Action::"x", resource) when { context.n > 5 };
+@id("b") permit (principal is User, action == Action::"x", resource)
+when { resource.open &&
+       context.n == "gold" };
+@id("c") permit (principal is User, action == Action::"y", resource is Doc) when { context.n > 4 };
+"""
+
+
+def test_a_conflict_names_both_uses_where_they_stand_and_the_policies_that_read_it() -> None:
+    (conflict,) = policy_set(CONFLICTING, file="a.cedar").conflicts
+    assert conflict.attribute == "context.n"
+    assert [(kind, str(place)) for kind, place in conflict.uses] == [
+        ("Long", "a.cedar:1:85"),
+        ("String", "a.cedar:4:16"),
+    ]
+    assert conflict.policies == {0, 1}, "the other action has a context of its own"
+
+
+@pytest.mark.parametrize(
+    ("conditions", "found"),
+    [
+        ("resource.o == User::\"a\" || resource.o == Group::\"b\"", {"Doc.o": ["User", "Group"]}),
+        ("resource.o is User || resource.o is Group", {"Doc.o": ["User", "Group"]}),
+        ("resource.o == Action::\"x\"", {"Doc.o": ["Action"]}),
+        ('["a", "b"].contains(context.x) && context.x < 3', {"context.x": ["String", "Long"]}),
+        ('context.x.contains(1) && context.x.contains("a")', {"context.x[]": ["Long", "String"]}),
+        ('context.r.f == 1 && context.r.f like "a"', {"context.r.f": ["Long", "String"]}),
+        ('resource.getTag("k") == 1 && resource.getTag("l") == "a"', {"the tags of Doc": ["Long", "String"]}),
+        ('context.x == context.y && context.x == 1 && context.y == "a"', {
+            "context.x": ["Long", "String"], "context.y": ["Long", "String"],
+        }),
+        ("context.x == 1 || 1 == context.x || context.x > 3", {}),
+        ("resource.o == principal && resource.o == User::\"a\" && resource.o in Group::\"g\"", {}),
+        ("context.x == context.y && context.z == principal", {}),
+        ("principal == Group::\"b\"", {}),
+    ],
+)  # fmt: skip
+def test_conflicts_are_of_attributes_whose_uses_no_type_fits(conditions: str, found: dict[str, list[str]]) -> None:
+    text = f'permit (principal is User, action == Action::"x", resource is Doc) when {{ {conditions} }};'
+    conflicts = policy_set(text).conflicts
+    assert {conflict.attribute: [kind for kind, _ in conflict.uses] for conflict in conflicts} == found
+    assert all(conflict.policies == {0} for conflict in conflicts)
+
+
+def test_who_reads_what_holds_a_conflict_reads_the_conflict() -> None:
+    text = """permit (principal is User, action == Action::"x", resource) when { context.r.f == 1 };
+    forbid (principal is User, action == Action::"x", resource) when { context.r.f == "a" };
+    forbid (principal is User, action == Action::"x", resource) when { context.r == {f: 1} };
+    forbid (principal is User, action == Action::"x", resource) when { context == {n: 1} };
+    forbid (principal is User, action == Action::"x", resource) when { context.n == 1 };"""
+    (conflict,) = policy_set(text).conflicts
+    assert (conflict.attribute, conflict.policies) == ("context.r.f", {0, 1, 2, 3})
+
+
+def test_a_schema_that_is_given_has_no_conflicts() -> None:
+    schema = 'entity User, Doc; action "x" appliesTo { principal: User, resource: Doc, context: { n: Long } };'
+    assert policy_set("permit (principal, action, resource) when { context.n == 1 };", schema).conflicts == ()
+
+
+def test_an_inferred_schema_says_what_each_part_is_from() -> None:
+    inferred = infer(policy_set(CONFLICTING, file="a.cedar").policies)
+    origins = {(o.kind, o.name): (o.type, [f"{use} {place}" for use, place in o.uses]) for o in inferred.origins}
+    assert origins == {
+        ("entity type", "Doc"): ("", ["named a.cedar:5:72"]),
+        ("entity type", "User"): ("", ["named a.cedar:1:31"]),
+        ("action", 'Action::"x"'): ("", ["named a.cedar:1:47"]),
+        ("action", 'Action::"y"'): ("", ["named a.cedar:5:47"]),
+        ("attribute", "Doc.open"): ("__cedar::Bool", ["used as Bool a.cedar:3:17"]),
+        ("attribute", 'Action::"x" context.n'): (
+            "__cedar::Long",
+            ["used as Long a.cedar:1:85", "used as String a.cedar:4:16"],
+        ),
+        ("attribute", 'Action::"y" context.n'): ("__cedar::Long", ["used as Long a.cedar:5:92"]),
+    }
+    assert len(inferred.conflicts) == 1
+    placeholder = infer(policy_set("permit (principal, action, resource);").policies).origins
+    assert {(o.kind, o.name, o.uses) for o in placeholder} == {
+        ("entity type", "Principal", ()),
+        ("entity type", "Resource", ()),
+        ("action", 'Action::"action"', ()),
+    }
+
+
+def test_places_are_of_the_attribute_and_not_of_what_is_spelt_alike() -> None:
+    text = """@n("n") // n
+permit (principal is n, action == Action::"n", resource == D::"n")
+when { ["n"].contains(context.s) && {n: 1} == context.r && {"n": 1}.n == 1 }
+unless { context has
+         "n" && context[
+         "n"] > 3 };"""
+    origins = infer(policy_set(text, file="a.cedar").policies).origins
+    (uses,) = (o.uses for o in origins if o.name.endswith("context.n"))
+    assert [str(place) for _, place in uses] == ["a.cedar:6:10"]
 
 
 def test_a_type_that_contains_itself_ends() -> None:

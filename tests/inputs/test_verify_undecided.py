@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from models.cedar.decision import matching
 from models.cedar.load import policy_set
 from verify import cvc5_backend, query, z3_backend
+from verify.catalogue import SPELLING
 from verify.json import to_json, write_scripts
 from verify.query import VerifierError
 from verify.verify import verify
@@ -55,6 +58,45 @@ def test_a_policy_for_another_action_hinders_nothing() -> None:
     """
     told = {(f.check, f.policies[0].name): f.verdict for f in verify(policy_set(text, schema)).findings}
     assert {verdict for (_, name), verdict in told.items() if name == "a"} == {"holds"}
+
+
+GUESSED = """
+@id("number") permit(principal is User, action == Action::"view", resource is Doc) when { context.n > 3 };
+@id("text") @owner("a") permit(principal is User, action == Action::"view", resource is Doc)
+when { context.n == "gold" };
+@id("ask") @escalate("desk") forbid(principal is User, action == Action::"view", resource is Doc)
+when { context.n == 9 };
+@id("clean") permit(principal is User, action == Action::"edit", resource is Doc) when { context.m > 3 };
+@id("within") permit(principal is User, action == Action::"edit", resource is Doc) when { context.m > 7 };
+@id("deny") @owner("b") forbid(principal is User, action == Action::"view", resource is Doc) when { context.k };
+"""
+
+
+def test_nothing_holds_of_a_policy_that_reads_an_attribute_of_two_types() -> None:
+    findings = verify(policy_set(GUESSED, file="rules.cedar")).findings
+    about = [
+        f for f in findings if f.check not in SPELLING and {"number", "text", "ask"} & {p.name for p in f.policies}
+    ]
+    assert {f.verdict for f in about} == {"undecided"}
+    assert {f.check for f in about} >= {"P101", "P102", "P104", "P105", "P106", "P201"}
+    where = "`context.n` is used as Long (rules.cedar:2) and String (rules.cedar:4)"
+    assert all(where in f.message and f.witness is f.proof is None for f in about)
+
+
+def test_what_such_a_policy_has_no_part_in_is_still_told() -> None:
+    findings = verify(policy_set(GUESSED)).findings
+    told = {(f.check, *(p.name for p in f.policies)): f.verdict for f in findings}
+    assert told["P101", "clean"] == told["P104", "clean"] == told["P105", "clean"] == told["P101", "deny"] == "holds"
+    assert told["P104", "within", "clean"] == "violated"
+
+
+def test_a_guess_that_is_taken_for_the_schema_says_what_cedar_refutes() -> None:
+    """What the test above guards against: the schema alone says that `text` never matches, and a request matches it."""
+    policies = policy_set(GUESSED)
+    taken = {f.policies[0].name: f for f in verify(replace(policies, conflicts=()), checks=["P101"]).findings}
+    assert taken["text"].verdict == "violated"
+    asked = {"principal": 'User::"u"', "action": 'Action::"view"', "resource": 'Doc::"d"', "context": {"n": "gold"}}
+    assert 1 in matching(policies, asked)[0]
 
 
 def test_a_spent_budget_is_undecided_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
