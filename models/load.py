@@ -56,7 +56,7 @@ class LoadedScenario:
 
 def load(path: Path) -> LoadedScenario:
     """Load a scenario file, or the `scenario.yaml` of a folder. Raises `InputError` with every fault."""
-    file = path / SCENARIO_FILE if path.is_dir() else path
+    file = path / SCENARIO_FILE if path.is_dir() and path.name != SCENARIO_FILE else path
     document = read_document(file)
     judged = _judge(document)
     faults = [*document.faults, *judged.faults]

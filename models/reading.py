@@ -106,7 +106,8 @@ def read_bytes(path: Path, bytes_max: int) -> bytes:
     """The bytes of a regular file of at most `bytes_max` bytes. Raises `InputError`."""
     try:
         if not path.is_file():
-            raise input_error("no such file" if not path.exists() else "not a regular file", str(path))
+            what = "is a folder, expected a file" if path.is_dir() else "not a regular file"
+            raise input_error(what if path.exists() else "no such file", str(path))
         with path.open("rb") as stream:
             data = stream.read(bytes_max + 1)
     except (OSError, ValueError) as error:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from models.diagnostics import InputError, input_error
+from models.diagnostics import InputError, input_error, quoted
 from models.scenario import Scenario
 from sim.decision_log import Seal
 from sim.interrupts import held
@@ -208,8 +208,23 @@ def _read(file: Path) -> str:
 
 
 def _broken(file: Path, error: Exception) -> InputError:
-    lines = str(error).splitlines()
-    return input_error(f"cannot be read: {lines[0] if lines else type(error).__name__}", str(file), _AGAIN)
+    return input_error(_wrong(error), str(file), _AGAIN)
+
+
+def _wrong(error: Exception) -> str:
+    match error:
+        case json.JSONDecodeError():
+            return f"is not JSON: {error.msg}, at line {error.lineno}, column {error.colno}"
+        case UnicodeDecodeError():
+            return f"is not text in UTF-8: byte {error.start + 1} is none"
+        case ValidationError():
+            first, *rest = error.errors(include_url=False, include_input=False)
+            place = ".".join(map(str, first["loc"]))
+            more = f", and {len(rest)} more faults" if len(rest) > 1 else ", and one more fault" if rest else ""
+            return f"is not as it was written: {quoted(place)}: {first['msg'].lower()}{more}"
+        case RecursionError():
+            return "is nested too deeply"
+    return f"cannot be read: {getattr(error, 'strerror', None) or error}"
 
 
 def _unreadable(file: Path, error: Exception) -> InputError:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from models.diagnostics import InputError, input_error
+from models.diagnostics import InputError, input_error, listed, near, quoted
 from windtunnel import __version__, api
 from windtunnel.entry import EXIT_INTERRUPTED, interrupted
 
@@ -62,15 +62,28 @@ class Threshold(StrEnum):
     warning = "warning"
 
 
+def _one_of(names: type[StrEnum], help: str, name: str = "") -> Any:
+    """An option that takes one of some names. A wrong one is answered with the near name, or with all."""
+
+    def parse(text: str) -> StrEnum:
+        if text in names.__members__:
+            return names[text]
+        close = near(text, names)
+        meant = f"; did you mean {quoted(close)}?" if close else ""
+        raise typer.BadParameter(f"expected one of {listed(names)}, got {quoted(text)}{meant}")
+
+    return typer.Option(*filter(None, [name]), parser=parse, metavar="|".join(names), help=help)
+
+
 ScenarioPath = Annotated[Path, typer.Argument(metavar="SCENARIO", help="A scenario.yaml or its folder.")]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
 OutFolder = Annotated[Path | None, typer.Option("--out", help="Folder of the run. [default: runs/NAME]")]
 Replications = Annotated[int | None, typer.Option(min=1, max=100_000, help="Replications, instead of the scenario's.")]
 Seed = Annotated[int | None, typer.Option(min=0, max=2**63 - 1, help="Seed, instead of the scenario's.")]
 Workers = Annotated[int | None, typer.Option(min=1, max=1024, help="Processes. [default: all cores]")]
-OutputFormat = Annotated[Format, typer.Option("--format", help="Text for people or JSON for programs.")]
-EffortOption = Annotated[EffortName, typer.Option(help="How far the solvers go before a check is undecided.")]
-FailOn = Annotated[Threshold, typer.Option(help="Least severity of a violated check that fails.")]
+OutputFormat = Annotated[Format, _one_of(Format, "Text for people or JSON for programs.", "--format")]
+EffortOption = Annotated[EffortName, _one_of(EffortName, "How far the solvers go before a check is undecided.")]
+FailOn = Annotated[Threshold, _one_of(Threshold, "Least severity of a violated check that fails.")]
 
 
 @app.command()
@@ -120,7 +133,7 @@ def verify(
         Path | None, typer.Option(help="Cedar or JSON schema. [default: the folder's, else inferred]")
     ] = None,
     entities: Annotated[Path | None, typer.Option(help="Entities in JSON. [default: the folder's, else none]")] = None,
-    profile: Annotated[ProfileName, typer.Option(help="How the set spells escalation.")] = ProfileName.windtunnel,
+    profile: Annotated[ProfileName, _one_of(ProfileName, "How the set spells escalation.")] = ProfileName.windtunnel,
     effort: EffortOption = EffortName.normal,
     fail_on: FailOn = Threshold.error,
     format: OutputFormat = Format.text,
@@ -174,7 +187,7 @@ def simulate(
 def report(
     run: RunPath,
     fail_on: FailOn = Threshold.error,
-    format: Annotated[ReportFormat, typer.Option("--format", help="What to write.")] = ReportFormat.html,
+    format: Annotated[ReportFormat, _one_of(ReportFormat, "What to write.", "--format")] = ReportFormat.html,
     out: Annotated[
         Path | None,
         typer.Option(help="File for HTML or JSON. [default: report.html in the run folder; JSON is printed]"),
@@ -266,7 +279,7 @@ def _root(
 
 
 def _is_scenario(target: Path) -> bool:
-    return target.suffix in {".yaml", ".yml"} or (target / "scenario.yaml").is_file()
+    return target.suffix in {".yaml", ".yml"} or (target / "scenario.yaml").exists()
 
 
 def _policies(

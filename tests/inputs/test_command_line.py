@@ -171,6 +171,55 @@ def test_a_run_that_holds_a_users_own_file_is_never_replaced(
     assert (run / "notes.txt").read_text() == "mine"
 
 
+@pytest.mark.parametrize("command", ["run", "verify", "simulate"])
+@pytest.mark.parametrize("named", ["", "scenario.yaml"])
+def test_a_folder_in_place_of_the_scenario_file(
+    command: str, named: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "scenario.yaml").mkdir()
+    assert "scenario.yaml: is a folder, expected a file" in refused(capsys, command, tmp_path / named)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "run.json: is not JSON: "), ("[" * 100_000, "run.json: is nested too deeply"),
+        ('{"schema": "windtunnel.run/1"}', "run.json: is not as it was written: `scenario`: field required"),
+        ("\xff", "run.json: is not text in UTF-8"), ("[]", "run.json: is not the manifest of a run"),
+    ],
+)  # fmt: skip
+def test_garbage_in_a_manifest_is_told_for_what_it_is(
+    text: str, words: str, flown: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import shutil
+
+    run = tmp_path / "run"
+    shutil.copytree(flown, run)
+    (run / "run.json").write_bytes(text.encode("latin-1"))
+    for command in ("report", "audit"):
+        err = refused(capsys, command, run)
+        assert words in err
+        assert "help: simulate again" in err or text == "[]"
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["run", "x", "--fail-on", "nothing"], "expected one of `error`, `warning`, got `nothing`"),
+        (["run", "x", "--fail-on", "warnin"], "got `warnin`; did you mean `warning`?"),
+        (
+            ["verify", "x", "--effort", "hgh"],
+            "expected one of `low`, `normal`, `high`, got `hgh`; did you mean `high`?",
+        ),
+        (["report", "x", "--format", "pdf"], "expected one of `html`, `text`, `json`, got `pdf`"),
+    ],
+)
+def test_a_wrong_choice_is_answered_with_the_choices(
+    words: list[str], expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert expected in refused(capsys, *words)
+
+
 @pytest.mark.parametrize("place", ["file", "file/below", "file/below/it"])
 def test_scripts_cannot_go_to_or_below_a_file(
     place: str, desk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
