@@ -37,11 +37,12 @@ def verify(
     findings: list[Finding] = []
     scripts: dict[str, str] = {}
     if policies is not None and any(check.startswith("P") for check in chosen - SPELLING):
+        from verify.checks.guesses import without_guesses
         from verify.checks.policies import policy_findings
         from verify.query import BUDGETS, Analysis
 
         analysis = Analysis(policies, BUDGETS[effort])
-        findings += policy_findings(analysis, chosen)
+        findings += without_guesses(policies, policy_findings(analysis, chosen))
         scripts = analysis.scripts
     if policies is not None and not chosen.isdisjoint(SPELLING):
         from verify.checks.names import name_findings
