@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from models.load import LoadedScenario
     from reports.outcomes import Outcomes
     from sim.run import Run
@@ -77,6 +79,16 @@ def assess(run: Run) -> Outcomes:
     from reports.outcomes import assess as assess_run
 
     return assess_run(run)
+
+
+def frame(rows: Iterable[Any]) -> pd.DataFrame:
+    """A part of the outcomes (`outcomes.objectives`, `.people`, `.work` ...) as a pandas frame: a row each.
+
+    An interval `x` becomes the columns `x`, `x_low` and `x_high`. Units: microseconds, shares of one, currency units.
+    """
+    from reports.frames import frame as frame_of
+
+    return frame_of(rows)
 
 
 def report(run: Run, findings: Findings | None, path: str | Path) -> Path:
