@@ -26,6 +26,7 @@ class Check:
 _CHECKS = (
     Check("P101", "never-matches", "error", "Can the policy match any request that its schema admits?"),
     Check("P102", "always-matches", "warning", "Do the policy's conditions ever keep it from matching in its scope?"),
+    Check("P103", "may-error", "error", "Can evaluating the policy err, so that it is skipped?"),
     Check("P104", "redundant", "warning", "Does the policy say anything that others of its effect do not?"),
     Check("P105", "overridden", "error", "Is there a request that the permit matches and no forbid denies outright?"),
     Check("P106", "conflict", "error", "Do policies of different owners decide one request oppositely?"),

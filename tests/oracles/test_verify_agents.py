@@ -53,7 +53,15 @@ def test_the_known_overlap_and_no_more(found: Findings) -> None:
         frozenset({"force_push_main", "push_to_protected_branch"}),
         frozenset({"write_env_files", "write_credentials"}),
     }
-    assert {f.check for f in found.findings if f.verdict == "violated"} == {"P204"}
+    graver = {f.check for f in found.findings if f.verdict == "violated" and f.severity != "info"}
+    assert graver == {"P103", "P204"}
+
+
+def test_without_a_schema_every_gate_that_reads_an_attribute_may_be_skipped(found: Findings) -> None:
+    (finding,) = [f for f in found.findings if f.check == "P103" and f.verdict == "violated"]
+    assert finding.severity == "warning"
+    assert len(finding.policies) == 11
+    assert "no schema says that it is there" in finding.message
 
 
 def test_nothing_is_undecided_and_every_proof_is_repeated(found: Findings) -> None:

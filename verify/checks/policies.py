@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from verify.checks.ambiguity import ambiguous
 from verify.checks.approvals import dead_end
 from verify.checks.conflict import conflicts
+from verify.checks.errors import may_err
 from verify.checks.escalation import unreachable
 from verify.checks.matching import always_matches, never_matches
 from verify.checks.redundancy import overridden, redundant
@@ -23,6 +24,8 @@ def policy_findings(analysis: Analysis, checks: frozenset[str]) -> Iterator[Find
     alive = [policy for policy, _, can_match in first if can_match]
     if "P102" in checks:
         yield from filter(None, (always_matches(analysis, policy.index) for policy in alive))
+    if "P103" in checks:
+        yield from may_err(analysis, range(len(policies)))
     if "P104" in checks:
         yield from filter(None, (redundant(analysis, policy.index) for policy in alive))
     permits = [policy for policy in alive if policy.effect == "permit"]

@@ -1,0 +1,152 @@
+"""P103: can evaluating a policy err? A policy that errs does not match, so a forbid that errs lets through."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Literal, NamedTuple
+
+from models.cedar.decision import evaluated
+from models.cedar.policies import Policy, PolicySet
+from models.cedar.types import Attribute, RecordType, Schema, Type
+from verify import term as t
+from verify.checks.common import Sought, finding, joined, seek, shown, told, told_all, undecided
+from verify.findings import Finding, Proof
+from verify.query import Analysis, request
+
+Lacking = Literal["attribute", "entity"]
+"""What a policy errs without: an attribute that no schema promises, or an entity in the store."""
+
+NAMED_MAX = 10
+"""Policies that a message names one by one. An assumption: what a reader takes in; the finding refers to all."""
+
+
+def may_err(analysis: Analysis, indices: Sequence[int]) -> Iterator[Finding]:
+    """P103 of those of these policies that have conditions.
+
+    One finding for each policy that errs though nothing is lacking, and for each that never errs. The policies that err
+    only where something is lacking are told together, permits and forbids apart: what mends one mends the others.
+    """
+    stages = _stages(analysis)
+    lacking: dict[tuple[str, int], list[tuple[int, Sought]]] = {}
+    for index in (i for i in indices if analysis.policies.policies[i].syntax.clauses):
+        found = _judged(stages, index)
+        if isinstance(found, Finding):
+            yield found
+        else:
+            number, sought = found
+            lacking.setdefault((analysis.policies.policies[index].effect, number), []).append((index, sought))
+    for (_, number), some in sorted(lacking.items()):
+        yield _together(stages[number], some)
+
+
+class _Stage(NamedTuple):
+    """Requests and stores that policies are evaluated on, and what these lack; None where nothing is lacking."""
+
+    analysis: Analysis
+    lacking: Lacking | None
+
+
+def _stages(analysis: Analysis) -> tuple[_Stage, ...]:
+    """From what lacks nothing to what lacks most.
+
+    A schema that was given says which attributes may be absent. In an inferred one all may, which says nothing of the
+    policies, so they are first evaluated where every attribute is there.
+    """
+    policies = analysis.policies
+    incomplete = _Stage(Analysis(policies, analysis.budget, analysis.scripts, missing=True), "entity")
+    if not policies.schema_inferred:
+        return _Stage(analysis, None), incomplete
+    whole = Analysis(replace(policies, schema=_promised(policies.schema)), analysis.budget, analysis.scripts)
+    return _Stage(whole, None), _Stage(analysis, "attribute"), incomplete
+
+
+def _promised(schema: Schema) -> Schema:
+    """The schema with every attribute required."""
+    types = {name: replace(type, attributes=_required(type.attributes)) for name, type in schema.entity_types.items()}
+    actions = {uid: replace(action, context=_required(action.context)) for uid, action in schema.actions.items()}
+    return Schema(types, actions)
+
+
+def _required(record: RecordType) -> RecordType:
+    def whole(type: Type) -> Type:
+        return _required(type) if isinstance(type, RecordType) else type
+
+    return RecordType({name: Attribute(whole(each.type), True) for name, each in record.attributes.items()})
+
+
+def _judged(stages: Sequence[_Stage], index: int) -> Finding | tuple[int, Sought]:
+    """The finding about one policy; or the stage that lacks what it errs without, and a request that shows it."""
+    policies = stages[0].analysis.policies
+    proofs: list[Proof] = []
+    for number, (analysis, lacking) in enumerate(stages):
+        sought = _sought(analysis, index)
+        if sought.unknown and not sought.found:
+            return undecided("P103", policies, [index], sought.unknown)
+        if sought.found:
+            return (number, sought) if lacking else _alone(analysis, index, sought)
+        proofs += sought.proofs
+    message = f"Evaluating {told(policies.policies[index])} never errs, not even where entities are missing."
+    return replace(finding("P103", policies, [index], "holds", message), proof=joined(stages[0].analysis, proofs))
+
+
+def _sought(analysis: Analysis, index: int) -> Sought:
+    """A request on which a policy errs."""
+    environments = [e for e in analysis.policies.schema.environments() if analysis.succeeds(e, index) is not t.TRUE]
+    title = f"P103 {analysis.policies.policies[index].name}{' with entities missing' if analysis.missing else ''}"
+    return seek(
+        analysis,
+        environments,
+        lambda e: [t.not_(analysis.succeeds(e, index))],
+        lambda case: index in case.errored,
+        title,
+    )
+
+
+def _alone(analysis: Analysis, index: int, sought: Sought) -> Finding:
+    """The finding about a policy that errs though nothing is lacking."""
+    policy = analysis.policies.policies[index]
+    result, cause = _witnessed(analysis, [index], sought)
+    message = f"Evaluating {told(policy)} can err: {cause}. {_then([policy])}"
+    return replace(result, message=message, severity="error" if policy.effect == "forbid" else "warning")
+
+
+def _together(stage: _Stage, some: Sequence[tuple[int, Sought]]) -> Finding:
+    """The finding about the policies of one effect that err only where something is lacking."""
+    policies = stage.analysis.policies
+    indices = [index for index, _ in some]
+    result, cause = _witnessed(stage.analysis, indices, some[0][1])
+    where = (
+        "where an entity whose attributes or tags are read is not in the store"
+        if stage.lacking == "entity"
+        else "where an attribute that is read is absent, and no schema says that it is there"
+    )
+    then = _then([policies.policies[index] for index in indices])
+    forbids = policies.policies[indices[0]].effect == "forbid"
+    message = f"Evaluating {_some(policies, indices)} errs {where} ({cause}). {then}"
+    return replace(result, message=message, severity="warning" if forbids else "info")
+
+
+def _witnessed(analysis: Analysis, indices: Sequence[int], sought: Sought) -> tuple[Finding, str]:
+    """The finding about policies of which the first errs, its message still to be written; and what Cedar says."""
+    assert sought.found is not None
+    first, policies = indices[0], analysis.policies
+    base = finding("P103", policies, indices, "violated", "")
+    result, witness = shown(analysis, base, sought.found, lambda case: first in case.errored)
+    return result, evaluated(policies, request(witness), witness.entities)[1][first]
+
+
+def _then(policies: Sequence[Policy]) -> str:
+    """What follows where policies of one effect err."""
+    if policies[0].effect == "permit":
+        return "A permit that errs permits nothing."
+    asked = ", and nobody is asked" if any(policy.escalation for policy in policies) else ""
+    return f"A forbid that errs is skipped: what it forbids goes through{asked}."
+
+
+def _some(policies: PolicySet, indices: Sequence[int]) -> str:
+    """The policies in a sentence, the first of them by name."""
+    if len(indices) <= NAMED_MAX:
+        return told_all(policies, indices)
+    names = ", ".join(told(policies.policies[index]) for index in indices[:NAMED_MAX])
+    return f"{names} and {len(indices) - NAMED_MAX} more"
