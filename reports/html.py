@@ -23,7 +23,7 @@ from reports.limits import not_measured
 from reports.locks import longer_lock
 from reports.outcomes import Outcomes, assess
 from reports.ring import headline, member_sentence
-from reports.verdict import FailOn, Verdict, judge, unnamed
+from reports.verdict import FailOn, Verdict, judge, told_as, unnamed
 from verify.findings import Finding, Findings
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ _CHECKERS: Final = {
 _SYMBOLS: Final = {
     "pass": "✓", "fail": "✗", "undecided": "?", "holds": "✓", "violated": "✗", "warning": "!", "info": "i",
 }  # fmt: skip
+_ORDER: Final = ("violated", "warning", "info", "undecided", "holds")
 _WEIGHT: Final = {"violated": 0, "undecided": 1, "holds": 2, "error": 0, "warning": 1, "info": 2}
 
 
@@ -158,6 +159,7 @@ def _environment(currency: str) -> Environment:
         "listed": words.listed,
         "coded": _coded,
         "unnamed": unnamed,
+        "told_as": told_as,
         "layer": _layer,
     }
     environment.globals |= {"count": words.count, "style": Markup(_style()), "drawn": _drawn}  # noqa: S704 - our own file
@@ -280,6 +282,6 @@ def _layer(finding: Finding) -> str:
 
 
 def _layers(findings: Findings) -> tuple[tuple[str, str, int], ...]:
-    counts = Counter((finding.verdict, _layer(finding)) for finding in findings.findings)
-    ordered = sorted(counts.items(), key=lambda item: (_WEIGHT[item[0][0]], item[0][1]))
+    counts = Counter((told_as(finding), _layer(finding)) for finding in findings.findings)
+    ordered = sorted(counts.items(), key=lambda item: (_ORDER.index(item[0][0]), item[0][1]))
     return tuple((verdict, layer, number) for (verdict, layer), number in ordered)

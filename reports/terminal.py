@@ -19,7 +19,7 @@ from rich.text import Text
 
 from reports import words
 from reports.ring import ring_lines
-from reports.verdict import unnamed
+from reports.verdict import told_as, unnamed
 from verify.findings import Finding, Findings
 
 if TYPE_CHECKING:
@@ -33,9 +33,12 @@ MOST_FINDINGS: Final = 20
 
 _STYLES: Final = {
     "pass": "green", "holds": "green", "fail": "bold red", "violated": "bold red", "undecided": "yellow",
+    "warning": "yellow", "info": "dim",
 }  # fmt: skip
-_SYMBOLS: Final = {"pass": "✓", "holds": "✓", "fail": "✗", "violated": "✗", "undecided": "?"}
-_PLAIN_SYMBOLS: Final = {"pass": "+", "holds": "+", "fail": "x", "violated": "x", "undecided": "?"}
+_SYMBOLS: Final = {
+    "pass": "✓", "holds": "✓", "fail": "✗", "violated": "✗", "undecided": "?", "warning": "!", "info": "i",
+}  # fmt: skip
+_PLAIN_SYMBOLS: Final = _SYMBOLS | {"pass": "+", "holds": "+", "fail": "x", "violated": "x"}
 _RANK: Final = {"violated": 0, "undecided": 1, "holds": 2}
 _SEVERITY_RANK: Final = {"error": 0, "warning": 1, "info": 2}
 
@@ -134,8 +137,10 @@ def _findings(console: Console, findings: Findings) -> None:
 
 
 def _counts(findings: Findings) -> str:
-    counts = Counter(f.verdict for f in findings.findings)
-    return ", ".join(f"{counts[v]} {v}" for v in ("violated", "undecided", "holds")) if counts else "none"
+    counts = Counter(map(told_as, findings.findings))
+    always = ("violated", "undecided", "holds")
+    told = [word for word in ("violated", "warning", "info", "undecided", "holds") if counts[word] or word in always]
+    return ", ".join(f"{counts[word]} {word}" for word in told) if counts else "none"
 
 
 def _weight(finding: Finding) -> tuple[int, int, str]:
@@ -143,9 +148,10 @@ def _weight(finding: Finding) -> tuple[int, int, str]:
 
 
 def _finding(console: Console, finding: Finding) -> None:
-    line = _mark(console, finding.verdict)
+    word = told_as(finding)
+    line = _mark(console, word)
     line.append(f"  {finding.check} {finding.name}", style="bold")
-    line.append(f"  {finding.severity}", style="dim")
+    line.append(f"  {finding.verdict if word == finding.severity else finding.severity}", style="dim")
     console.print(line)
     _indented(console, finding.message, 4)
     where = [f"{p.name} ({p.location.file}:{p.location.line})" for p in unnamed(finding)]

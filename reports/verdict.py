@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from reports.words import count
 from verify.findings import Finding, Findings, Overall, PolicyRef
 
 if TYPE_CHECKING:
@@ -88,6 +89,19 @@ def _also_open(findings: tuple[Finding, ...], objectives: tuple[ObjectiveOutcome
     return (f"Besides, {' and '.join(parts)} cannot be decided yet.",) if parts else ()
 
 
+def _lower(findings: Findings) -> str:
+    """What is violated without failing, counted by severity."""
+    violated = [f.severity for f in findings.findings if f.verdict == "violated"]
+    counts = ((violated.count("warning"), "warning"), (violated.count("info"), "info finding"))
+    told = " and ".join(count(number, noun) for number, noun in counts if number)
+    return f"; {told} {'is' if len(violated) == 1 else 'are'} listed" if told else ""
+
+
+def told_as(finding: Finding) -> str:
+    """The word that marks a finding: its verdict, or its severity where it is violated and that is below an error."""
+    return finding.severity if finding.verdict == "violated" and finding.severity != "error" else finding.verdict
+
+
 def _kept(findings: Findings | None, outcomes: Outcomes | None) -> tuple[str, ...]:
     reasons = []
     if outcomes and outcomes.objectives:
@@ -96,6 +110,7 @@ def _kept(findings: Findings | None, outcomes: Outcomes | None) -> tuple[str, ..
     elif outcomes:
         reasons.append("The scenario sets no objectives, so nothing is said about time, cost or people.")
     if findings and findings.findings:
-        warnings = sum(f.verdict == "violated" for f in findings.findings)
-        reasons.append("No check fails" + (f"; {warnings} of lower severity are listed." if warnings else "."))
+        reasons.append(f"No check fails{_lower(findings)}.")
+    elif findings:
+        reasons.append("No check applied.")
     return tuple(reasons)

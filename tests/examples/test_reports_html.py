@@ -156,7 +156,26 @@ def test_every_chart_is_told_in_words_with_a_table_beside(page: str) -> None:
 def test_verdicts_are_words_beside_their_symbols(page: str) -> None:
     for mark in elements(page, "span"):
         if (mark.get("class") or "").startswith("mark"):
-            assert "".join(mark.itertext()).split()[1] in {"pass", "fail", "undecided", "holds", "violated"}
+            assert "".join(mark.itertext()).split()[1] in {
+                "pass",
+                "fail",
+                "undecided",
+                "holds",
+                "violated",
+                "warning",
+                "info",
+            }
+
+
+def test_a_violated_warning_is_marked_as_a_warning(page: str) -> None:
+    articles = {"".join(a.itertext()).split("is so")[0].split()[-1]: a for a in elements(page, "article")}
+    marks = {
+        name: [m.get("class") for m in article.iter(X + "span") if (m.get("class") or "").startswith("mark")]
+        for name, article in articles.items()
+    }
+    assert (articles["one"].get("class"), marks["one"]) == ("violated", ["mark violated"])
+    assert (articles["four"].get("class"), marks["four"]) == ("warning", ["mark warning"])
+    assert "warning, violated" in " ".join("".join(articles["four"].itertext()).split())
 
 
 def test_the_same_run_gives_the_same_bytes(runs: dict[str, Run], tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 from pathlib import Path
@@ -68,6 +69,22 @@ def test_findings_tell_violated_first_and_count_what_holds(capsys: pytest.Captur
     assert "1 violated, 1 undecided, 1 holds" in text
     assert text.index("bad conflicts", text.index("checks:")) < text.index("open conflicts", text.index("checks:"))
     assert "calm conflicts" not in text
+
+
+def test_a_violated_warning_looks_like_a_warning_not_like_a_failure(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mild = dataclasses.replace(finding("mild", "violated"), severity="warning")
+    terminal.print_findings(judge(Findings((mild,), {}), None), Findings((mild,), {}))
+    text = capsys.readouterr().out
+    assert "! warning  P106 conflict  violated" in text
+    assert "checks: 0 violated, 1 warning, 0 undecided, 0 holds" in text
+    monkeypatch.delenv("NO_COLOR")
+    console = Console(file=io.StringIO(), force_terminal=True, color_system="standard")
+    console.print(terminal._mark(console, "warning"))
+    amber, red = "\x1b[33m", "31m"
+    assert amber in console.file.getvalue()  # type: ignore[attr-defined]
+    assert red not in console.file.getvalue()  # type: ignore[attr-defined]
 
 
 def test_hostile_names_neither_colour_nor_break_lines(capsys: pytest.CaptureFixture[str]) -> None:

@@ -64,6 +64,21 @@ def test_reasons_name_what_fails_first_and_what_is_open_besides() -> None:
     assert "cannot be decided" in judged.reasons[-1]
 
 
+@pytest.mark.parametrize(
+    ("severities", "words"),
+    [
+        ([], "No check fails."),
+        (["warning"], "No check fails; 1 warning is listed."),
+        (["warning", "warning"], "No check fails; 2 warnings are listed."),
+        (["info"], "No check fails; 1 info finding is listed."),
+        (["info", "warning"], "No check fails; 1 warning and 1 info finding are listed."),
+    ],
+)
+def test_what_is_listed_without_failing_is_counted_in_good_grammar(severities: list[str], words: str) -> None:
+    held = ("holds", "error")
+    assert judge(findings([held, *(("violated", s) for s in severities)]), None).reasons == (words,)
+
+
 @pytest.mark.parametrize(("number", "told"), [(3, 3), (MOST_REASONS, MOST_REASONS), (40, MOST_REASONS)])
 def test_many_reasons_are_counted(number: int, told: int) -> None:
     judged = judge(findings([("violated", "error")] * number), None)
