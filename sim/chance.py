@@ -115,22 +115,29 @@ class Stream(Generic[T]):
     singly; the values are the same.
     """
 
-    __slots__ = ("_blocks", "_key", "_values", "_width")
+    __slots__ = ("_block", "_blocks", "_first", "_key", "_last", "_values", "_width")
 
     def __init__(self, key: int, values: Callable[[list[float]], list[T]], width: int = 1) -> None:
         self._key = key
         self._values = values
         self._width = width
         self._blocks: dict[int, list[T]] = {}
+        self._block: list[T] = []
+        """The block of index 0 that was read last, of the entities from first to last: most draws come from it."""
+        self._first = 0
+        self._last = -1
 
     def at(self, entity: int, index: int) -> T:
         """The value of one entity and index."""
+        if not index and self._first <= entity <= self._last:
+            return self._block[entity - self._first]
         if index >= self._width:
             return self._values([uniform(self._key, entity, index)])[0]
-        try:
-            return self._blocks[entity // _BLOCK * self._width + index][entity % _BLOCK]
-        except KeyError:
-            return self._load(entity // _BLOCK, index)[entity % _BLOCK]
+        number = entity // _BLOCK
+        block = self._blocks.get(number * self._width + index) or self._load(number, index)
+        if not index:
+            self._block, self._first, self._last = block, number * _BLOCK, number * _BLOCK + _BLOCK - 1
+        return block[entity % _BLOCK]
 
     def _load(self, number: int, index: int) -> list[T]:
         if len(self._blocks) >= _BLOCKS_KEPT * self._width:

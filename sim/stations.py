@@ -121,7 +121,7 @@ class Station:
             if queue:
                 job = queue.popleft()
                 break
-        if job in self._husks:
+        if self._husks and job in self._husks:
             job = self._behind(job)
         self.waiting -= 1
         self.busy += 1

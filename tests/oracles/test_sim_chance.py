@@ -60,6 +60,15 @@ def test_blocks_hold_the_single_draws(k: int, entity: int, index: int, width: in
     assert stream.at(entity, index) == uniform(k, entity, index)
 
 
+@given(
+    st.lists(st.tuples(st.one_of(st.integers(0, 5_000), st.integers(0, 10**7)), st.integers(0, 3)), max_size=60),
+    st.integers(0, 3),
+)
+def test_a_stream_gives_the_same_draws_in_any_order(wanted: list[tuple[int, int]], width: int) -> None:
+    stream = Stream(11, lambda us: us, width)
+    assert [stream.at(*one) for one in wanted] == [uniform(11, *one) for one in wanted]
+
+
 def test_a_block_that_was_dropped_is_drawn_again_alike() -> None:
     stream = Stream(5, lambda us: us)
     first = [stream.at(block * 1024, 0) for block in range(200)]
