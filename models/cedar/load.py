@@ -30,6 +30,7 @@ from models.cedar.inference import Inferred, infer
 from models.cedar.policies import Policy, PolicySet, Profile, TypeConflict
 from models.cedar.schema import growth_fault, parse_schema
 from models.cedar.source import Source, Statement
+from models.cedar.templates import linked
 from models.cedar.types import Schema
 from models.diagnostics import Diagnostic, InputError, input_error
 
@@ -45,6 +46,7 @@ def load_policies(
     *,
     schema: Path | None = None,
     entities: Path | None = None,
+    links: Path | None = None,
     profile: Profile = "windtunnel",
     root: Path | None = None,
 ) -> PolicySet:
@@ -52,12 +54,14 @@ def load_policies(
 
     A schema that is not named is looked for beside the policies: `*.cedarschema`, `schema.json` or
     `*.cedarschema.json` in a folder, the same stem for a file; entities likewise in `entities.json` or
-    `STEM.entities.json`. Raises InputError with every fault found.
+    `STEM.entities.json`, links of templates in `links.json` or `STEM.links.json`. Raises InputError with every fault
+    found.
     """
     files = _policy_files(path, root)
     schema_file = schema or _beside(path, ("*.cedarschema", "schema.json"), (".cedarschema", ".cedarschema.json"), root)
     entity_file = entities or _beside(path, ("entities.json",), (".entities.json",), root)
-    named = [*files, *(file for file in (schema_file, entity_file) if file)]
+    link_file = links or _beside(path, ("links.json",), (".links.json",), root)
+    named = [*files, *(file for file in (schema_file, entity_file, link_file) if file)]
     sources, faults = _read_all(named, root)
     if faults:
         raise InputError(*faults)
@@ -66,6 +70,7 @@ def load_policies(
         sources[schema_file] if schema_file else None,
         sources[entity_file] if entity_file else (),
         profile,
+        sources[link_file] if link_file else None,
         {sources[file].file: file.stem for file in files},
     )
 
@@ -76,10 +81,12 @@ def policy_set(
     entities: Iterable[Mapping[str, Any]] = (),
     profile: Profile = "windtunnel",
     file: str = "<text>",
+    links: str | None = None,
 ) -> PolicySet:
     """The policy set of a text, for tests and notebooks. Raises InputError with every fault found."""
     schema = None if schema_text is None else Source("<schema>", schema_text)
-    return _build([Source(file, text)], schema, tuple(entities), profile, {file: Path(file).stem})
+    link_source = None if links is None else Source("<links>", links)
+    return _build([Source(file, text)], schema, tuple(entities), profile, link_source, {file: Path(file).stem})
 
 
 def _shown(path: Path, root: Path | None) -> str:
@@ -158,6 +165,7 @@ def _build(
     schema: Source | None,
     entities: Source | Sequence[Mapping[str, Any]],
     profile: Profile,
+    links: Source | None,
     stems: Mapping[str, str],
 ) -> PolicySet:
     faults = [fault for source in sources for fault in policy_faults(source)]
@@ -167,6 +175,8 @@ def _build(
         faults += schema_faults
     if faults:
         raise InputError(*faults)
+    if links is not None:
+        sources = (*sources, *linked(sources, links))
     text = "\n".join(source.text for source in sources)
     written = _written(sources, text, profile, stems)
     policies = tuple(_policy(index, one) for index, one in enumerate(w for w in written if not _is_template(w.syntax)))
@@ -245,7 +255,7 @@ def _policy(index: int, written: _Written) -> Policy:
 def _duplicates(policies: Sequence[Policy], sources: Sequence[Source]) -> list[Diagnostic]:
     """A name says which policy is meant, so one tier has it once."""
     first: dict[tuple[str, str], Policy] = {}
-    lines = {source.file: source.text.split("\n") for source in sources}
+    lines = {source.file: source.text.split("\n") for source in reversed(sources)}  # a link stands in an earlier one
     found = []
     for policy in policies:
         other = first.setdefault((policy.tier, policy.name), policy)
@@ -259,8 +269,9 @@ def _duplicates(policies: Sequence[Policy], sources: Sequence[Source]) -> list[D
 
 
 def _warnings(written: Sequence[_Written], profile: Profile) -> Iterator[str]:
+    standing = {one.source.span(one.statement.start) for one in written if not _is_template(one.syntax)}
     for one in written:
-        if _is_template(one.syntax):
+        if _is_template(one.syntax) and one.source.span(one.statement.start) not in standing:
             yield one.warning("a template that is not linked plays no part")
         for fault in one.reading.warnings:
             yield one.warning(f"{fault.message}; {fault.help}" if fault.help else fault.message, fault.annotation)

@@ -106,10 +106,13 @@ def max_nesting(stream: tuple[Token, ...] | Iterator[Token], opening: frozenset[
 
 @dataclass(frozen=True)
 class Source:
-    """One file's text, with the lines and policies in it."""
+    """One file's text, with the lines and policies in it; or a text that stands for what is at a place of a file."""
 
     file: str
     text: str = field(repr=False)
+    line: int = 1
+    column: int = 1
+    """The place of the text's first character."""
 
     @cached_property
     def _line_starts(self) -> list[int]:
@@ -134,10 +137,13 @@ class Source:
     def span(self, offset: int) -> Span:
         """The place of a character."""
         line = bisect_right(self._line_starts, offset)
-        return Span(self.file, line, offset - self._line_starts[line - 1] + 1)
+        column = offset - self._line_starts[line - 1] + (self.column if line == 1 else 1)
+        return Span(self.file, line + self.line - 1, column)
 
     def diagnostic(self, message: str, offset: int, help: str = "") -> Diagnostic:
         """A fault at a character of this file."""
         span = self.span(offset)
-        line = self.text[self._line_starts[span.line - 1] :].split("\n", 1)[0].rstrip("\r")
-        return Diagnostic(message, self.file, span.line, span.column, line, help)
+        start = self._line_starts[span.line - self.line]
+        line = self.text[start:].split("\n", 1)[0].rstrip("\r")
+        indent = " " * (self.column - 1) if span.line == self.line else ""
+        return Diagnostic(message, self.file, span.line, span.column, indent + line, help)
