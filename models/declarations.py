@@ -29,8 +29,10 @@ class DataClass(Part):
     """What the data is, for readers."""
     regions: tuple[Name, ...] = Field(min_length=1)
     """Regions that the data may be in; a site says which `region` it is in."""
+    actions: tuple[EntityUid, ...] = ()
+    """Cedar actions, or groups of them, whose requests may handle the data. No key: every action."""
     when: Condition | None = None
-    """Which requests to the policies handle data of the class; goes with `within`. No key: policies are not asked."""
+    """Which requests for the actions handle the data; goes with `within`. No key: policies are not asked."""
     within: Condition | None = None
     """Which of those requests leave the data within its regions."""
 

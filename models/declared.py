@@ -6,7 +6,7 @@ set's own schema.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from models.diagnostics import Problem, quoted, suggestion
@@ -47,12 +47,14 @@ def _risks(scenario: Scenario) -> Iterator[Problem]:
 
 
 def _data(scenario: Scenario) -> Iterator[Problem]:
-    handled = {name for _, step in _steps(scenario) for name in step.data}
+    handled = {name for _, step in worked_steps(scenario) for name in step.data}
     for name, kind in scenario.data.items():
         keys: Keys = ("data", name)
         if (kind.when is None) != (kind.within is None):
             given, missing = ("when", "within") if kind.within is None else ("within", "when")
             yield Problem((*keys, given), f"`{given}` without `{missing}`", f"add `{missing}`, or drop `{given}`", True)
+        elif kind.when is None and kind.actions:
+            yield Problem((*keys, "actions"), "`actions` without `when`", "add `when` and `within`, or drop it", True)
         elif kind.when is not None:
             yield from _needs_policies(scenario, (*keys, "when"))
         elif name not in handled:
@@ -60,7 +62,8 @@ def _data(scenario: Scenario) -> Iterator[Problem]:
             yield Problem(keys, f"nothing handles data of the class {quoted(name)}", help, True)
 
 
-def _steps(scenario: Scenario) -> Iterator[tuple[Keys, Task | DeskStep]]:
+def worked_steps(scenario: Scenario) -> Iterator[tuple[Keys, Task | DeskStep]]:
+    """The steps that somebody works on, by the keys that lead to them."""
     for name, workflow in scenario.workflows.items():
         for step_name, step in workflow.steps.items():
             if isinstance(step, Task | DeskStep):
@@ -69,7 +72,7 @@ def _steps(scenario: Scenario) -> Iterator[tuple[Keys, Task | DeskStep]]:
 
 def _places(scenario: Scenario) -> Iterator[Problem]:
     """Where a step handles a class of data must be told: its agents or people, and the endpoint called."""
-    for keys, step in _steps(scenario):
+    for keys, step in worked_steps(scenario):
         for position, name in enumerate(step.data):
             for handler in handlers(scenario, step):
                 if handler.region is None and (handler.site is None or handler.site in scenario.sites):
@@ -94,19 +97,25 @@ class Handler(NamedTuple):
 
 def handlers(scenario: Scenario, step: Task | DeskStep) -> Iterator[Handler]:
     """Who handles the data of a step: the people of the desk, or the agents and the endpoint that they call."""
-    found: list[tuple[tuple[str, str], AgentPool | Desk | Endpoint | None]] = []
     if isinstance(step, DeskStep):
-        found.append((("desks", step.desk), scenario.desks.get(step.desk)))
+        parts = [("desks", step.desk)]
     else:
         pool = scenario.agents.get(step.agent)
         called = pool.capabilities.get(step.capability) if pool else None
-        found.append((("agents", step.agent), pool))
+        parts = [("agents", step.agent)]
         if called is not None and called.endpoint is not None and called.calls:
-            found.append((("endpoints", called.endpoint), scenario.endpoints.get(called.endpoint)))
-    for keys, part in found:
-        if part is not None:
-            site = scenario.sites.get(part.site) if part.site is not None else None
-            yield Handler(keys, part.site, site.region if site else None)
+            parts.append(("endpoints", called.endpoint))
+    yield from filter(None, (handler(scenario, *part) for part in parts))
+
+
+def handler(scenario: Scenario, kind: str, name: str) -> Handler | None:
+    """Where a desk, an agent pool or an endpoint is; None where the scenario has none of the name."""
+    known: Mapping[str, AgentPool | Desk | Endpoint] = getattr(scenario, kind)
+    if name not in known:
+        return None
+    site = known[name].site
+    place = scenario.sites.get(site) if site is not None else None
+    return Handler((kind, name), site, place.region if place else None)
 
 
 def _parents(scenario: Scenario) -> Iterator[Problem]:
@@ -166,8 +175,8 @@ def declared(scenario: Scenario) -> Iterator[Declared]:
         yield Declared(("risks", name, "when"), risk.actions, risk.when or "true")
     for name, kind in scenario.data.items():
         if kind.when is not None and kind.within is not None:
-            yield Declared(("data", name, "when"), (), kind.when)
-            yield Declared(("data", name, "within"), (), kind.within)
+            yield Declared(("data", name, "when"), kind.actions, kind.when)
+            yield Declared(("data", name, "within"), kind.actions, kind.within)
     if scenario.approvals is None:
         return
     action = (scenario.approvals.action,)
@@ -201,9 +210,10 @@ def check_declared_requests(scenario: Scenario, policies: PolicySet) -> Iterator
 
 
 def _actions(scenario: Scenario) -> Iterator[tuple[Keys, str]]:
-    for name, risk in scenario.risks.items():
-        for position, action in enumerate(risk.actions):
-            yield ("risks", name, "actions", position), action
+    for part, members in (("risks", scenario.risks), ("data", scenario.data)):
+        for name, member in members.items():
+            for position, action in enumerate(member.actions):
+                yield (part, name, "actions", position), action
     if scenario.approvals is not None:
         yield ("approvals", "action"), scenario.approvals.action
 
@@ -245,3 +255,20 @@ def _condition(condition: Declared, policies: PolicySet) -> Iterator[tuple[str, 
     result = cedarpy.validate_policies(condition.policy, policies.schema_text)
     for message in sorted({validation_message(error.error) for error in result.errors}):
         yield f"the condition does not fit the schema: {message}", validation_help(message, policies.schema)
+
+
+# --- whom chains ask --------------------------------------------------------------------------------------------------
+
+
+def desks_of(scenario: Scenario, chains: Iterable[str]) -> tuple[str, ...]:
+    """The desks that may be asked where these chains are, by their levels and the chains that they lead to."""
+    desks: set[str] = set()
+    seen: set[str] = set()
+    pending = [*chains]
+    while pending:
+        name = pending.pop()
+        if name not in seen and name in scenario.chains:
+            seen.add(name)
+            pending += filter(None, [scenario.chains[name].then])
+            desks.update(level.desk for level in scenario.chains[name].levels)
+    return tuple(name for name in scenario.desks if name in desks)

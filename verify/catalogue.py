@@ -37,6 +37,12 @@ _CHECKS = (
     Check(
         "P204", "ambiguous-escalation", "warning", "Do rules that match together agree on chain, time-out, severity?"
     ),
+    Check("P205", "unguarded-risk", "error", "Can a declared high-risk request be allowed with no approval?"),
+    Check("P206", "separation-of-duty", "error", "Can the asker, or one person twice, approve?"),
+    Check("P207", "approver-barred", "error", "May each approving desk perform the approval under the same policies?"),
+    Check("P301", "residency", "error", "Can data of a class reach a principal or site outside its regions?"),
+    Check("P302", "over-privilege", "warning", "Is an agent permitted what no step uses, or what its parent is not?"),
+    Check("P303", "step-never-allowed", "error", "Is there a step whose action its agent may never take?"),
     Check("E501", "unknown-desk", "error", "Does every desk and chain that is named exist?"),
     Check("E502", "chain-cycle", "error", "Does every chain end?"),
     Check("E503", "unstaffed-window", "error", "Is someone on duty while a request waits, at every time of the week?"),

@@ -10,6 +10,7 @@ from models.cedar.policies import PolicySet
 from models.cedar.types import RequestEnvironment
 from models.cedar.uids import parse_uid
 from verify.catalogue import CATALOGUE, SPELLING
+from verify.checks.silence import not_asked
 from verify.findings import Finding, Findings
 
 if TYPE_CHECKING:
@@ -43,6 +44,10 @@ def verify(
 
         analysis = Analysis(policies, BUDGETS[effort])
         findings += without_guesses(policies, policy_findings(analysis, chosen))
+        if loaded is not None:
+            from verify.checks.scenario import scenario_findings
+
+            findings += without_guesses(policies, scenario_findings(analysis, loaded, chosen))
         scripts = analysis.scripts
     if policies is not None and not chosen.isdisjoint(SPELLING):
         from verify.checks.names import name_findings
@@ -99,6 +104,8 @@ def _checked(
             check: {verdict: counts[check, verdict] for verdict in verdicts} for check in CATALOGUE if check in chosen
         }
     }
+    if silent := {check: why for check, why in not_asked(policies, loaded).items() if check in chosen}:
+        about["not_asked"] = silent
     if loaded is not None:
         about["scenario"] = loaded.scenario.name
         about["chains"] = sorted(loaded.scenario.chains)

@@ -95,7 +95,7 @@ class Asking:
         reached: tuple[Term, ...] = ()
         for number in range(min(len(policies.chains), ROUNDS_MAX) + 1):
             matches = self._matches(environment, granted, number)
-            round_ = Round(reached, matches, _not_denied(policies, matches), granted)
+            round_ = Round(reached, matches, not_denied(policies, matches), granted)
             yield round_
             news = {
                 chain: t.or_(
@@ -129,7 +129,8 @@ class Asking:
         return matches
 
 
-def _not_denied(policies: PolicySet, matches: Matches) -> Term:
+def not_denied(policies: PolicySet, matches: Matches) -> Term:
+    """When no forbid denies, and every group of permits has a match."""
     permitted = (t.or_(*(matches(i) for i in group)) for group in policies.permit_groups)
     return t.and_(*(t.not_(matches(i)) for i in hard_forbids(policies)), *permitted)
 
