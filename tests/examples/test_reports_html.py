@@ -138,6 +138,24 @@ def test_every_table_has_a_caption_and_scoped_headings(page: str) -> None:
         assert all(th.get("scope") in {"col", "row", "rowgroup"} for th in table.iter(X + "th"))
 
 
+def test_every_table_and_chart_scrolls_in_a_region_that_keys_reach(page: str) -> None:
+    regions = [e for e in tree(page).iter() if "scroll" in (e.get("class") or "").split()]
+    wide = [e for e in tree(page).iter() if str(e.tag).rpartition("}")[2] in {"table", "svg"}]
+    assert len(wide) == len([e for r in regions for e in r if str(e.tag).rpartition("}")[2] in {"table", "svg"}])
+    for region in regions:
+        assert (region.get("tabindex"), region.get("role")) == ("0", "region")
+        assert (region.get("aria-label") or "").strip()
+
+
+def test_more_beyond_an_edge_is_hinted_and_a_printed_witness_is_joined() -> None:
+    screen, _, printed = (ROOT / "reports" / "templates" / "style.css").read_text().partition("@media print")
+    scroll = re.search(r"\n\.scroll \{(.*?)\n\}", screen, re.DOTALL)
+    assert scroll
+    assert "overflow-x: auto" in scroll[1]
+    assert scroll[1].count("no-repeat scroll") == scroll[1].count("no-repeat local") == 2  # a shadow, and its cover
+    assert re.search(r"\.witness pre \{ white-space: normal", printed)
+
+
 def test_every_chart_is_told_in_words_with_a_table_beside(page: str) -> None:
     figures = list(elements(page, "figure"))
     assert figures
