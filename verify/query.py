@@ -1,16 +1,17 @@
 """Questions to the solvers, and what stands behind each answer.
 
 A question is a list of conditions in one request environment: is there a request for which all hold? `found` answers
-carry a witness that cedarpy confirms; `impossible` ones a proof that cvc5 was asked to repeat; what neither solver
+carry a witness that cedarpy confirms; `impossible` ones a proof that cvc5 and z3 were asked for; what neither solver
 decides within its budget is `unknown`. Old witnesses are looked through first: most questions are answered by one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import Literal, NamedTuple
+from functools import cache, cached_property
+from typing import NamedTuple
 
 import cedarpy
 from cedarpy import pst
@@ -20,57 +21,29 @@ from models.cedar.policies import Policy, PolicySet, TypeConflict
 from models.cedar.source import tokens
 from models.cedar.types import RequestEnvironment
 from models.cedar.uids import Uid
-from verify import cvc5_backend, z3_backend
+from verify import portfolio
 from verify import term as t
+from verify.cases import Case as Case
+from verify.cases import Indices, Valuation
 from verify.encode import Encoder, Match
-from verify.eval import evaluate
 from verify.findings import Proof, Witness
 from verify.ground import without_sets
 from verify.lift import entities_read, lift
+from verify.portfolio import BUDGETS as BUDGETS
+from verify.portfolio import Budget as Budget
+from verify.portfolio import Effort as Effort
+from verify.portfolio import Sat, Unsat
+from verify.portfolio import VerifierError as VerifierError
 from verify.shrink import shrink
-from verify.simplify import simplify
-from verify.smtlib import Model, Script, script
+from verify.smtlib import Script, script
 from verify.symbolic import Scalar, UnsupportedError
 from verify.term import Symbol, Term, subterms
 from verify.wellformed import constraints
 from verify.world import interpretation
 
-Effort = Literal["low", "normal", "high"]
-
-
-class Budget(NamedTuple):
-    """Resource limits of one question, in each solver's own units."""
-
-    z3: int
-    cvc5: int
-    z3_globs: int
-    """Of z3 on a question about globs."""
-
-
-BUDGETS: Mapping[Effort, Budget] = {
-    "low": Budget(1_000_000, 200_000, 20_000),
-    "normal": Budget(10_000_000, 2_000_000, 40_000),
-    "high": Budget(100_000_000, 20_000_000, 400_000),
-}
-"""Measured: questions on real policy sets take 2,000 to 30,000 units of z3; ten million are about two seconds. On
-globs z3 counts little of what it does: one question about 13 globs took 135 s for a million units, and cvc5 60 ms."""
-
-
-class VerifierError(Exception):
-    """The verifier contradicts itself or Cedar: a defect of ours, exit code 70. `bundle` is what a report needs."""
-
-    def __init__(self, message: str, bundle: Mapping[str, str]) -> None:
-        super().__init__("\n".join((message, *(f"--- {name}\n{text}" for name, text in bundle.items()))))
-        self.bundle = bundle
-
-
-class Case(NamedTuple):
-    """A concrete request with the policies that match it, and those that error on it, by cedarpy."""
-
-    witness: Witness
-    matched: frozenset[int]
-    errored: frozenset[int]
-
+AT_ONCE = 12
+"""Conditions that a solver gets at once. Of more, it first gets those that a plain request does not fulfil, then those
+that its own models do not: most never matter. An assumption."""
 
 Accepts = Callable[[Case], bool]
 """Whether a concrete request is one that a question asks for."""
@@ -86,9 +59,10 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Impossible:
-    """There is none."""
+    """There is none. `needed` are the positions of the parts that the proof rests on."""
 
     proof: Proof
+    needed: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +98,16 @@ class Analysis:
     budget: Budget
     scripts: dict[str, str] = field(default_factory=dict)
     missing: bool = False
+    asked: Counter[str] = field(default_factory=Counter)
+    """Questions by how they were answered: `recalled`, `folded`, `solved` or `unknown`."""
     _encoders: dict[RequestEnvironment, Encoder] = field(default_factory=dict)
     _matches: dict[tuple[RequestEnvironment, int], Match] = field(default_factory=dict)
     _unsupported: dict[Term, str] = field(default_factory=dict)
-    _cases: dict[RequestEnvironment, list[Case]] = field(default_factory=dict)
+    _touched: dict[int, dict[RequestEnvironment, None]] = field(default_factory=dict)
+    _cases: dict[RequestEnvironment, dict[str, Case]] = field(default_factory=dict)
+    _matching: dict[tuple[RequestEnvironment, int], list[Case]] = field(default_factory=dict)
+    _settled: dict[tuple[Term, ...], Impossible | Unknown] = field(default_factory=dict)
+    _plain: dict[RequestEnvironment, Valuation] = field(default_factory=dict)
 
     @cached_property
     def scopes_only(self) -> PolicySet:
@@ -151,8 +131,8 @@ class Analysis:
         """When a policy matches in an environment.
 
         A policy that cannot be encoded may match or not, whatever the request: a truth value of its own. What holds
-        for either holds; what is found is kept only if cedarpy confirms it. So is one that reads an attribute of which an
-        inferred schema does not know the type.
+        for either holds; what is found is kept only if cedarpy confirms it. So is one that reads an attribute of which
+        an inferred schema does not know the type.
         """
         key = environment, index
         if key not in self._matches:
@@ -190,110 +170,243 @@ class Analysis:
         assert isinstance(result, Scalar)
         return result.term
 
-    def touched(self, *indices: int) -> tuple[RequestEnvironment, ...]:
-        """The environments in which all these policies may match."""
+    # --- environments -------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _environments(self) -> Mapping[str, tuple[RequestEnvironment, ...]]:
+        """The request environments by action."""
+        found: dict[str, list[RequestEnvironment]] = {}
+        for environment in self.policies.schema.environments():
+            found.setdefault(environment.action, []).append(environment)
+        return {action: tuple(environments) for action, environments in found.items()}
+
+    @cached_property
+    def _groups(self) -> Mapping[str, frozenset[str]]:
+        """The actions that requests can be made of, by action or group that they are or are in."""
+        found: dict[str, set[str]] = {}
+        for action in self._environments:
+            pending, seen = [action], {action}
+            while pending:
+                declared = self.policies.schema.actions.get(pending.pop())
+                news = set(declared.parents if declared else ()) - seen
+                pending += news
+                seen |= news
+            for above in seen:
+                found.setdefault(above, set()).add(action)
+        return {above: frozenset(actions) for above, actions in found.items()}
+
+    def reach(self, index: int) -> tuple[RequestEnvironment, ...]:
+        """The environments that the scope of a policy fits."""
+        match self.policies.policies[index].syntax.action:
+            case pst.ActionEq(uid):
+                actions = {_text(uid)} & self._environments.keys()
+            case pst.ActionIn(uids):
+                actions = set().union(*(self._groups.get(_text(uid), ()) for uid in uids))
+            case _:
+                actions = set(self._environments)
         return tuple(
             environment
-            for environment in self.policies.schema.environments()
-            if all(self.matches(environment, index) is not t.FALSE for index in indices)
+            for action in sorted(actions)
+            for environment in self._environments[action]
+            if self.scope(environment, index) is not t.FALSE
         )
+
+    def touched(self, *indices: int) -> tuple[RequestEnvironment, ...]:
+        """The environments in which all these policies may match."""
+        for index in indices:
+            if index not in self._touched:
+                matching = (e for e in self.reach(index) if self.matches(e, index) is not t.FALSE)
+                self._touched[index] = dict.fromkeys(matching)
+        first, *others = (self._touched[index] for index in indices)
+        return tuple(environment for environment in first if all(environment in other for other in others))
+
+    @cached_property
+    def _fitting(self) -> Mapping[RequestEnvironment, Mapping[int, None]]:
+        """The policies whose scope fits, by environment."""
+        found: dict[RequestEnvironment, dict[int, None]] = {}
+        for policy in self.policies.policies:
+            for environment in self.reach(policy.index):
+                found.setdefault(environment, {})[policy.index] = None
+        return found
+
+    # --- questions ----------------------------------------------------------------------------------------------------
 
     def ask(self, environment: RequestEnvironment, parts: Sequence[Term], accepts: Accepts, title: str) -> Answer:
         """Whether some request of an environment fulfils all parts. `accepts` says the same of a concrete request.
 
         Raises VerifierError where a witness does not do what the solver says, or the solvers contradict each other.
         """
-        for case in self._cases.get(environment, ()):
+        return self.recall(environment, accepts) or self.solve(environment, parts, accepts, title)
+
+    def recall(self, environment: RequestEnvironment, accepts: Accepts, index: int | None = None) -> Found | None:
+        """The oldest witness of another question that is accepted, of those that policy `index` matches if given."""
+        known = self._cases.get(environment, {}).values()
+        for case in known if index is None else self._matching.get((environment, index), ()):
             if accepts(case):
+                self.asked["recalled"] += 1
                 return Found(case, REPLAYED)
-        try:
-            return self._solved(Question(environment, tuple(parts), accepts, title))
-        except UnsupportedError as error:
-            return Unknown(f"unsupported {error.construct}")
+        return None
+
+    def solve(self, environment: RequestEnvironment, parts: Sequence[Term], accepts: Accepts, title: str) -> Answer:
+        """As `ask`, without looking through old witnesses."""
+        key = tuple(parts)
+        if key not in self._settled:
+            try:
+                answer = self._solved(Question(environment, key, accepts, title))
+            except UnsupportedError as error:
+                answer = Unknown(f"unsupported {error.construct}")
+            self.asked[_how(answer)] += 1
+            if isinstance(answer, Found):
+                return answer
+            self._settled[key] = answer
+        return self._settled[key]
 
     def _solved(self, question: Question) -> Answer:
-        printed, folded = self._script(question.parts, question.title)
+        environment, parts, _, title = question
+        conditions = dict(_conditions(parts))
+        chosen = list(conditions)
+        if len(chosen) > AT_ONCE:
+            plain = self._plain_request(environment)
+            chosen = [term for term in chosen if self._open(term) or not plain(term)]
+        while True:
+            answer = self._checked(chosen, title)
+            if isinstance(answer, Proof):
+                return Impossible(answer, frozenset(conditions[term] for term in chosen))
+            if answer is None:
+                if len(chosen) == len(conditions):
+                    return Unknown(
+                        f"not decided within the budget (z3 rlimit {self.budget.z3}, cvc5 rlimit {self.budget.cvc5})"
+                    )
+                chosen = list(conditions)
+                continue
+            printed, reply = answer
+            witness = lift(printed, reply.model, self.policies.schema, environment, self._read)
+            value = Valuation(interpretation(witness))
+            broken = [term for term in conditions if not self._open(term) and not value(term)]
+            if not broken:
+                return self._confirmed(question, printed, reply, witness)
+            if not set(broken).isdisjoint(chosen):
+                bundle = {"script": printed.text, "model": str(dict(reply.model)), "witness": str(witness)}
+                raise VerifierError("a witness does not fulfil the question it was found for", bundle)
+            self._remember(environment, self.case(witness))
+            chosen += broken
+
+    def _checked(self, parts: Sequence[Term], title: str) -> Proof | tuple[Script, Sat] | None:
+        """A proof that the parts contradict each other, or a script with its model; None where no solver knows."""
+        lowered = without_sets(parts)
+        printed = script((*lowered, *constraints(lowered, self.policies.schema)), title)
         self.scripts[printed.sha256] = printed.text
-        if folded:
-            return Impossible(Proof("folded", self._second(printed, question.parts), printed.sha256))
-        if _has_globs(printed):
-            return self._by_cvc5(question, printed)
-        first = z3_backend.check(printed.text, self.budget.z3)
-        if first.status == "sat":
-            return self._confirmed(question, printed, first.model, "z3")
-        if first.status == "unsat":
-            return Impossible(Proof("z3", self._second(printed, question.parts), printed.sha256))
-        return self._by_cvc5(question, printed)
+        if t.FALSE in parts:
+            return Proof("folded", "none", printed.sha256)  # the script is `false`: to ask would confirm nothing
+        if t.and_(*parts) is t.FALSE:
+            confirmed = portfolio.refuted(printed.text, self.budget)
+            return Proof("folded", "cvc5" if confirmed else "none", printed.sha256)
+        match portfolio.check(printed.text, self.budget):
+            case Sat() as found:
+                return printed, found
+            case Unsat(solver, checked_by):
+                return Proof(solver, checked_by, printed.sha256)
+        return None
 
-    def _by_cvc5(self, question: Question, printed: Script) -> Answer:
-        """The answer of cvc5; on globs, where it goes first, z3 repeats its proofs if it can cheaply."""
-        reply = cvc5_backend.check(printed.text, self.budget.cvc5)
-        if reply.status == "sat":
-            return self._confirmed(question, printed, reply.model, "cvc5")
-        other = z3_backend.check(printed.text, self.budget.z3_globs) if _has_globs(printed) else None
-        if reply.status == "unsat":
-            if other and other.status == "sat":
-                bundle = {"script": printed.text, "z3": str(other.model)}
-                raise VerifierError("the solvers contradict each other", bundle)
-            both = other is not None and other.status == "unsat"
-            return Impossible(Proof("z3" if both else "cvc5", "cvc5" if both else "none", printed.sha256))
-        if other and other.status == "sat":
-            return self._confirmed(question, printed, other.model, "z3")
-        if other and other.status == "unsat":
-            return Impossible(Proof("z3", "none", printed.sha256))
-        return Unknown(f"not decided within the budget (z3 rlimit {self.budget.z3}, cvc5 rlimit {self.budget.cvc5})")
+    def _open(self, term: Term) -> bool:
+        """Whether a term depends on a policy that cannot be encoded."""
+        return bool(self._unsupported) and any(inner in self._unsupported for inner in subterms(term))
 
-    def shrunk(self, environment: RequestEnvironment, case: Case, accepts: Accepts) -> Witness:
-        """The smallest witness near a case that is still accepted, by cedarpy."""
+    def _plain_request(self, environment: RequestEnvironment) -> Valuation:
+        """The request that says as little as the schema allows."""
+        if environment not in self._plain:
+            witness = lift(Script("", {}, {}), {}, self.policies.schema, environment, self._read)
+            self._plain[environment] = Valuation(interpretation(witness))
+        return self._plain[environment]
 
-        smallest = shrink(case.witness, self.policies.schema, lambda one: accepts(self.case(one)), self._read)
-        self._remember(environment, self.case(smallest))
-        return smallest
+    def _confirmed(self, question: Question, printed: Script, reply: Sat, witness: Witness) -> Found | Unknown:
+        case = self.case(witness)
+        if not question.accepts(case):
+            reasons = [self._unsupported[term] for term in subterms(*question.parts) if term in self._unsupported]
+            if reasons:
+                return Unknown("; ".join(dict.fromkeys(reasons)))
+            bundle = {"script": printed.text, "model": str(dict(reply.model)), "witness": str(witness)}
+            bundle["matched"] = str(sorted(case.matched))
+            raise VerifierError("cedarpy does not confirm a witness", bundle)
+        self._remember(question.environment, case)
+        return Found(case, Proof(reply.solver, "cedarpy", printed.sha256))
+
+    # --- concrete requests --------------------------------------------------------------------------------------------
 
     def case(self, witness: Witness) -> Case:
         """A concrete request, evaluated by cedarpy."""
-        return Case(witness, *matching(self.policies, request(witness), witness.entities))
 
-    def _script(self, parts: Sequence[Term], title: str) -> tuple[Script, bool]:
-        """The script of a question, and whether folding alone refutes it: then the parts are printed as they are."""
-        simple = simplify(parts)
-        folded = simple == (t.FALSE,)
-        lowered = without_sets(parts if folded else simple)
-        return script((*lowered, *constraints(lowered, self.policies.schema)), title), folded
+        @cache
+        def scopes() -> frozenset[int]:
+            return matching(self.scopes_only, request(witness), witness.entities)[0]
 
-    def _second(self, printed: Script, parts: Sequence[Term]) -> str:
-        """Who confirms that a script is unsatisfiable."""
-        if t.FALSE in parts:
-            return "none"  # the script is `false`: to ask would confirm nothing
-        reply = cvc5_backend.check(printed.text, self.budget.cvc5)
-        if reply.status == "sat":
-            raise VerifierError("the solvers contradict each other", {"script": printed.text, "cvc5": str(reply.model)})
-        return "cvc5" if reply.status == "unsat" else "none"
+        fitting = Indices(range(len(self.policies.policies)), lambda index: index in scopes())
+        return Case(witness, *matching(self.policies, request(witness), witness.entities), fitting, self.case)
 
-    def _confirmed(self, question: Question, printed: Script, model: Model, solver: str) -> Found | Unknown:
-        environment, parts, accepts, _ = question
-        witness = lift(printed, model, self.policies.schema, environment, self._read)
-        case = self.case(witness)
-        open_policies = [self._unsupported[term] for term in subterms(*parts) if term in self._unsupported]
-        if not accepts(case):
-            if open_policies:
-                return Unknown("; ".join(dict.fromkeys(open_policies)))
-            bundle = {"script": printed.text, "model": str(dict(model)), "witness": str(witness)}
-            bundle["matched"] = str(sorted(case.matched))
-            raise VerifierError("cedarpy does not confirm a witness", bundle)
-        meaning = interpretation(witness)
-        if not open_policies and not all(evaluate(part, meaning) for part in parts):
-            bundle = {"script": printed.text, "model": str(dict(model)), "witness": str(witness)}
-            raise VerifierError("a witness does not fulfil the question it was found for", bundle)
-        self._remember(environment, case)
-        return Found(case, Proof(solver, "cedarpy", printed.sha256))
+    def _by_terms(self, environment: RequestEnvironment) -> Callable[[Witness], Case]:
+        """Evaluates concrete requests of an environment by the terms of the policies; by cedarpy what has none."""
+        among = self._fitting.get(environment, {})
+
+        def judged(witness: Witness) -> Case:
+            value = Valuation(interpretation(witness))
+            by_cedar = cache(lambda: self.case(witness))
+
+            def matches(index: int) -> bool:
+                term = self.matches(environment, index)
+                return index in by_cedar().matched if self._open(term) else bool(value(term))
+
+            def errs(index: int) -> bool:
+                term = self.succeeds(environment, index)
+                return index in by_cedar().errored if self._open(term) else not value(term)
+
+            fits = Indices(among, lambda index: bool(value(self.scope(environment, index))))
+            return Case(witness, Indices(among, matches), Indices(among, errs), fits, judged)
+
+        return judged
+
+    def shrunk(self, environment: RequestEnvironment, case: Case, accepts: Accepts) -> Witness:
+        """The smallest witness near a case that is still accepted; cedarpy confirms it."""
+        judge = self._by_terms(environment)
+        smallest = shrink(case.witness, self.policies.schema, lambda one: accepts(judge(one)), self._read)
+        confirmed = self.case(smallest)
+        if not accepts(confirmed):
+            bundle = {"witness": str(smallest), "matched": str(sorted(confirmed.matched))}
+            raise VerifierError("cedarpy does not confirm a smaller witness", bundle)
+        self._remember(environment, confirmed)
+        return smallest
 
     def _remember(self, environment: RequestEnvironment, case: Case) -> None:
-        self._cases.setdefault(environment, []).append(case)
+        known = self._cases.setdefault(environment, {})
+        key = repr(case.witness)
+        if key not in known:
+            known[key] = case
+            for index in sorted(case.matched):
+                self._matching.setdefault((environment, index), []).append(case)
 
 
-def _has_globs(printed: Script) -> bool:
-    return "str.in_re" in printed.text
+def _conditions(parts: Sequence[Term]) -> Iterator[tuple[Term, int]]:
+    """The conjuncts of the parts, each with the position of its part."""
+    pending = [(part, position) for position, part in reversed(list(enumerate(parts)))]
+    while pending:
+        term, position = pending.pop()
+        inner = term.args[0] if term.op == "not" else term
+        if term.op == "and":
+            pending += [(arg, position) for arg in reversed(term.args)]
+        elif term.op == "not" and inner.op == "or":
+            pending += [(t.not_(arg), position) for arg in reversed(inner.args)]
+        elif term is not t.TRUE:
+            yield term, position
+
+
+def _how(answer: Answer) -> str:
+    """How a question was answered, for the count."""
+    if isinstance(answer, Unknown):
+        return "unknown"
+    return "folded" if answer.proof.solver == "folded" else "solved"
+
+
+def _text(uid: pst.EntityUid) -> str:
+    return str(Uid(str(uid.type), uid.id))
 
 
 def request(witness: Witness) -> dict[str, object]:

@@ -145,21 +145,28 @@ IMPOSSIBLE = (
 
 
 def test_solvers_that_disagree_are_an_internal_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(z3_backend, "check", lambda text, rlimit: Reply("unsat", {}))
+    monkeypatch.setattr(cvc5_backend, "check", lambda text, rlimit: Reply("unsat", {}))
     with pytest.raises(VerifierError, match="contradict") as raised:
         verify(policy_set(IMPOSSIBLE, SCHEMA))
     assert "(check-sat)" in raised.value.bundle["script"]
 
 
 def test_a_model_that_cedarpy_refutes_is_an_internal_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(z3_backend, "check", lambda text, rlimit: Reply("sat", {"context n": 0}))
-    with pytest.raises(VerifierError, match="cedarpy does not confirm"):
+    monkeypatch.setattr(cvc5_backend, "check", lambda text, rlimit: Reply("sat", {"context n": 0}))
+    with pytest.raises(VerifierError, match="does not fulfil"):
         verify(policy_set(IMPOSSIBLE, SCHEMA))
 
 
 def test_an_encoding_that_says_other_than_cedarpy_is_an_internal_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(query, "evaluate", lambda term, meaning: False)
-    with pytest.raises(VerifierError, match="does not fulfil"):
+    monkeypatch.setattr(cvc5_backend, "check", lambda text, rlimit: Reply("sat", {"context n": 0}))
+    monkeypatch.setattr(query, "Valuation", lambda meaning: lambda term: True)
+    with pytest.raises(VerifierError, match="cedarpy does not confirm"):
+        verify(policy_set(IMPOSSIBLE, SCHEMA))
+
+
+def test_a_smaller_witness_that_cedarpy_refutes_is_an_internal_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(query, "shrink", lambda witness, *_: replace(witness, context={**witness.context, "n": 0}))
+    with pytest.raises(VerifierError, match="a smaller witness"):
         verify(policy_set(IMPOSSIBLE, SCHEMA))
 
 

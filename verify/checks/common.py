@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from models.cedar.policies import Policy, PolicySet
@@ -24,6 +24,8 @@ class Sought:
     found: tuple[RequestEnvironment, Found] | None = None
     proofs: tuple[Proof, ...] = ()
     unknown: tuple[str, ...] = ()
+    needed: frozenset[int] = frozenset()
+    """Positions of the parts that the proofs rest on."""
 
     @property
     def impossible(self) -> bool:
@@ -32,21 +34,35 @@ class Sought:
 
 
 def seek(
-    analysis: Analysis, environments: Iterable[RequestEnvironment], parts: Parts, accepts: Accepts, title: str
+    analysis: Analysis,
+    environments: Iterable[RequestEnvironment],
+    parts: Parts,
+    accepts: Accepts,
+    title: str,
+    index: int | None = None,
 ) -> Sought:
-    """Looks for a request in the environments, in their order, and stops at the first."""
+    """Looks for a request in the environments: among old witnesses first, then by solving. Stops at the first.
+
+    `index` is a policy that every such request is matched by, where there is one.
+    """
+    environments = tuple(environments)
+    for environment in environments:
+        if (old := analysis.recall(environment, accepts, index)) is not None:
+            return Sought((environment, old))
     proofs: list[Proof] = []
     unknown: dict[str, None] = {}
+    needed: set[int] = set()
     for environment in environments:
         name = environment_text(environment)
-        answer = analysis.ask(environment, parts(environment), accepts, f"{title}, {name}")
+        answer = analysis.solve(environment, parts(environment), accepts, f"{title}, {name}")
         if isinstance(answer, Found):
             return Sought((environment, answer))
         if isinstance(answer, Impossible):
             proofs.append(answer.proof)
+            needed |= answer.needed
         else:
             unknown[answer.reason] = None
-    return Sought(None, tuple(proofs), tuple(unknown))
+    return Sought(None, tuple(proofs), tuple(unknown), frozenset(needed))
 
 
 def joined(analysis: Analysis, proofs: Sequence[Proof]) -> Proof:
@@ -69,16 +85,22 @@ NOTHING_ASKED = Proof("folded", "none", "")
 # --- covers -----------------------------------------------------------------------------------------------------------
 
 
-def smallest_cover(candidates: Sequence[int], suffices: Callable[[Sequence[int]], bool]) -> tuple[int, ...]:
+def smallest_cover(
+    candidates: Sequence[int],
+    suffices: Callable[[Sequence[int]], bool],
+    enough: Collection[int] | None = None,
+) -> tuple[int, ...]:
     """A subset of the candidates that suffices while no smaller part of it does; one alone where one suffices.
 
-    All candidates together suffice. Where a part is not known to suffice, they are the answer.
+    All candidates together suffice, and so do those of `enough`. Where a part is not known to suffice, these are the
+    answer.
     """
     for one in candidates:
         if suffices([one]):
             return (one,)
-    cover = tuple(sorted(_needed(list(candidates), [], suffices)))
-    return cover if suffices(cover) else tuple(candidates)
+    whole = tuple(one for one in candidates if enough is None or one in enough)
+    cover = tuple(sorted(_needed(whole, [], suffices)))
+    return cover if suffices(cover) else whole
 
 
 def _needed(

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from models.cedar.decision import matching
 from verify import term as t
 from verify.checks.common import Sought, finding, joined, seek, shown, told, undecided
 from verify.findings import Finding
-from verify.query import Accepts, Analysis, Case, request
+from verify.query import Accepts, Analysis, Case
 
 
 def never_matches(analysis: Analysis, index: int) -> tuple[Finding, bool]:
@@ -20,13 +19,13 @@ def never_matches(analysis: Analysis, index: int) -> tuple[Finding, bool]:
         return index in case.matched
 
     environments = analysis.touched(index)
-    sought = seek(analysis, environments, lambda e: [analysis.matches(e, index)], accepts, f"P101 {policy.name}")
+    sought = seek(analysis, environments, lambda e: [analysis.matches(e, index)], accepts, f"P101 {policy.name}", index)
     if sought.found:
         base = finding("P101", policies, [index], "holds", f"{told(policy)} can match.")
         return shown(analysis, base, sought.found, accepts)[0], True
     if sought.unknown:
         return undecided("P101", policies, [index], sought.unknown), True
-    fits = any(analysis.scope(e, index) is not t.FALSE for e in policies.schema.environments())
+    fits = analysis.reach(index)
     cause = (
         "its conditions are true of no request that the schema admits"
         if fits
@@ -46,9 +45,7 @@ def always_matches(analysis: Analysis, index: int) -> Finding | None:
         return None
 
     def accepts(case: Case) -> bool:
-        if index in case.matched:
-            return False
-        return index in matching(analysis.scopes_only, request(case.witness), case.witness.entities)[0]
+        return index not in case.matched and index in case.fitting
 
     sought = _outside(analysis, index, accepts)
     if sought.found:
@@ -62,10 +59,9 @@ def always_matches(analysis: Analysis, index: int) -> Finding | None:
 
 def _outside(analysis: Analysis, index: int, accepts: Accepts) -> Sought:
     """A request in the scope of a policy that it does not match."""
-    environments = [e for e in analysis.policies.schema.environments() if analysis.scope(e, index) is not t.FALSE]
     return seek(
         analysis,
-        environments,
+        analysis.reach(index),
         lambda e: [analysis.scope(e, index), t.not_(analysis.matches(e, index))],
         accepts,
         f"P102 {analysis.policies.policies[index].name}",

@@ -7,9 +7,9 @@ in `context.approvals` where the schema has it, so that any policy may decide di
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from models.cedar.decision import Decision, authorize
+from models.cedar.decision import Decision, decide
 from models.cedar.policies import PolicySet
 from models.cedar.types import RequestEnvironment, SetType, StringType
 from verify import term as t
@@ -17,7 +17,7 @@ from verify.checks.common import Sought, seek
 from verify.checks.redundancy import hard_forbids
 from verify.encode import Encoder
 from verify.findings import Proof
-from verify.query import Analysis, Case, request
+from verify.query import Analysis, Case
 from verify.symbolic import Collection, record_with
 from verify.term import Term
 
@@ -85,9 +85,7 @@ class Asking:
     def sees_approvals(self, environment: RequestEnvironment) -> bool:
         """Whether the policies of an environment can tell who has approved."""
         policies = self.analysis.policies
-        attribute = policies.schema.actions[environment.action].context.attributes.get("approvals")
-        declared = attribute is not None and attribute.type == SetType(StringType())
-        return declared and any("approvals" in policy.text for policy in policies.policies)
+        return _shown(policies, environment.action) and any("approvals" in p.text for p in policies.policies)
 
     def _follow(self, environment: RequestEnvironment) -> Iterator[Round]:
         policies = self.analysis.policies
@@ -142,12 +140,29 @@ def decisions(policies: PolicySet, case: Case) -> tuple[Decision, ...]:
     """
     if case.witness.context.get("approvals"):
         return ()
-    made: list[Decision] = []
+    if not case.decided:
+        case.decided.extend(_decided(policies, case))
+    return tuple(case.decided)
+
+
+def _decided(policies: PolicySet, case: Case) -> Iterator[Decision]:
+    shown = _shown(policies, case.witness.action)
     granted: frozenset[str] = frozenset()
-    while not made or made[-1].outcome == "escalate":
-        made.append(authorize(policies, request(case.witness), case.witness.entities, granted))
-        granted |= frozenset(made[-1].chains)
-    return tuple(made)
+    while True:
+        context = {**case.witness.context, "approvals": sorted(granted)} if shown else case.witness.context
+        told = context != case.witness.context
+        seen = case.judge(replace(case.witness, context=context)) if told else case
+        made = decide(policies, seen.matched, granted)
+        yield made
+        if made.outcome != "escalate":
+            return
+        granted |= frozenset(made.chains)
+
+
+def _shown(policies: PolicySet, action: str) -> bool:
+    """Whether approvals are in the context of an action's requests."""
+    attribute = policies.schema.actions[action].context.attributes.get("approvals")
+    return attribute is not None and attribute.type == SetType(StringType())
 
 
 def asked_together(policies: PolicySet, indices: Sequence[int], case: Case) -> bool:
