@@ -157,6 +157,7 @@ def _missing_files(scenario: Scenario, folder: Path) -> Iterator[Problem]:
         given = scenario.policies
         yield from _missing(("policies", "path"), given.path, folder, folders=True)
         named += [(("policies", "schema"), given.schema_), (("policies", "entities"), given.entities)]
+        named += [(("policies", "invariants"), given.invariants)]
     named += [(_trace_keys(name), trace.file) for name, trace in _named_traces(scenario)]
     for keys, text in named:
         if text is not None:
@@ -184,6 +185,7 @@ def _policies(given: Policies, folder: Path) -> PolicySet:
         folder / given.path,
         schema=None if given.schema_ is None else folder / given.schema_,
         entities=None if given.entities is None else folder / given.entities,
+        invariants=None if given.invariants is None else folder / given.invariants,
         profile=given.profile,
         root=folder,
     )
@@ -195,7 +197,7 @@ def _policy_files(given: Policies, folder: Path) -> list[Path]:
     pattern = "*" if path.is_dir() else f"{glob_escape(path.stem)}*"
     beside = (path if path.is_dir() else path.parent).glob(pattern)
     found = {file for file in beside if file.suffix in (".cedar", ".cedarschema", ".json") and file.is_file()}
-    named = (given.path, given.schema_, given.entities)
+    named = (given.path, given.schema_, given.entities, given.invariants)
     found |= {folder / text for text in named if text is not None and (folder / text).is_file()}
     return sorted(found)
 

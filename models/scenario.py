@@ -365,6 +365,8 @@ class Policies(Part):
     """Cedar or JSON schema. No key: a `*.cedarschema` or `schema.json` in the folder, else one is inferred."""
     entities: str | None = Field(default=None, max_length=500)
     """Cedar entities in JSON. No key: `entities.json` in the folder, else none."""
+    invariants: str | None = Field(default=None, max_length=500)
+    """Assertions about the policies (check P305), never deployed. No key: `invariants.cedar` of the folder, if any."""
     profile: Literal["windtunnel", "tiered"] = "windtunnel"
     """How the set spells escalation."""
 

@@ -43,6 +43,7 @@ _CHECKS = (
     Check("P301", "residency", "error", "Can data of a class reach a principal or site outside its regions?"),
     Check("P302", "over-privilege", "warning", "Is an agent permitted what no step uses, or what its parent is not?"),
     Check("P303", "step-never-allowed", "error", "Is there a step whose action its agent may never take?"),
+    Check("P305", "invariant", "error", "Does every assertion about the policies hold?"),
     Check("E501", "unknown-desk", "error", "Does every desk and chain that is named exist?"),
     Check("E502", "chain-cycle", "error", "Does every chain end?"),
     Check("E503", "unstaffed-window", "error", "Is someone on duty while a request waits, at every time of the week?"),

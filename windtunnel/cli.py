@@ -133,6 +133,9 @@ def verify(
         Path | None, typer.Option(help="Cedar or JSON schema. [default: the folder's, else inferred]")
     ] = None,
     entities: Annotated[Path | None, typer.Option(help="Entities in JSON. [default: the folder's, else none]")] = None,
+    invariants: Annotated[
+        Path | None, typer.Option(help="Assertions in Cedar. [default: the folder's, else none]")
+    ] = None,
     profile: Annotated[ProfileName, _one_of(ProfileName, "How the set spells escalation.")] = ProfileName.windtunnel,
     effort: EffortOption = EffortName.normal,
     fail_on: FailOn = Threshold.error,
@@ -140,7 +143,7 @@ def verify(
     scripts: Annotated[Path | None, typer.Option(help="Folder to write the SMT-LIB scripts to.")] = None,
 ) -> None:
     """Check what always holds of policies and escalation chains, with a witness for what does not."""
-    policies, loaded = _policies(target, schema, entities, profile)
+    policies, loaded = _policies(target, schema, entities, invariants, profile)
     from reports import progress, terminal
     from reports.verdict import judge
     from verify.json import to_json, write_scripts
@@ -283,11 +286,12 @@ def _is_scenario(target: Path) -> bool:
 
 
 def _policies(
-    target: Path, schema: Path | None, entities: Path | None, profile: ProfileName
+    target: Path, schema: Path | None, entities: Path | None, invariants: Path | None, profile: ProfileName
 ) -> tuple[PolicySet | None, LoadedScenario | None]:
     """The policies of a scenario, with the scenario, or of a file or folder."""
     if _is_scenario(target):
-        given = [name for name, path in (("--schema", schema), ("--entities", entities)) if path is not None]
+        named = (("--schema", schema), ("--entities", entities), ("--invariants", invariants))
+        given = [name for name, path in named if path is not None]
         if given:
             message = f"{', '.join(given)} cannot be given with a scenario"
             raise input_error(message, str(target), "the scenario names its own")
@@ -295,7 +299,8 @@ def _policies(
         return loaded.policies, loaded
     from models.cedar.load import load_policies
 
-    return load_policies(target, schema=schema, entities=entities, profile=profile.value), None
+    policies = load_policies(target, schema=schema, entities=entities, invariants=invariants, profile=profile.value)
+    return policies, None
 
 
 def _print_json(value: Any, out: Path | None = None) -> None:

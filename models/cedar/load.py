@@ -27,6 +27,8 @@ from models.cedar.faults import (
     validation_message,
 )
 from models.cedar.inference import Inferred, infer
+from models.cedar.invariants import beside as invariants_beside
+from models.cedar.invariants import holds_invariants, invariant_faults
 from models.cedar.policies import Policy, PolicySet, Profile, TypeConflict
 from models.cedar.schema import growth_fault, parse_schema
 from models.cedar.source import Source, Statement
@@ -47,6 +49,7 @@ def load_policies(
     schema: Path | None = None,
     entities: Path | None = None,
     links: Path | None = None,
+    invariants: Path | None = None,
     profile: Profile = "windtunnel",
     root: Path | None = None,
 ) -> PolicySet:
@@ -54,24 +57,27 @@ def load_policies(
 
     A schema that is not named is looked for beside the policies: `*.cedarschema`, `schema.json` or
     `*.cedarschema.json` in a folder, the same stem for a file; entities likewise in `entities.json` or
-    `STEM.entities.json`, links of templates in `links.json` or `STEM.links.json`. Raises InputError with every fault
+    `STEM.entities.json`, links of templates in `links.json` or `STEM.links.json`, assertions about the set in
+    `invariants.cedar` or `STEM.invariants.cedar`, which is never among the policies. Raises InputError with every fault
     found.
     """
-    files = _policy_files(path, root)
+    invariant_file = invariants or invariants_beside(path)
+    files = _policy_files(path, root, invariant_file)
     schema_file = schema or _beside(path, ("*.cedarschema", "schema.json"), (".cedarschema", ".cedarschema.json"), root)
     entity_file = entities or _beside(path, ("entities.json",), (".entities.json",), root)
     link_file = links or _beside(path, ("links.json",), (".links.json",), root)
-    named = [*files, *(file for file in (schema_file, entity_file, link_file) if file)]
+    named = [*files, *(file for file in (schema_file, entity_file, link_file, invariant_file) if file)]
     sources, faults = _read_all(named, root)
     if faults:
         raise InputError(*faults)
-    return _build(
+    return _asserted(
         [sources[file] for file in files],
         sources[schema_file] if schema_file else None,
         sources[entity_file] if entity_file else (),
         profile,
         sources[link_file] if link_file else None,
         {sources[file].file: file.stem for file in files},
+        sources[invariant_file] if invariant_file else None,
     )
 
 
@@ -82,11 +88,14 @@ def policy_set(
     profile: Profile = "windtunnel",
     file: str = "<text>",
     links: str | None = None,
+    invariants: str | None = None,
 ) -> PolicySet:
     """The policy set of a text, for tests and notebooks. Raises InputError with every fault found."""
     schema = None if schema_text is None else Source("<schema>", schema_text)
     link_source = None if links is None else Source("<links>", links)
-    return _build([Source(file, text)], schema, tuple(entities), profile, link_source, {file: Path(file).stem})
+    asserted = None if invariants is None else Source("<invariants>", invariants)
+    stems = {file: Path(file).stem}
+    return _asserted([Source(file, text)], schema, tuple(entities), profile, link_source, stems, asserted)
 
 
 def _shown(path: Path, root: Path | None) -> str:
@@ -95,10 +104,16 @@ def _shown(path: Path, root: Path | None) -> str:
     return path.as_posix()
 
 
-def _policy_files(path: Path, root: Path | None) -> list[Path]:
+def _policy_files(path: Path, root: Path | None, invariants: Path | None) -> list[Path]:
+    """The files of the policies to deploy: none of them holds invariants."""
+    asserted = invariants.resolve() if invariants else None
     if not path.is_dir():
+        if holds_invariants(path) or path.resolve() == asserted:
+            help = "name the policies; invariants are read beside them, or are named beside them"
+            raise input_error("the file holds invariants, not policies to deploy", _shown(path, root), help)
         return [path]
-    files = sorted(path.glob("*.cedar"), key=lambda file: file.name)
+    found = (file for file in path.glob("*.cedar") if not holds_invariants(file) and file.resolve() != asserted)
+    files = sorted(found, key=lambda file: file.name)
     if not files:
         raise input_error("the folder holds no `*.cedar` file", _shown(path, root))
     return files
@@ -160,6 +175,36 @@ class _Written:
         return f"{span.file}:{span.line}: {message}"
 
 
+def _asserted(
+    sources: Sequence[Source],
+    schema: Source | None,
+    entities: Source | Sequence[Mapping[str, Any]],
+    profile: Profile,
+    links: Source | None,
+    stems: Mapping[str, str],
+    invariants: Source | None,
+) -> PolicySet:
+    """The policies to deploy, with the assertions about them."""
+    given = (sources, schema, entities, profile, links, stems)
+    if invariants is None:
+        return _build(*given)
+    faults = invariant_faults(invariants)
+    try:
+        both = _build(*given, invariants)
+    except InputError as error:
+        raise InputError(*error.diagnostics, *(f for f in faults if f not in error.diagnostics)) from None
+    if faults:
+        raise InputError(*faults)
+    deployed = _build(*given)
+    policies = tuple(
+        policy if policy.index < len(deployed.policies) else replace(policy, name=policy.annotations["invariant"])
+        for policy in both.policies
+    )
+    empty = () if invariants.statements else (f"{invariants.file}: the file holds no invariant",)
+    warnings = (*deployed.warnings, *empty)
+    return replace(deployed, warnings=warnings, invariants=replace(both, policies=policies))
+
+
 def _build(
     sources: Sequence[Source],
     schema: Source | None,
@@ -167,8 +212,11 @@ def _build(
     profile: Profile,
     links: Source | None,
     stems: Mapping[str, str],
+    further: Source | None = None,
 ) -> PolicySet:
-    faults = [fault for source in sources for fault in policy_faults(source)]
+    """The set of all sources; policies of a `further` one stand last."""
+    last = () if further is None else (further,)
+    faults = [fault for source in (*sources, *last) for fault in policy_faults(source)]
     handle: cedarpy.Schema | None = None
     if schema is not None:
         handle, schema_faults = _schema_handle(schema)
@@ -177,6 +225,7 @@ def _build(
         raise InputError(*faults)
     if links is not None:
         sources = (*sources, *linked(sources, links))
+    sources = (*sources, *last)
     text = "\n".join(source.text for source in sources)
     written = _written(sources, text, profile, stems)
     policies = tuple(_policy(index, one) for index, one in enumerate(w for w in written if not _is_template(w.syntax)))
@@ -225,7 +274,7 @@ def _written(sources: Sequence[Source], text: str, profile: Profile, stems: Mapp
     return [
         _Written(source, statement, policy, read(policy.annotations, policy.effect, profile, tier))
         for source, statement, policy in found
-        for tier in [file_tier(stems[source.file], tiers[source.file])]
+        for tier in [file_tier(stems.get(source.file, ""), tiers[source.file])]
     ]
 
 

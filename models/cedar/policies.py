@@ -99,6 +99,8 @@ class PolicySet:
     warnings: tuple[str, ...] = ()
     conflicts: tuple[TypeConflict, ...] = ()
     """What an inferred schema cannot say rightly. Empty where a schema was given."""
+    invariants: PolicySet | None = None
+    """These policies and after them the assertions about them (`models.cedar.invariants`), for verification alone."""
 
     @property
     def chains(self) -> tuple[str, ...]:

@@ -40,6 +40,12 @@ def may_err(analysis: Analysis, indices: Sequence[int]) -> Iterator[Finding]:
         yield _together(stages[number], some)
 
 
+def on_values(analysis: Analysis, index: int) -> tuple[Analysis, Sought]:
+    """A request on which a policy errs though nothing is lacking, and the analysis of such requests."""
+    whole = _stages(analysis)[0].analysis
+    return whole, _sought(whole, index)
+
+
 class _Stage(NamedTuple):
     """Requests and stores that policies are evaluated on, and what these lack; None where nothing is lacking."""
 

@@ -9,6 +9,7 @@ from verify.checks.approvals import dead_end
 from verify.checks.conflict import conflicts
 from verify.checks.errors import may_err
 from verify.checks.escalation import unreachable
+from verify.checks.invariants import invariant_findings
 from verify.checks.matching import always_matches, never_matches
 from verify.checks.redundancy import overridden, redundant
 from verify.checks.rounds import Asking, escalating
@@ -37,6 +38,8 @@ def policy_findings(analysis: Analysis, checks: frozenset[str]) -> Iterator[Find
                 yield from conflicts(analysis, policy.index)
     if not checks.isdisjoint({"P201", "P202", "P204"}):
         yield from _escalation_findings(analysis, checks, {policy.index for policy in alive})
+    if "P305" in checks:
+        yield from invariant_findings(analysis)
 
 
 def _escalation_findings(analysis: Analysis, checks: frozenset[str], alive: set[int]) -> Iterator[Finding]:
