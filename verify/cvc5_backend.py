@@ -36,6 +36,8 @@ def check(text: str, rlimit: int) -> Reply:
 def _value(value: Any) -> bool | int | str:
     if value.isIntegerValue():
         return int(value.getIntegerValue())
+    if value.isBitVectorValue():
+        return int(value.getBitVectorValue(), 2)
     if value.isStringValue():
         return str(value.getStringValue())
     return bool(value.getBooleanValue())

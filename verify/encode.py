@@ -1,13 +1,13 @@
 """Cedar policies in one request environment, as terms.
 
 The encoding follows Cedar's dynamic semantics with all types known: what errors at run time has `ok` false. An entity
-that is looked at exists, unless the encoder is told that entities may be missing. A construct that the encoding does
-not know raises UnsupportedError; a branch that a constant condition cuts off is not encoded.
+that is looked at exists, unless the encoder is told that entities may be missing. What the encoding does not know
+raises UnsupportedError; a branch that a constant condition cuts off is not encoded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -15,13 +15,14 @@ from cedarpy import pst
 
 from models.cedar.types import EntityType, RequestEnvironment, Schema
 from models.cedar.uids import Uid, parse_uid
+from verify import extensions
 from verify import term as t
 from verify.languages import pattern
 from verify.symbolic import (
+    NEVER,
     Collection,
     Field,
     Listed,
-    Opaque,
     Place,
     Record,
     Result,
@@ -29,23 +30,20 @@ from verify.symbolic import (
     Stored,
     UnsupportedError,
     Value,
-    choose,
+    applied,
+    as_term,
     contains,
     contains_all,
     contains_any,
     equal,
     existence,
+    guarded,
     is_empty,
+    joined,
     stored,
 )
 from verify.symbolic import field as field_of
-from verify.term import Symbol, Term
-
-CHARACTER_MAX = 0x2FFFF
-"""The greatest character of an SMT-LIB string (SMT-LIB theory of strings)."""
-
-_NEVER = Result(t.FALSE, Scalar(t.FALSE))
-"""What always errors."""
+from verify.term import Sort, Symbol, Term
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +142,7 @@ class Encoder:
             case pst.LongLit(value):
                 return _fine(t.long(value))
             case pst.StringLit(value):
-                return _fine(t.string(_checked(value)))
+                return _fine(t.string(value))
             case pst.EntityLit(uid):
                 return Result(t.TRUE, _literal(uid))
             case pst.Var(name):
@@ -178,20 +176,11 @@ class Encoder:
         return Result(t.and_(*(result.ok for result in results)), Listed(tuple(result.value for result in results)))
 
     def _unary(self, op: pst.UnaryOpName, argument: pst.Expr) -> Result:
-        if op not in ("not", "neg", "is_empty"):
-            raise UnsupportedError(_EXTENSIONS.get(op, op))
         result = self.expression(argument)
-        if op == "not":
-            return _negated(result)
-        if op == "neg":
-            return _guarded(result.ok, t.sub(t.long(0), result.value.term)) if _is_long(result) else _NEVER  # type: ignore[union-attr]
-        value = _usable(result.value)
-        return Result(result.ok, Scalar(is_empty(value))) if isinstance(value, Listed | Collection) else _NEVER
+        return _after(result.ok, applied(lambda value: _unary(op, value), result.value))
 
     def _short_circuit(self, op: pst.BinaryOpName, left: pst.Expr, right: pst.Expr) -> Result:
-        first = self.expression(left)
-        if not _is_bool(first):
-            return _NEVER
+        first = _as_bool(self.expression(left))
         if first.ok is t.FALSE or _truth(first) is t.boolean(op == "or"):
             return first
         if op == "and":
@@ -199,38 +188,25 @@ class Encoder:
         return _negated(_conjoined(_negated(first), _negated(self.expression(right))))
 
     def _if(self, condition: pst.Expr, chosen: pst.Expr, otherwise: pst.Expr) -> Result:
-        test = self.expression(condition)
-        if not _is_bool(test) or test.ok is t.FALSE:
-            return _NEVER
+        test = _as_bool(self.expression(condition))
+        if test.ok is t.FALSE:
+            return NEVER
         truth = _truth(test)
         if truth.op == "const":
-            taken = self.expression(chosen if truth.data else otherwise)
-            return Result(t.and_(test.ok, taken.ok), taken.value)
-        one, other = self.expression(chosen), self.expression(otherwise)
-        ok = t.and_(test.ok, t.ite(truth, one.ok, other.ok))
-        if one.ok is t.FALSE or other.ok is t.FALSE:
-            return Result(ok, other.value if one.ok is t.FALSE else one.value)
-        return Result(ok, choose(truth, one.value, other.value))
+            return _after(test.ok, self.expression(chosen if truth.data else otherwise))
+        return _after(test.ok, joined(truth, self.expression(chosen), self.expression(otherwise)))
 
     def _binary(self, op: pst.BinaryOpName, left: pst.Expr, right: pst.Expr) -> Result:
-        if op in _EXTENSIONS:
-            raise UnsupportedError(_EXTENSIONS[op])
         first, second = self.expression(left), self.expression(right)
         ok = t.and_(first.ok, second.ok)
         if ok is t.FALSE:
-            return _NEVER
+            return NEVER
         if op in ("eq", "not_eq"):
             same = equal(first.value, second.value)
             return Result(ok, Scalar(same if op == "eq" else t.not_(same)))
-        one, other = _usable(first.value), _usable(second.value)
-        match op:
-            case "less" | "less_eq" | "greater" | "greater_eq" | "add" | "sub" | "mul":
-                return _numeric(op, ok, one, other)
-            case "in":
-                return self._in(ok, one, other)
-            case "get_tag" | "has_tag":
-                return self._tag(op, ok, one, other)
-        return _set_operation(op, ok, one, other)
+        functions = {"in": self._in, "get_tag": self._get_tag, "has_tag": self._has_tag}
+        apply = functions.get(op) or (lambda one, other: _operation(op, one, other))
+        return _after(ok, applied(apply, first.value, second.value))
 
     # --- attributes and tags ------------------------------------------------------------------------------------------
 
@@ -256,65 +232,80 @@ class Encoder:
         return None if found is None else Field(t.and_(self._exists(entity), found.present), found.value)
 
     def _attribute(self, base: Result, name: str) -> Result:
-        value = _usable(base.value)
-        if base.ok is t.FALSE or not _has_attributes(value) or (found := self._field(value, name)) is None:
-            return _NEVER
-        return Result(t.and_(base.ok, found.present), found.value)
+        def found(value: Value) -> Result:
+            one = self._field(value, name) if _has_attributes(value) else None
+            return NEVER if one is None else Result(one.present, one.value)
+
+        return _after(base.ok, applied(found, base.value))
 
     def _has(self, base: Result, path: Sequence[str]) -> Result:
-        value = _usable(base.value)
-        if base.ok is t.FALSE or not _has_attributes(value):
-            return _NEVER
-        found = self._field(value, path[0])
-        if found is None:
-            return Result(base.ok, Scalar(t.FALSE))
-        if len(path) == 1:
-            return Result(base.ok, Scalar(found.present))
-        inner = self._has(Result(t.TRUE, found.value), path[1:])
-        return _conjoined(Result(base.ok, Scalar(found.present)), inner)
+        def found(value: Value) -> Result:
+            if not _has_attributes(value):
+                return NEVER
+            one = self._field(value, path[0])
+            if one is None:
+                return _fine(t.FALSE)
+            if len(path) == 1:
+                return _fine(one.present)
+            return _conjoined(_fine(one.present), self._has(Result(t.TRUE, one.value), path[1:]))
 
-    def _tag(self, op: str, ok: Term, base: Value, key: Value) -> Result:
+        return _after(base.ok, applied(found, base.value))
+
+    def _tag(self, base: Value, key: Value) -> tuple[Place, EntityType] | None:
+        """Where a tag is kept; None where there can be none."""
+        type = self._entity_type(_entity(base))
+        assert isinstance(key, Scalar)
+        return None if type.tags is None else (Place("tag", type.name, (_entity(base).term, key.term)), type)
+
+    def _tag_present(self, base: Value, place: Place) -> Term:
+        return t.and_(self._exists(_entity(base)), place.leaf("present", t.BOOL))
+
+    def _has_tag(self, base: Value, key: Value) -> Result:
         if not _is_entity(base) or not _is_string(key):
-            return _NEVER
-        entity, name = _entity(base), key
-        assert isinstance(name, Scalar)
-        type = self._entity_type(entity)
-        if type.tags is None:
-            return Result(ok, Scalar(t.FALSE)) if op == "has_tag" else _NEVER
-        place = Place("tag", type.name, (entity.term, name.term))
-        present = t.and_(self._exists(entity), place.leaf("present", t.BOOL))
-        if op == "has_tag":
-            return Result(ok, Scalar(present))
-        return Result(t.and_(ok, present), stored(place, type.tags))
+            return NEVER
+        tag = self._tag(base, key)
+        return _fine(t.FALSE if tag is None else self._tag_present(base, tag[0]))
+
+    def _get_tag(self, base: Value, key: Value) -> Result:
+        if not _is_entity(base) or not _is_string(key) or (tag := self._tag(base, key)) is None:
+            return NEVER
+        place, type = tag
+        assert type.tags is not None
+        return Result(self._tag_present(base, place), stored(place, type.tags))
 
     # --- hierarchy ----------------------------------------------------------------------------------------------------
 
     def _is(self, base: Result, wanted: str, group: pst.Expr | None) -> Result:
-        value = _usable(base.value)
-        if not _is_entity(value):
-            return _NEVER
-        fits = Result(base.ok, Scalar(t.boolean(_entity(value).term.sort.name == wanted)))
-        if group is None or _truth(fits) is t.FALSE:
-            return fits
-        above = self.expression(group)
-        return _conjoined(fits, self._in(above.ok, value, _usable(above.value)))
+        def fits(value: Value) -> Result:
+            return _fine(t.boolean(_entity(value).term.sort.name == wanted)) if _is_entity(value) else NEVER
 
-    def _in(self, ok: Term, left: Value, right: Value) -> Result:
+        first = _after(base.ok, applied(fits, base.value))
+        if group is None or _truth(first) is t.FALSE:
+            return first
+        above = self.expression(group)
+        return _conjoined(first, _after(above.ok, applied(self._in, base.value, above.value)))
+
+    def _in(self, left: Value, right: Value) -> Result:
         if not _is_entity(left):
-            return _NEVER
+            return NEVER
         entity = _entity(left)
         if _is_entity(right):
-            return Result(ok, Scalar(self._is_in(entity, _entity(right))))
+            return _fine(self._is_in(entity, _entity(right)))
         if isinstance(right, Listed):
-            if not all(_is_entity(_usable(each)) for each in right.elements):
-                return _NEVER
-            return Result(ok, Scalar(t.or_(*(self._is_in(entity, _entity(each)) for each in right.elements))))
+            return self._in_listed(entity, right.elements)
         if not isinstance(right, Collection) or right.term.sort.element is None:
-            return _NEVER
+            return NEVER
         if right.term.sort.element.kind != "Entity":
             # An empty set has no element of the wrong type.
-            return Result(t.and_(ok, is_empty(right)), Scalar(t.FALSE))
-        return Result(ok, Scalar(t.not_(t.disjoint(right.term, self._up(entity, right.term.sort.element.name)))))
+            return Result(is_empty(right), Scalar(t.FALSE))
+        return _fine(t.not_(t.disjoint(right.term, self._up(entity, right.term.sort.element.name))))
+
+    def _in_listed(self, entity: Scalar, elements: Sequence[Value]) -> Result:
+        def one(value: Value) -> Result:
+            return _fine(self._is_in(entity, _entity(value))) if _is_entity(value) else NEVER
+
+        results = [applied(one, each) for each in elements]
+        return Result(t.and_(*(result.ok for result in results)), Scalar(t.or_(*map(_truth, results))))
 
     def _above(self, entity: Scalar, ancestor: str) -> Symbol | None:
         """The ancestor relation between two types; None where the schema allows none."""
@@ -324,13 +315,23 @@ class Encoder:
         return Symbol("above", type, (ancestor,), "value", (entity.term.sort, t.entity_sort(ancestor)), t.BOOL)
 
     def _up(self, entity: Scalar, ancestor: str) -> Term:
+        type = entity.term.sort.name
+        if not self._is_action(type):
+            return t.up(entity.term, ancestor, self._above(entity, ancestor))
         sort = t.entity_sort(ancestor)
-        if self._is_action(entity.term.sort.name):
-            if entity.term.op != "const":
-                raise UnsupportedError("`in` on an action that is not known", "in")
-            uids = map(parse_uid, self._action_groups(str(Uid(entity.term.sort.name, entity.term.data))))
-            return t.elements(sort, (t.const(uid.id, sort) for uid in uids if uid.type == ancestor))
-        return t.up(entity.term, ancestor, self._above(entity, ancestor))
+        if entity.term.op == "const":
+            return t.elements(sort, self._groups_of(entity.term.data, type, sort))
+        found = t.elements(sort, [entity.term] if entity.term.sort == sort else [])
+        for id in (uid.id for uid in map(parse_uid, self.schema.actions) if uid.type == type):
+            groups = t.elements(sort, self._groups_of(id, type, sort))
+            is_it = t.eq(entity.term, t.const(id, entity.term.sort))
+            found = t.union_(found, t.ite(is_it, groups, t.elements(sort, ())))
+        return found
+
+    def _groups_of(self, id: str, type: str, sort: Sort) -> Iterator[Term]:
+        """The groups of a type that an action is in."""
+        uids = map(parse_uid, sorted(self._action_groups(str(Uid(type, id)))))
+        return (t.const(uid.id, sort) for uid in uids if uid.type == sort.name)
 
     def _is_in(self, entity: Scalar, ancestor: Scalar) -> Term:
         """`entity in ancestor`."""
@@ -351,13 +352,8 @@ class Encoder:
         return self._groups[uid]
 
     def _like(self, base: Result, elements: Sequence[pst.PatternElem]) -> Result:
-        value = _usable(base.value)
-        if not _is_string(value):
-            return _NEVER
-        language = pattern(elements)
-        _checked("".join(language.pieces))
-        assert isinstance(value, Scalar)
-        return Result(base.ok, Scalar(t.matches(value.term, language)))
+        fits, text = as_term(base.value, t.STRING)
+        return Result(t.and_(base.ok, fits), Scalar(t.matches(text, pattern(elements))))
 
 
 def ancestor_types(schema: Schema, type: str) -> frozenset[str]:
@@ -373,51 +369,17 @@ def ancestor_types(schema: Schema, type: str) -> frozenset[str]:
     return frozenset(found)
 
 
-_EXTENSIONS: Mapping[str, str] = {
-    "datetime": "datetime",
-    "decimal": "decimal",
-    "duration": "duration",
-    "ip": "ip",
-    "is_ipv4": "isIpv4",
-    "is_ipv6": "isIpv6",
-    "is_loopback": "isLoopback",
-    "is_multicast": "isMulticast",
-    "to_date": "toDate",
-    "to_time": "toTime",
-    "to_milliseconds": "toMilliseconds",
-    "to_seconds": "toSeconds",
-    "to_minutes": "toMinutes",
-    "to_hours": "toHours",
-    "to_days": "toDays",
-    "is_in_range": "isInRange",
-    "offset": "offset",
-    "duration_since": "durationSince",
-    "decimal_less_than": "lessThan",
-    "decimal_less_eq": "lessThanOrEqual",
-    "decimal_greater": "greaterThan",
-    "decimal_greater_eq": "greaterThanOrEqual",
-}
-"""Extension functions by cedarpy's names, as Cedar text writes them."""
-
-
 def _fine(term: Term) -> Result:
     return Result(t.TRUE, Scalar(term))
 
 
+def _after(ok: Term, result: Result) -> Result:
+    """A result that another one comes before."""
+    return Result(t.and_(ok, result.ok), result.value)
+
+
 def _literal(uid: pst.EntityUid) -> Scalar:
-    return Scalar(t.const(_checked(uid.id), t.entity_sort(str(uid.type))))
-
-
-def _checked(text: str) -> str:
-    if any(ord(character) > CHARACTER_MAX for character in text):
-        raise UnsupportedError(f"a character above U+{CHARACTER_MAX:X}", "\\u")
-    return text
-
-
-def _usable(value: Value) -> Value:
-    if isinstance(value, Opaque):
-        raise UnsupportedError(value.type)
-    return value
+    return Scalar(t.const(uid.id, t.entity_sort(str(uid.type))))
 
 
 def _has_kind(value: Value, kind: str) -> bool:
@@ -436,14 +398,6 @@ def _has_attributes(value: Value) -> bool:
     return isinstance(value, Record | Stored) or _is_entity(value)
 
 
-def _is_bool(result: Result) -> bool:
-    return _has_kind(_usable(result.value), "Bool")
-
-
-def _is_long(result: Result) -> bool:
-    return _has_kind(_usable(result.value), "Long")
-
-
 def _entity(value: Value) -> Scalar:
     assert isinstance(value, Scalar)
     return value
@@ -451,52 +405,71 @@ def _entity(value: Value) -> Scalar:
 
 def _truth(result: Result) -> Term:
     """The term of a truth value; what is none is an error, so its value says nothing."""
-    return result.value.term if isinstance(result.value, Scalar) and result.value.term.sort == t.BOOL else t.FALSE
+    return as_term(result.value, t.BOOL)[1]
+
+
+def _as_bool(result: Result) -> Result:
+    """A result that errs where it is no truth value."""
+    fits, term = as_term(result.value, t.BOOL)
+    return Result(t.and_(result.ok, fits), Scalar(term))
 
 
 def _negated(result: Result) -> Result:
-    return Result(result.ok, Scalar(t.not_(_truth(result)))) if _is_bool(result) else _NEVER
+    one = _as_bool(result)
+    return Result(one.ok, Scalar(t.not_(_truth(one))))
 
 
 def _conjoined(first: Result, second: Result) -> Result:
     """`first && second`, both evaluated to terms already."""
-    if not _is_bool(first):
-        return _NEVER
-    one = _truth(first)
-    if not _is_bool(second):
-        second = _NEVER
-    return Result(t.and_(first.ok, t.or_(t.not_(one), second.ok)), Scalar(t.and_(one, _truth(second))))
+    one, other = _as_bool(first), _as_bool(second)
+    ok = t.and_(one.ok, t.or_(t.not_(_truth(one)), other.ok))
+    return Result(ok, Scalar(t.and_(_truth(one), _truth(other))))
 
 
-def _guarded(ok: Term, number: Term) -> Result:
-    """A number that arithmetic made: outside 64 bits it is an error."""
-    return Result(t.and_(ok, t.in_range(number)), Scalar(number))
+def _unary(op: pst.UnaryOpName, value: Value) -> Result:
+    match op, value:
+        case "not", Scalar(term) if term.sort == t.BOOL:
+            return _fine(t.not_(term))
+        case "neg", Scalar(term) if term.sort == t.LONG:
+            return guarded(t.sub(t.long(0), term))
+        case "is_empty", Listed() | Collection():
+            return _fine(is_empty(value))
+    return extensions.unary(op, value.term) if isinstance(value, Scalar) else NEVER
 
 
-def _numeric(op: str, ok: Term, left: Value, right: Value) -> Result:
-    if not (_has_kind(left, "Long") and _has_kind(right, "Long")):
-        return _NEVER
-    assert isinstance(left, Scalar)
-    assert isinstance(right, Scalar)
-    a, b = left.term, right.term
+def _operation(op: pst.BinaryOpName, left: Value, right: Value) -> Result:
+    """An operation other than equality and those on entities."""
+    if isinstance(left, Scalar) and isinstance(right, Scalar):
+        one, other = left.term, right.term
+        return extensions.binary(op, one, other) if op in extensions.BINARY else _numeric(op, one, other)
+    return _set_operation(op, left, right)
+
+
+_ORDERED = (t.LONG, t.DATETIME, t.DURATION)
+
+
+def _numeric(op: str, left: Term, right: Term) -> Result:
+    if left.sort != right.sort or left.sort not in _ORDERED:
+        return NEVER
     match op:
         case "less":
-            return Result(ok, Scalar(t.lt(a, b)))
+            return _fine(t.lt(left, right))
         case "less_eq":
-            return Result(ok, Scalar(t.le(a, b)))
+            return _fine(t.le(left, right))
         case "greater":
-            return Result(ok, Scalar(t.lt(b, a)))
+            return _fine(t.lt(right, left))
         case "greater_eq":
-            return Result(ok, Scalar(t.le(b, a)))
-    return _guarded(ok, t.add(a, b) if op == "add" else t.sub(a, b) if op == "sub" else t.mul(a, b))
+            return _fine(t.le(right, left))
+    if left.sort != t.LONG or op not in ("add", "sub", "mul"):
+        return NEVER
+    return guarded({"add": t.add, "sub": t.sub, "mul": t.mul}[op](left, right))
 
 
-def _set_operation(op: str, ok: Term, left: Value, right: Value) -> Result:
+def _set_operation(op: str, left: Value, right: Value) -> Result:
     if not isinstance(left, Listed | Collection):
-        return _NEVER
+        return NEVER
     if op == "contains":
-        return Result(ok, Scalar(contains(left, right)))
-    if not isinstance(right, Listed | Collection):
-        return _NEVER
-    apply = {"contains_all": contains_all, "contains_any": contains_any}[op]
-    return Result(ok, Scalar(apply(left, right)))
+        return _fine(contains(left, right))
+    if op not in ("contains_all", "contains_any") or not isinstance(right, Listed | Collection):
+        return NEVER
+    return _fine((contains_all if op == "contains_all" else contains_any)(left, right))

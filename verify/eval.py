@@ -8,7 +8,7 @@ from typing import Any
 from verify.term import Symbol, Term, subterms
 
 Value = Any
-"""A bool, int or str (an entity is its id), or a frozenset of these."""
+"""A bool, int, str (an entity is its id) or `Ip`; a frozenset of values for a set, of (name, value) for a record."""
 
 Interpretation = Callable[[Symbol, tuple[Value, ...]], Value]
 """The value of an unknown at given arguments, `up` sets excepted."""
@@ -50,6 +50,21 @@ def step(term: Term, values: Mapping[Term, Value], interpretation: Interpretatio
             return left * right
         case "matches", [text]:
             return term.data.accepts(text)
+        case "div", [value]:
+            return value // term.data
+        case "mod", [value]:
+            return value % term.data
+        case "cast", [value]:
+            return value
+        case "is_v6", [address]:
+            return address.v6
+        case "within", [address, block]:
+            return address.within(block)
+        case "is_ip", _:
+            return True
+        case "record", _:
+            fields = zip(term.sort.fields, given[::2], given[1::2], strict=True)
+            return frozenset((name, value) for (name, _, _), present, value in fields if present)
     return _set_value(term, given, interpretation)
 
 

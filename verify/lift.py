@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import count
 from typing import Any
 
@@ -32,17 +33,13 @@ from models.cedar.types import (
 from models.cedar.uids import Uid
 from verify.eval import Value, step
 from verify.findings import Witness
-from verify.smtlib import Model, Script
-from verify.term import Symbol, Term, subterms
+from verify.ground import sort_name
+from verify.literals import to_json
+from verify.smtlib import SURROGATES, Model, Script, ip_of
+from verify.symbolic import sort_of
+from verify.term import Sort, Symbol, Term, is_composite, subterms
 from verify.wellformed import closed_types
-from verify.world import default
-
-_EXTENSION_DEFAULTS = {
-    "decimal": ("decimal", "0.0"),
-    "ipaddr": ("ip", "0.0.0.0"),  # noqa: S104 - a value, nothing is bound to it
-    "datetime": ("datetime", "1970-01-01"),
-    "duration": ("duration", "0ms"),
-}
+from verify.world import CONSTRUCTORS, default
 
 _Key = tuple[str, str, tuple[Value, ...], tuple[str, ...], str]
 """Kind, owner, arguments, path and role."""
@@ -68,7 +65,7 @@ def entities_read(policies: Iterable[pst.Template]) -> tuple[Uid, ...]:
 
 def _table(script: Script, model: Model, schema: Schema) -> dict[_Key, Value]:
     """What the model says of each unknown, arguments and entities by value."""
-    ids = _Ids(script.numbers, closed_types(schema))
+    values_of = _Values(script.numbers, closed_types(schema), script.beyond)
     values: dict[Term, Value] = {}
     table: dict[_Key, Value] = {}
 
@@ -79,35 +76,48 @@ def _table(script: Script, model: Model, schema: Schema) -> dict[_Key, Value]:
         if term.op != "leaf":
             values[term] = step(term, values, unknown)
             continue
-        value = model.get(script.names[term], default(term.sort) if term.sort.kind != "Entity" else 0)
-        if term.sort.kind == "Entity":
-            assert isinstance(value, int)
-            value = ids.name(term.sort.name, value)
-        values[term] = _readable(value) if isinstance(value, str) and term.sort.kind == "String" else value
+        said = model.get(script.names[term])
+        values[term] = (
+            default(term.sort) if said is None and term.sort.kind != "Entity" else values_of.read(said, term.sort)
+        )
         symbol, args = term.data, tuple(values[arg] for arg in term.args)
         table[symbol.kind, symbol.owner, args, symbol.path, symbol.role] = values[term]
     return table
 
 
-def _readable(text: str) -> str:
-    """The text without surrogates, which SMT-LIB has and Unicode text has not.
-
-    Each becomes a private character of its own beyond those of SMT-LIB, so different texts stay different, and no
-    pattern that is encoded names any of them.
-    """
-    return "".join(chr(ord(c) - 0xD800 + 0xF0000) if 0xD800 <= ord(c) < 0xE000 else c for c in text)
-
-
 @dataclass
-class _Ids:
-    """Ids of entities by number; those that no policy names get short ones."""
+class _Values:
+    """Values as Cedar has them. Entities that no policy names get short ids."""
 
     numbers: Mapping[tuple[str, str], int]
     closed: Mapping[str, tuple[str, ...]]
+    beyond: Mapping[str, str]
     _made: dict[tuple[str, int], str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._made = {(type, number): id for (type, id), number in self.numbers.items()}
+
+    def read(self, said: bool | int | str | None, sort: Sort) -> Value:
+        """What a solver says of an unknown, as a value of its sort."""
+        match sort.kind, said:
+            case "Entity", int() | None:
+                return self.name(sort.name, said or 0)
+            case "Ip", int():
+                return ip_of(said)
+            case "String", str():
+                return said if said.isascii() else said.translate(self._readable)
+        return said
+
+    @cached_property
+    def _readable(self) -> Mapping[int, str]:
+        """What stands in a text for SMT-LIB's surrogates: the characters printed as such.
+
+        The others become private characters that nothing names, so different texts stay different.
+        """
+        spare = (character for character in map(chr, count(0xF0000)) if character not in self.beyond)
+        unused = (one for one in SURROGATES if chr(one) not in self.beyond.values())
+        named = {ord(one): character for character, one in self.beyond.items()}
+        return dict(zip(unused, spare, strict=False)) | named
 
     def name(self, type: str, number: int) -> str:
         if (type, number) not in self._made:
@@ -207,9 +217,9 @@ class _Lift:
                 return self._reference(name, self._some_id(name) if said is None else said)
             case RecordType():
                 return self._record(type, kind, owner, args, path)
-            case ExtensionType(name):
-                function, argument = _EXTENSION_DEFAULTS[name]
-                return {"__extn": {"fn": function, "arg": argument}}
+            case ExtensionType():
+                sort = sort_of(type)
+                return to_json(CONSTRUCTORS[sort.kind], default(sort) if said is None else said)
             case SetType(element):
                 return self._set(element, kind, owner, args, path)
 
@@ -221,6 +231,11 @@ class _Lift:
         ]
         if isinstance(element, EntityRefType):
             return [self._reference(element.name, id) for id in sorted(members)]
+        sort = sort_of(element)
+        if is_composite(sort):
+            return [self._value(element, "content", sort_name(sort), (number,), ()) for number in sorted(members)]
+        if sort.kind in CONSTRUCTORS:
+            return [to_json(CONSTRUCTORS[sort.kind], each) for each in sorted(members)]
         return sorted(members)
 
     def _reference(self, type: str, id: str) -> dict[str, Any]:

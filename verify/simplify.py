@@ -64,6 +64,14 @@ def rebuild(term: Term, args: list[Term]) -> Term:
             return t.leaf(term.data, *args)
         case "matches":
             return t.matches(args[0], term.data)
+        case "div":
+            return t.div(args[0], term.data)
+        case "mod":
+            return t.mod(args[0], term.data)
+        case "cast":
+            return t.cast(args[0], term.sort)
+        case "record":
+            return t.record(term.sort, args)
         case "elements":
             assert term.sort.element is not None
             return t.elements(term.sort.element, args)
@@ -73,6 +81,7 @@ def rebuild(term: Term, args: list[Term]) -> Term:
     build = {
         "not": t.not_, "and": t.and_, "or": t.or_, "ite": t.ite, "eq": t.eq, "le": t.le, "add": t.add, "sub": t.sub,
         "mul": t.mul, "union": t.union_, "member": t.member, "subset": t.subset, "disjoint": t.disjoint,
+        "is_v6": t.is_v6, "within": t.within, "is_ip": t.is_ip,
     }[term.op]  # fmt: skip
     result: Term = build(*args)  # type: ignore[operator]
     return result

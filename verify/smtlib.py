@@ -3,6 +3,9 @@
 Entities are numbers: a reference says nothing but which entity it is, and integers are what both solvers reason about
 fastest. Every entity that a formula names has a constant of its own number. Every application of a function gets a
 name, so a model is a value for each name.
+
+SMT-LIB's characters end at U+2FFFF, and have the surrogates, which no text of Cedar's has. Characters beyond that a
+formula names are printed as surrogates: policies compare characters and do nothing else with them.
 """
 
 from __future__ import annotations
@@ -10,11 +13,19 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
-from verify.languages import Complement, Glob, Intersection, Language, Union
+from verify.languages import Complement, Glob, Intersection, Language, Union, characters
+from verify.literals import Ip
+from verify.symbolic import UnsupportedError
 from verify.term import Sort, Symbol, Term, subterms
+
+CHARACTER_MAX = 0x2FFFF
+"""The greatest character of an SMT-LIB string (SMT-LIB theory of strings)."""
+
+SURROGATES = range(0xD800, 0xE000)
+"""Characters of SMT-LIB that are none of Unicode text."""
 
 Model = Mapping[str, bool | int | str]
 """The value that a solver gives to each name."""
@@ -22,11 +33,15 @@ Model = Mapping[str, bool | int | str]
 
 @dataclass(frozen=True)
 class Script:
-    """A script. `names` has the name of every unknown in it, `numbers` the number of every entity that it names."""
+    """A script. `names` has the name of every unknown in it, `numbers` the number of every entity that it names.
+
+    `beyond` has the surrogate that stands for each character above U+2FFFF.
+    """
 
     text: str
     names: Mapping[Term, str]
     numbers: Mapping[tuple[str, str], int]
+    beyond: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def sha256(self) -> str:
@@ -35,17 +50,22 @@ class Script:
 
 
 def script(parts: Sequence[Term], title: str) -> Script:
-    """The script that asserts the parts, which are without sets. `title` is told in a comment."""
+    """The script that asserts the parts, which are without sets. `title` is told in a comment.
+
+    Raises UnsupportedError where the parts name more characters above U+2FFFF than there are surrogates.
+    """
     terms = list(subterms(*parts))
     numbers = _numbers(terms)
     names = _names(terms)
+    beyond = _beyond(terms)
     lines = [f"; {_comment(title)}", "(set-logic ALL)"]
+    lines += _ADDRESSES if any(term.sort.kind == "Ip" for term in terms) else ()
     lines += [f"(define-fun {_uid(*uid)} () Int {number})" for uid, number in numbers.items()]
     lines += _declarations(terms)
     texts: dict[Term, str] = {}
     uses = Counter(arg for term in terms for arg in term.args)
     for term in terms:
-        text = _text(term, texts)
+        text = _text(term, texts, beyond)
         if term in names and term.args:
             lines += [f"(declare-const {names[term]} {_sort(term.sort)})", f"(assert (= {names[term]} {text}))"]
             text = names[term]
@@ -55,7 +75,20 @@ def script(parts: Sequence[Term], title: str) -> Script:
             text = name
         texts[term] = text
     lines += [f"(assert {texts[part]})" for part in parts]
-    return Script("\n".join([*lines, "(check-sat)", ""]), names, numbers)
+    return Script("\n".join([*lines, "(check-sat)", ""]), names, numbers, beyond)
+
+
+def _beyond(terms: Sequence[Term]) -> dict[str, str]:
+    named: set[str] = set()
+    for term in terms:
+        if term.op == "matches":
+            named |= characters(term.data)
+        elif term.op == "const" and term.sort.kind == "String":
+            named |= set(term.data)
+    beyond = sorted(character for character in named if ord(character) > CHARACTER_MAX)
+    if len(beyond) > len(SURROGATES):
+        raise UnsupportedError(f"so many characters above U+{CHARACTER_MAX:X}")
+    return dict(zip(beyond, map(chr, SURROGATES), strict=False))
 
 
 def _numbers(terms: Sequence[Term]) -> dict[tuple[str, str], int]:
@@ -102,7 +135,34 @@ def _comment(text: str) -> str:
 
 
 def _sort(sort: Sort) -> str:
-    return {"Bool": "Bool", "Long": "Int", "String": "String", "Entity": "Int"}[sort.kind]
+    return sort.kind if sort.kind in ("Bool", "String", "Ip") else "Int"
+
+
+_ADDRESSES = (
+    "(define-sort Ip () (_ BitVec 137)) ; version, 128 bits of address, prefix; of an IPv4 address the low 32 bits",
+    "(define-fun ip.v6 ((a Ip)) Bool (= ((_ extract 136 136) a) #b1))",
+    "(define-fun ip.address ((a Ip)) (_ BitVec 128) ((_ extract 135 8) a))",
+    "(define-fun ip.prefix ((a Ip)) (_ BitVec 8) ((_ extract 7 0) a)) ; counted from the first of the 128 bits",
+    "(define-fun ip.mask ((a Ip)) (_ BitVec 128)"
+    " (bvshl (bvnot (_ bv0 128)) (bvsub (_ bv128 128) ((_ zero_extend 120) (ip.prefix a)))))",
+    "(define-fun ip.fits ((a Ip)) Bool (and (bvule (ip.prefix a) (_ bv128 8))"
+    " (or (ip.v6 a) (and (bvuge (ip.prefix a) (_ bv96 8)) (= ((_ extract 127 32) (ip.address a)) (_ bv0 96))))))",
+    "(define-fun ip.within ((a Ip) (b Ip)) Bool (and (= (ip.v6 a) (ip.v6 b)) (bvuge (ip.prefix a) (ip.prefix b))"
+    " (= (bvand (bvxor (ip.address a) (ip.address b)) (ip.mask b)) (_ bv0 128))))",
+)
+"""Addresses as bit vectors: comparing two prefixes is a mask then, which both solvers take in some 50 ms at worst."""
+
+
+def bits(ip: Ip) -> int:
+    """The bit vector of an address, as a number. Inverse of `ip_of`."""
+    return (ip.v6 << 136) | (ip.address << 8) | (ip.prefix if ip.v6 else ip.prefix + 96)
+
+
+def ip_of(number: int) -> Ip:
+    """The address of a bit vector."""
+    v6 = bool(number >> 136)
+    prefix = number & 0xFF
+    return Ip(v6, number >> 8 & (1 << 128) - 1, prefix if v6 else prefix - 96)
 
 
 _OPERATORS = {
@@ -115,30 +175,43 @@ _OPERATORS = {
     "add": "+",
     "sub": "-",
     "mul": "*",
+    "is_v6": "ip.v6",
+    "within": "ip.within",
+    "is_ip": "ip.fits",
 }
 
 
-def _text(term: Term, texts: Mapping[Term, str]) -> str:
+def _text(term: Term, texts: Mapping[Term, str], beyond: Mapping[str, str]) -> str:
     args = " ".join(texts[arg] for arg in term.args)
     if term.op == "const":
-        return _constant(term)
+        return _constant(term, beyond)
     if term.op == "leaf":
         name = _quoted(symbol_name(term.data))
         return f"({name} {args})" if args else name
     if term.op == "matches":
-        return f"(str.in_re {args} {regex(term.data)})"
+        return f"(str.in_re {args} {regex(term.data, beyond)})"
+    if term.op == "cast":
+        return args
+    if term.op in ("div", "mod"):
+        return f"({term.op} {args} {term.data})"
     return f"({_OPERATORS[term.op]} {args})"
 
 
-def _constant(term: Term) -> str:
+def _constant(term: Term, beyond: Mapping[str, str]) -> str:
     match term.sort.kind:
         case "Bool":
             return "true" if term.data else "false"
-        case "Long":
-            return str(term.data) if term.data >= 0 else f"(- {-term.data})"
+        case "String":
+            return string_literal(_printable(term.data, beyond))
         case "Entity":
             return _uid(term.sort.name, term.data)
-    return string_literal(term.data)
+        case "Ip":
+            return f"(_ bv{bits(term.data)} 137)"
+    return str(term.data) if term.data >= 0 else f"(- {-term.data})"
+
+
+def _printable(text: str, beyond: Mapping[str, str]) -> str:
+    return "".join(beyond.get(character, character) for character in text)
 
 
 def string_literal(text: str) -> str:
@@ -150,17 +223,17 @@ def string_literal(text: str) -> str:
     )
 
 
-def regex(language: Language) -> str:
+def regex(language: Language, beyond: Mapping[str, str]) -> str:
     """A language as a regular expression."""
     match language:
         case Glob(pieces):
-            return _glob(pieces)
+            return _glob([_printable(piece, beyond) for piece in pieces])
         case Complement(inner):
-            return f"(re.comp {regex(inner)})"
+            return f"(re.comp {regex(inner, beyond)})"
         case Union(parts):
-            return f"(re.union {' '.join(map(regex, parts))})"
+            return f"(re.union {' '.join(regex(part, beyond) for part in parts)})"
         case Intersection(parts):
-            return f"(re.inter {' '.join(map(regex, parts))})"
+            return f"(re.inter {' '.join(regex(part, beyond) for part in parts)})"
 
 
 def _glob(pieces: Sequence[str]) -> str:

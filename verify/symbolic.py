@@ -6,7 +6,7 @@ any other. Types are known in a request environment, so what kind a value is is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from models.cedar.types import (
@@ -57,7 +57,7 @@ def existence(sort: Sort) -> Symbol:
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """A bool, long, string or entity."""
+    """A bool, long, string, entity or extension value."""
 
     term: Term
 
@@ -71,7 +71,7 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """A set of scalars, as a term."""
+    """A set, as a term."""
 
     term: Term
 
@@ -100,13 +100,15 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
-class Opaque:
-    """A value of a type that the encoding does not know. It may be carried about and tested for presence, not used."""
+class Either:
+    """One of two values that no term stands for together, such as a number or a string."""
 
-    type: str
+    condition: Term
+    chosen: Value
+    otherwise: Value
 
 
-Value = Scalar | Listed | Collection | Record | Stored | Opaque
+Value = Scalar | Listed | Collection | Record | Stored | Either
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +119,43 @@ class Result:
     value: Value
 
 
-def scalar_sort(type: Type) -> Sort | None:
-    """The sort of a scalar type; None for the others."""
+NEVER = Result(t.FALSE, Scalar(t.FALSE))
+"""What always errors."""
+
+EXTENSIONS: Mapping[str, Sort] = {
+    "decimal": t.DECIMAL,
+    "ipaddr": t.IP,
+    "datetime": t.DATETIME,
+    "duration": t.DURATION,
+}
+"""Sorts of the extension types by name."""
+
+
+def joined(condition: Term, one: Result, other: Result) -> Result:
+    """One result where a condition holds, else the other."""
+    ok = t.ite(condition, one.ok, other.ok)
+    if one.ok is t.FALSE or other.ok is t.FALSE:
+        return Result(ok, other.value if one.ok is t.FALSE else one.value)
+    return Result(ok, choose(condition, one.value, other.value))
+
+
+def applied(function: Callable[..., Result], *values: Value) -> Result:
+    """A function of plain values, at values that may be one of two."""
+    for position, value in enumerate(values):
+        if isinstance(value, Either):
+            before, after = values[:position], values[position + 1 :]
+            one, other = (applied(function, *before, each, *after) for each in (value.chosen, value.otherwise))
+            return joined(value.condition, one, other)
+    return function(*values)
+
+
+def guarded(number: Term) -> Result:
+    """A number that arithmetic made: outside 64 bits it is an error."""
+    return Result(t.in_range(number), Scalar(number))
+
+
+def sort_of(type: Type) -> Sort:
+    """The sort of the values of a type."""
     match type:
         case BoolType():
             return t.BOOL
@@ -128,26 +165,21 @@ def scalar_sort(type: Type) -> Sort | None:
             return t.STRING
         case EntityRefType(name):
             return t.entity_sort(name)
-    return None
+        case ExtensionType(name):
+            return EXTENSIONS[name]
+        case SetType(element):
+            return t.set_sort(sort_of(element))
+        case RecordType(attributes):
+            return t.record_sort((name, sort_of(one.type), one.required) for name, one in attributes.items())
+    raise AssertionError(type)
 
 
 def stored(place: Place, type: Type) -> Value:
     """The value of a type at a place."""
-    if (sort := scalar_sort(type)) is not None:
-        return Scalar(place.leaf("value", sort))
-    match type:
-        case RecordType():
-            return Stored(place, type)
-        case SetType(element):
-            inner = scalar_sort(element)
-            return (
-                Opaque("a set of sets, records or extension values")
-                if inner is None
-                else Collection(place.leaf("value", t.set_sort(inner)))
-            )
-        case ExtensionType(name):
-            return Opaque(name)
-    raise AssertionError(type)
+    if isinstance(type, RecordType):
+        return Stored(place, type)
+    leaf = place.leaf("value", sort_of(type))
+    return Collection(leaf) if isinstance(type, SetType) else Scalar(leaf)
 
 
 def field(record: Record | Stored, name: str) -> Field | None:
@@ -179,10 +211,10 @@ def record_with(record: Stored, replaced: Mapping[str, Value]) -> Record:
 
 def equal(left: Value, right: Value) -> Term:
     """Cedar's `==`, which never errors: values of different kinds differ. Raises UnsupportedError."""
-    if isinstance(left, Opaque) or isinstance(right, Opaque):
-        opaque = left if isinstance(left, Opaque) else right
-        assert isinstance(opaque, Opaque)
-        raise UnsupportedError(opaque.type)
+    if isinstance(left, Either):
+        return t.ite(left.condition, equal(left.chosen, right), equal(left.otherwise, right))
+    if isinstance(right, Either):
+        return equal(right, left)
     if isinstance(left, Scalar) and isinstance(right, Scalar):
         return t.eq(left.term, right.term) if left.term.sort == right.term.sort else t.FALSE
     if isinstance(left, Record | Stored) and isinstance(right, Record | Stored):
@@ -203,7 +235,7 @@ def _equal_fields(left: Field | None, right: Field | None) -> Term:
 
 
 def choose(condition: Term, chosen: Value, otherwise: Value) -> Value:
-    """`if condition then chosen else otherwise`. Raises UnsupportedError where the two are of different kinds."""
+    """`if condition then chosen else otherwise`."""
     if condition.op == "const":
         return chosen if condition.data else otherwise
     match chosen, otherwise:
@@ -212,12 +244,9 @@ def choose(condition: Term, chosen: Value, otherwise: Value) -> Value:
         case ((Record() | Stored()), (Record() | Stored())):
             both = dict.fromkeys((*names(chosen), *names(otherwise)))
             return Record({n: _choose_field(condition, field(chosen, n), field(otherwise, n)) for n in both})
-        case ((Listed() | Collection()), (Listed() | Collection())):
-            sort = _element_sort(chosen) or _element_sort(otherwise)
-            first, second = (None, None) if sort is None else (_as_term(chosen, sort), _as_term(otherwise, sort))
-            if first is not None and second is not None:
-                return Collection(t.ite(condition, first, second))
-    raise UnsupportedError("`if` between values of different types", "if")
+        case Collection(one), Collection(other) if one.sort == other.sort:
+            return Collection(t.ite(condition, one, other))
+    return Either(condition, chosen, otherwise)
 
 
 def _choose_field(condition: Term, chosen: Field | None, otherwise: Field | None) -> Field:
@@ -233,35 +262,36 @@ def _choose_field(condition: Term, chosen: Field | None, otherwise: Field | None
 
 
 def contains(collection: Listed | Collection, element: Value) -> Term:
-    """Whether a value is in a set."""
+    """Whether a value is in a set. Raises UnsupportedError."""
     if isinstance(collection, Listed):
         return t.or_(*(equal(each, element) for each in collection.elements))
-    if isinstance(element, Opaque):
-        raise UnsupportedError(element.type)
-    if not isinstance(element, Scalar) or element.term.sort != collection.term.sort.element:
-        return t.FALSE
-    return t.member(element.term, collection.term)
+    sort = collection.term.sort.element
+    assert sort is not None
+    fits, term = as_term(element, sort)
+    return fits if fits is t.FALSE else t.and_(fits, t.member(term, collection.term))
 
 
 def contains_all(collection: Listed | Collection, part: Listed | Collection) -> Term:
-    """Whether every element of `part` is in the set."""
+    """Whether every element of `part` is in the set. Raises UnsupportedError."""
     if isinstance(part, Listed):
         return t.and_(*(contains(collection, each) for each in part.elements))
     sort = part.term.sort.element
     assert sort is not None
-    # Elements of another kind are in no set of this sort, so they may be left out.
-    whole = _as_term(collection, sort, drop=True)
-    return t.subset(part.term, t.elements(sort, ()) if whole is None else whole)
+    if isinstance(collection, Collection) and collection.term.sort == part.term.sort:
+        return t.subset(part.term, collection.term)
+    if isinstance(collection, Listed):
+        return t.subset(part.term, _fitting(collection, sort))
+    return t.or_(is_empty(part), _overlap(collection.term.sort, part.term.sort))
 
 
 def contains_any(collection: Listed | Collection, other: Listed | Collection) -> Term:
-    """Whether two sets have an element in common."""
+    """Whether two sets have an element in common. Raises UnsupportedError."""
     if isinstance(other, Listed):
         return t.or_(*(contains(collection, each) for each in other.elements))
     if isinstance(collection, Listed):
-        return t.or_(*(contains(other, each) for each in collection.elements))
+        return contains_any(other, collection)
     if collection.term.sort != other.term.sort:
-        return t.FALSE
+        return _overlap(collection.term.sort, other.term.sort)
     return t.not_(t.disjoint(collection.term, other.term))
 
 
@@ -269,23 +299,61 @@ def is_empty(collection: Listed | Collection) -> Term:
     """Whether a set has no element."""
     if isinstance(collection, Listed):
         return t.boolean(not collection.elements)
-    assert collection.term.sort.element is not None
-    return t.subset(collection.term, t.elements(collection.term.sort.element, ()))
+    return t.same(collection.term, t.default(collection.term.sort))
 
 
-def _element_sort(collection: Listed | Collection) -> Sort | None:
-    if isinstance(collection, Collection):
-        return collection.term.sort.element
-    return next((each.term.sort for each in collection.elements if isinstance(each, Scalar)), None)
+def _fitting(collection: Listed, sort: Sort) -> Term:
+    """The elements of a set literal that may be in a set of a sort; those of another kind are in none."""
+    terms = [as_term(each, sort) for each in collection.elements]
+    found = t.elements(sort, (term for fits, term in terms if fits is t.TRUE))
+    for fits, term in terms:
+        if fits.op != "const":
+            found = t.union_(found, t.ite(fits, t.elements(sort, [term]), t.elements(sort, ())))
+    return found
 
 
-def _as_term(collection: Listed | Collection, sort: Sort, *, drop: bool = False) -> Term | None:
-    """The set as a term of sets of a sort; None where it has elements of another kind that may not be dropped."""
-    if isinstance(collection, Collection):
-        return collection.term if collection.term.sort.element == sort else None
-    if any(isinstance(each, Opaque) for each in collection.elements):
-        raise UnsupportedError("a set literal of extension values")
-    fitting = [e.term for e in collection.elements if isinstance(e, Scalar) and e.term.sort == sort]
-    if len(fitting) < len(collection.elements) and not drop:
-        return None
-    return t.elements(sort, fitting)
+def _overlap(one: Sort, other: Sort) -> Term:
+    """Sets of different sorts have no element in common, unless both are of composite values of one kind.
+
+    Strict validation lets no such sets meet.
+    """
+    if one.element and other.element and t.is_composite(one.element) and one.element.kind == other.element.kind:
+        raise UnsupportedError("two sets whose elements are of different types")
+    return t.FALSE
+
+
+def as_term(value: Value, sort: Sort) -> tuple[Term, Term]:
+    """A value as a term of a sort, and when it is of that sort; where it is not, the term says nothing.
+
+    Raises UnsupportedError for stored sets of composite values of another sort.
+    """
+    match value:
+        case Either(condition, chosen, otherwise):
+            (fits, one), (suits, other) = as_term(chosen, sort), as_term(otherwise, sort)
+            return t.ite(condition, fits, suits), t.ite(condition, one, other)
+        case Scalar(term) | Collection(term) if term.sort == sort:
+            return t.TRUE, term
+        case Record() | Stored() if sort.kind == "Record":
+            return _record_term(value, sort)
+        case Listed(elements) if sort.kind == "Set":
+            assert sort.element is not None
+            terms = [as_term(each, sort.element) for each in elements]
+            return t.and_(*(fits for fits, _ in terms)), t.elements(sort.element, (term for _, term in terms))
+        case Collection(term) if sort.kind == "Set":
+            _overlap(term.sort, sort)
+            return is_empty(value), t.default(sort)
+    return t.FALSE, t.default(sort)
+
+
+def _record_term(value: Record | Stored, sort: Sort) -> tuple[Term, Term]:
+    declared = {name for name, _, _ in sort.fields}
+    extra = (field(value, name) for name in names(value) if name not in declared)
+    fits = [t.not_(one.present) for one in extra if one is not None]
+    args: list[Term] = []
+    for name, inner, required in sort.fields:
+        one = field(value, name)
+        present = t.FALSE if one is None else one.present
+        suits, term = (t.TRUE, t.default(inner)) if one is None else as_term(one.value, inner)
+        fits += [t.or_(t.not_(present), suits), present if required else t.TRUE]
+        args += [present, term]
+    return t.and_(*fits), t.record(sort, args)

@@ -1,8 +1,9 @@
 """Typed terms: what a policy says, as formulas over unknowns.
 
-Terms are interned (equal terms are one object), immutable, and folded when they are built. Sorts are Cedar's scalars
-and sets of scalars; records and errors are values of the encoding (`verify.symbolic`), not terms. Sets and the
-hierarchy are removed by `verify.ground` before a solver sees the formula.
+Terms are interned (equal terms are one object), immutable, and folded when they are built. Sorts are Cedar's scalars,
+sets, and records where they are elements of sets; other records, and errors, are values of the encoding
+(`verify.symbolic`), not terms. Sets, records and the hierarchy are removed by `verify.ground` before a solver sees the
+formula.
 """
 
 from __future__ import annotations
@@ -14,18 +15,29 @@ from weakref import WeakValueDictionary
 
 from models.cedar.values import LONG_MAX, LONG_MIN
 from verify.languages import Language, complement, intersection, union
+from verify.literals import Ip
 
 
 @dataclass(frozen=True, slots=True)
 class Sort:
-    """A sort. `Long` is any integer: overflow is guarded where arithmetic is encoded. `name` is an entity type."""
+    """A sort. The numbers (`NUMBERS`) are any integers: overflow is guarded where arithmetic is encoded.
 
-    kind: Literal["Bool", "Long", "String", "Entity", "Set"]
+    `name` is an entity type, `element` what a set holds, `fields` what a record has: name, sort and whether it must be
+    there, by name. A `Surrogate` stands for a value of sort `element`; only `verify.ground` makes it.
+    """
+
+    kind: Literal[
+        "Bool", "Long", "String", "Entity", "Decimal", "Datetime", "Duration", "Ip", "Set", "Record", "Surrogate"
+    ]
     name: str = ""
     element: Sort | None = None
+    fields: tuple[tuple[str, Sort, bool], ...] = ()
 
 
 BOOL, LONG, STRING = Sort("Bool"), Sort("Long"), Sort("String")
+DECIMAL, DATETIME, DURATION, IP = Sort("Decimal"), Sort("Datetime"), Sort("Duration"), Sort("Ip")
+NUMBERS = (LONG, DECIMAL, DATETIME, DURATION)
+"""What Cedar keeps in 64 bits: numbers, ten-thousandths, and milliseconds."""
 
 
 def entity_sort(name: str) -> Sort:
@@ -38,34 +50,49 @@ def set_sort(element: Sort) -> Sort:
     return Sort("Set", element=element)
 
 
+def record_sort(fields: Iterable[tuple[str, Sort, bool]]) -> Sort:
+    """The sort of records with these attributes."""
+    return Sort("Record", fields=tuple(sorted(fields, key=lambda field: field[0])))
+
+
+def is_composite(sort: Sort) -> bool:
+    """Whether values of a sort are made of others."""
+    return sort.kind in ("Set", "Record")
+
+
 @dataclass(frozen=True, slots=True)
 class Symbol:
     """An unknown: a part of the request, or a function on entities.
 
     `role` says what of it: its `value`, whether it is `present`, or whether its last argument is a `member`.
-    `above` holds of an entity of type `owner` and one of type `path[0]` that is a proper ancestor of it. `witness`
-    and `flag` are made up by `verify.ground`, `path[0]` numbers them.
+    `above` holds of an entity of type `owner` and one of type `path[0]` that is a proper ancestor of it. The others are
+    made up by `verify.ground`: `witness`, `surrogate` and `flag`, which `path[0]` numbers, and `content`, what a
+    surrogate stands for, of a sort that `owner` names. A content is `stored` if it stands in the request or the store.
     """
 
-    kind: Literal["principal", "resource", "context", "attribute", "tag", "above", "exists", "witness", "flag"]
+    kind: Literal[
+        "principal", "resource", "context", "attribute", "tag", "above", "exists",
+        "witness", "surrogate", "flag", "content",
+    ]  # fmt: skip
     owner: str
     path: tuple[str, ...]
-    role: Literal["value", "present", "member"]
+    role: Literal["value", "present", "member", "stored"]
     parameters: tuple[Sort, ...]
     sort: Sort
 
 
 Op = Literal[
-    "const", "leaf", "not", "and", "or", "ite", "eq", "le", "add", "sub", "mul", "matches",
-    "elements", "union", "up", "member", "subset", "disjoint",
+    "const", "leaf", "not", "and", "or", "ite", "eq", "le", "add", "sub", "mul", "div", "mod", "cast", "matches",
+    "is_v6", "within", "is_ip", "record", "elements", "union", "up", "member", "subset", "disjoint",
 ]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Term:
-    """A node. `data` is the value of a `const`, the `Symbol` of a `leaf`, the `Language` of a `matches`.
+    """A node. `data` is the value of a `const`, the `Symbol` of a `leaf`, the `Language` of a `matches`, a divisor.
 
-    A constant entity is its id; a constant set does not exist (`elements` of constants is one).
+    A constant entity is its id; a constant set does not exist (`elements` of constants is one). The arguments of a
+    `record` are, for each field of its sort, whether it is there and its value.
     """
 
     op: Op
@@ -94,7 +121,7 @@ def boolean(value: bool) -> Term:
     return TRUE if value else FALSE
 
 
-def const(value: bool | int | str, sort: Sort) -> Term:
+def const(value: bool | int | str | Ip, sort: Sort) -> Term:
     """A constant of a scalar sort."""
     return _make("const", (), sort, value)
 
@@ -211,6 +238,9 @@ def ite(condition: Term, chosen: Term, otherwise: Term) -> Term:
         return chosen
     if chosen.sort == BOOL:
         return or_(and_(condition, chosen), and_(not_(condition), otherwise))
+    if chosen.sort.kind == "Record":
+        fields = (ite(condition, one, other) for one, other in zip(chosen.args, otherwise.args, strict=True))
+        return record(chosen.sort, fields)
     return _make("ite", (condition, chosen, otherwise), chosen.sort)
 
 
@@ -264,9 +294,49 @@ def _arithmetic(op: Literal["add", "sub", "mul"], left: Term, right: Term) -> Te
     return _make(op, (left, right), LONG)
 
 
+def div(term: Term, divisor: int) -> Term:
+    """The greatest integer that is at most the quotient; the divisor is positive."""
+    return long(term.data // divisor) if term.op == "const" else _make("div", (term,), LONG, divisor)
+
+
+def mod(term: Term, divisor: int) -> Term:
+    """What `div` leaves: from 0 to below the divisor."""
+    return long(term.data % divisor) if term.op == "const" else _make("mod", (term,), LONG, divisor)
+
+
+def cast(term: Term, sort: Sort) -> Term:
+    """The same number, as one of another sort of numbers."""
+    if term.op == "cast":
+        term = term.args[0]
+    if term.sort == sort:
+        return term
+    return const(term.data, sort) if term.op == "const" else _make("cast", (term,), sort)
+
+
 def in_range(term: Term) -> Term:
-    """Whether a number is one of Cedar's signed 64-bit numbers."""
-    return and_(le(long(LONG_MIN), term), le(term, long(LONG_MAX)))
+    """Whether a number has no more than 64 bits."""
+    return and_(le(const(LONG_MIN, term.sort), term), le(term, const(LONG_MAX, term.sort)))
+
+
+# --- addresses --------------------------------------------------------------------------------------------------------
+
+
+def is_v6(address: Term) -> Term:
+    return boolean(address.data.v6) if address.op == "const" else _make("is_v6", (address,), BOOL)
+
+
+def within(address: Term, block: Term) -> Term:
+    """Whether the addresses that an address with its prefix covers are among those that another covers."""
+    if address is block:
+        return TRUE
+    if address.op == block.op == "const":
+        return boolean(address.data.within(block.data))
+    return _make("within", (address, block), BOOL)
+
+
+def is_ip(address: Term) -> Term:
+    """Whether address and prefix are no longer than the version allows. It holds of every value that Cedar makes."""
+    return _make("is_ip", (address,), BOOL)
 
 
 # --- strings ----------------------------------------------------------------------------------------------------------
@@ -279,7 +349,52 @@ def matches(text: Term, language: Language) -> Term:
     return _make("matches", (text,), BOOL, language)
 
 
-# --- sets -------------------------------------------------------------------------------------------------------------
+# --- records and sets -------------------------------------------------------------------------------------------------
+
+
+def record(sort: Sort, presence_and_values: Iterable[Term]) -> Term:
+    """The record of a sort. Where a field is plainly absent, its value is a default, so equal records look equal."""
+    args = list(presence_and_values)
+    for position, (_, inner, _) in enumerate(sort.fields):
+        if args[2 * position] is FALSE:
+            args[2 * position + 1] = default(inner)
+    return _make("record", tuple(args), sort)
+
+
+def default(sort: Sort) -> Term:
+    """A value of a sort, where one is needed but none matters."""
+    match sort.kind:
+        case "Set":
+            assert sort.element is not None
+            return elements(sort.element, ())
+        case "Record":
+            return record(
+                sort, (arg for _, inner, required in sort.fields for arg in (boolean(required), default(inner)))
+            )
+        case "Bool":
+            return FALSE
+        case "String" | "Entity":
+            return const("", sort)
+        case "Ip":
+            return const(Ip(False, 0, 32), sort)
+    return const(0, sort)
+
+
+def same(left: Term, right: Term) -> Term:
+    """Equality of two terms of one sort, whichever it is."""
+    if left is right:
+        return TRUE
+    if left.sort.kind == "Set":
+        return and_(subset(left, right), subset(right, left))
+    if left.sort.kind != "Record":
+        return eq(left, right)
+    args = [*zip(left.args, right.args, strict=True)]
+    return and_(
+        *(
+            or_(and_(not_(here), not_(there)), and_(here, there, same(one, other)))
+            for (here, there), (one, other) in zip(args[::2], args[1::2], strict=True)
+        )
+    )
 
 
 def elements(element: Sort, terms: Iterable[Term]) -> Term:
@@ -299,7 +414,7 @@ def up(entity: Term, ancestor: str, above: Symbol | None) -> Term:
 def member(element: Term, collection: Term) -> Term:
     """Whether an element is in a set."""
     if collection.op == "elements":
-        return or_(*(eq(element, each) for each in collection.args))
+        return or_(*(same(element, each) for each in collection.args))
     return _make("member", (element, collection), BOOL)
 
 

@@ -1,8 +1,9 @@
 """Only well-formed inputs: ground constraints on every unknown that a formula names.
 
-Numbers have 64 bits, entities of a closed type are among its ids, and the ancestors named form a strict order: nothing
-is above itself, and what is above an ancestor is above. That is enough, for a model is cut down to the entities named
-(`verify.lift`), and those then form a hierarchy by themselves. Where entities may be missing, those have no ancestors.
+Numbers have 64 bits, addresses fit their version, entities of a closed type are among its ids, and the ancestors named
+form a strict order: nothing is above itself, and what is above an ancestor is above. That is enough, for a model is cut
+down to the entities named (`verify.lift`), and those then form a hierarchy by themselves. Where entities may be
+missing, those have no ancestors.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from models.cedar.types import Schema
 from models.cedar.uids import parse_uid
 from verify import term as t
 from verify.encode import ancestor_types
-from verify.ground import CONSTRAINTS_MAX
+from verify.ground import CONSTRAINTS_MAX, stored
 from verify.symbolic import UnsupportedError, existence
 from verify.term import Symbol, Term, subterms
 
@@ -51,14 +52,28 @@ def closed_types(schema: Schema) -> Mapping[str, tuple[str, ...]]:
 
 
 def _range(leaf: Term, closed: Mapping[str, tuple[str, ...]]) -> Term:
-    if leaf.data.role == "member" and leaf.args[-1].sort == t.LONG:
-        return t.implies(leaf, t.in_range(leaf.args[-1]))  # what is stored is a number of 64 bits
-    if leaf.sort == t.LONG and leaf.data.kind != "witness":
+    if leaf.data.role == "member":
+        return t.implies(t.and_(leaf, _is_stored(leaf)), _storable(leaf.args[-1]))
+    if leaf.sort in t.NUMBERS and leaf.data.kind != "witness":
         # A witness may lie outside: it stands for an element of a set literal whose evaluation errors.
-        return t.in_range(leaf)
+        return t.implies(_is_stored(leaf), _storable(leaf))
+    if leaf.sort == t.IP:
+        return t.is_ip(leaf)
     if leaf.sort.kind == "Entity" and leaf.sort.name in closed:
         return t.or_(*(t.eq(leaf, t.const(one, leaf.sort)) for one in closed[leaf.sort.name]))
     return t.TRUE
+
+
+def _is_stored(leaf: Term) -> Term:
+    """Whether a leaf is a part of the request or the store, and not of a set literal whose evaluation errors."""
+    return stored(leaf.args[0]) if leaf.data.kind == "content" else t.TRUE
+
+
+def _storable(value: Term) -> Term:
+    """What is stored is a number of 64 bits, or made of such."""
+    if value.sort in t.NUMBERS:
+        return t.in_range(value)
+    return stored(value) if value.sort.kind == "Surrogate" else t.TRUE
 
 
 def _order(nodes: Mapping[str, Mapping[Term, None]], schema: Schema) -> Iterator[Term]:

@@ -9,14 +9,20 @@ from models.cedar.entities import Store, uid_of
 from models.cedar.uids import Uid, parse_uid
 from verify.eval import Interpretation, Value
 from verify.findings import Witness
-from verify.term import Sort, Symbol
+from verify.literals import Ip, of_json, parse
+from verify.term import Sort, Symbol, set_sort
 
 _ABSENT = object()
 
 
+CONSTRUCTORS = {"Decimal": "decimal", "Ip": "ip", "Datetime": "datetime", "Duration": "duration"}
+"""The constructors of extension values, by kind of sort."""
+
+
 def default(sort: Sort) -> Value:
     """A value of a sort, for unknowns that nothing is said of."""
-    return {"Bool": False, "Long": 0, "String": "", "Entity": "", "Set": frozenset()}[sort.kind]
+    plain = {"Bool": False, "String": "", "Entity": "", "Ip": Ip(False, 0, 32), "Set": frozenset()}
+    return plain.get(sort.kind, 0)
 
 
 def interpretation(witness: Witness) -> Interpretation:
@@ -36,8 +42,8 @@ def interpretation(witness: Witness) -> Interpretation:
         if symbol.role == "present":
             return held is not _ABSENT
         if symbol.role == "member":
-            return held is not _ABSENT and args[-1] in _python(held, symbol.parameters[-1], several=True)
-        return default(symbol.sort) if held is _ABSENT else _stored(held, symbol.sort)
+            return held is not _ABSENT and args[-1] in _python(held, set_sort(symbol.parameters[-1]))
+        return default(symbol.sort) if held is _ABSENT else _python(held, symbol.sort)
 
     return value
 
@@ -66,18 +72,17 @@ def _inside(value: object, path: Sequence[str]) -> object:
     return value
 
 
-def _stored(held: object, sort: Sort) -> Value:
-    if sort.kind == "Set":
-        assert sort.element is not None
-        return _python(held, sort.element, several=True)
-    return _python(held, sort)
-
-
-def _python(held: object, sort: Sort, *, several: bool = False) -> Value:
-    if several:
-        assert isinstance(held, list | tuple | frozenset | set)
-        return frozenset(_python(each, sort) for each in held)
+def _python(held: object, sort: Sort) -> Value:
     if sort.kind == "Entity":
         assert isinstance(held, Mapping)
         return uid_of(held).id
+    if sort.kind in CONSTRUCTORS:
+        return parse(CONSTRUCTORS[sort.kind], held) if isinstance(held, str) else of_json(held)
+    if sort.kind == "Set":
+        assert sort.element is not None
+        assert isinstance(held, list | tuple | frozenset | set)
+        return frozenset(_python(each, sort.element) for each in held)
+    if sort.kind == "Record":
+        assert isinstance(held, Mapping)
+        return frozenset((name, _python(held[name], inner)) for name, inner, _ in sort.fields if name in held)
     return held

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from models.cedar.decision import matching
 from models.cedar.load import policy_set
-from verify import cvc5_backend, query, z3_backend
+from verify import cvc5_backend, extensions, query, z3_backend
 from verify.catalogue import SPELLING
 from verify.json import to_json, write_scripts
-from verify.query import VerifierError
+from verify.query import BUDGETS, Analysis, Case, Found, Impossible, VerifierError
+from verify.symbolic import UnsupportedError
+from verify.term import Term
 from verify.verify import verify
 from verify.z3_backend import Reply
 
@@ -33,6 +37,17 @@ when {
 """
 
 
+@pytest.fixture
+def unknown_comparison(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the encoding did not know `lessThan`: it knows all of the language."""
+
+    def refuse(op: str, left: Term, right: Term) -> NoReturn:
+        raise UnsupportedError("lessThan")
+
+    monkeypatch.setattr(extensions, "binary", refuse)
+
+
+@pytest.mark.usefixtures("unknown_comparison")
 def test_an_unsupported_construct_is_named_with_its_line() -> None:
     findings = verify(policy_set(TEXT, SCHEMA, file="rules.cedar"))
     told = {(f.check, f.policies[0].name): f for f in findings.findings}
@@ -42,6 +57,7 @@ def test_an_unsupported_construct_is_named_with_its_line() -> None:
     assert findings.verdict == "undecided"
 
 
+@pytest.mark.usefixtures("unknown_comparison")
 def test_what_holds_whatever_the_unknown_policy_does_is_still_told() -> None:
     text = TEXT + '@id("c") permit(principal, action, resource) when { context.n > 7 };'
     told = {f.policies[0].name: f for f in verify(policy_set(text, SCHEMA), checks=["P104"]).findings}
@@ -50,11 +66,13 @@ def test_what_holds_whatever_the_unknown_policy_does_is_still_told() -> None:
     assert told["a"].verdict == "holds"
 
 
+@pytest.mark.usefixtures("unknown_comparison")
 def test_a_policy_for_another_action_hinders_nothing() -> None:
     schema = SCHEMA + "action other appliesTo { principal: User, resource: Doc, context: { at: datetime } };"
     text = """
     @id("a") permit(principal, action == Action::"view", resource) when { context.n > 3 };
-    @id("b") forbid(principal, action == Action::"other", resource) when { context.at > datetime("2026-01-01") };
+    @id("b") forbid(principal, action == Action::"other", resource)
+    when { context.at.durationSince(datetime("2026-01-01")) > duration("1d") };
     """
     told = {(f.check, f.policies[0].name): f.verdict for f in verify(policy_set(text, schema)).findings}
     assert {verdict for (_, name), verdict in told.items() if name == "a"} == {"holds"}
@@ -177,6 +195,7 @@ def test_an_empty_set_has_no_finding() -> None:
     assert findings.checked["warnings"]
 
 
+@pytest.mark.usefixtures("unknown_comparison")
 def test_json_and_scripts(tmp_path: Path) -> None:
     findings = verify(policy_set(TEXT, SCHEMA, file="rules.cedar"))
     said = json.loads(json.dumps(to_json(findings)))
@@ -201,8 +220,32 @@ def test_ids_and_attributes_of_any_text_are_encoded() -> None:
     assert first.witness.context == {"a b|c": 2, "": True}
 
 
-def test_characters_beyond_smtlib_are_undecided() -> None:
-    text = 'permit(principal, action, resource) when { context.s like "*\U000e0001*" };'
+def _matched(index: int, case: Case) -> bool:
+    return index in case.matched
+
+
+def test_characters_beyond_smtlib_are_themselves() -> None:
+    text = """
+    permit(principal, action, resource) when { context.s like "*\U000e0001*" && context.s != "\U000e0001" };
+    permit(principal, action, resource) when { context.s like "\U000e0001*\U000f0000" && context.s like "*\ud7ff" };
+    permit(principal, action, resource) when { context.s == "\U000f0000" };
+    """
+    about = Analysis(policy_set(text, SCHEMA), BUDGETS["normal"])
+    (environment,) = about.policies.schema.environments()
+    first, second, third = (
+        about.ask(environment, [about.matches(environment, index)], partial(_matched, index), "a match")
+        for index in range(3)
+    )
+    assert isinstance(first, Found)
+    assert "\U000e0001" in first.case.witness.context["s"]
+    assert isinstance(second, Impossible)
+    assert isinstance(third, Found)
+    assert third.case.witness.context["s"] == "\U000f0000"
+
+
+def test_more_of_them_than_smtlib_has_room_for_are_undecided() -> None:
+    listed = ", ".join(f'"{chr(0xE0000 + number)}"' for number in range(2049))
+    text = f"permit(principal, action, resource) when {{ [{listed}].contains(context.s) }};"
     (first, *_) = verify(policy_set(text, SCHEMA)).findings
     assert first.verdict == "undecided"
-    assert "character above" in first.message
+    assert "unsupported so many characters above U+2FFFF" in first.message
