@@ -1,7 +1,4 @@
-"""The summary in the terminal: verdict first, then objectives, findings, deadlocks, and where the report lies.
-
-Off a terminal, or with NO_COLOR set, it is plain text. Verdicts are words and symbols, never colour alone.
-"""
+"""The summary in the terminal: verdict first, then objectives, findings, deadlocks, and where the report lies."""
 
 from __future__ import annotations
 
@@ -13,11 +10,10 @@ from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 from rich.markup import escape
-from rich.padding import Padding
 from rich.table import Table
-from rich.text import Text
 
 from reports import words
+from reports.console import indented, mark, open_console
 from reports.ring import ring_lines
 from reports.verdict import told_as, unnamed
 from verify.findings import Finding, Findings
@@ -27,25 +23,16 @@ if TYPE_CHECKING:
     from reports.outcomes import Outcomes
     from reports.verdict import Verdict
 
-WIDTH_MAX: Final = 100
 MOST_FINDINGS: Final = 20
 """Findings told one by one; the rest is counted and stands in the report."""
 
-_STYLES: Final = {
-    "pass": "green", "holds": "green", "fail": "bold red", "violated": "bold red", "undecided": "yellow",
-    "warning": "yellow", "info": "dim",
-}  # fmt: skip
-_SYMBOLS: Final = {
-    "pass": "✓", "holds": "✓", "fail": "✗", "violated": "✗", "undecided": "?", "warning": "!", "info": "i",
-}  # fmt: skip
-_PLAIN_SYMBOLS: Final = _SYMBOLS | {"pass": "+", "holds": "+", "fail": "x", "violated": "x"}
 _RANK: Final = {"violated": 0, "undecided": 1, "holds": 2}
 _SEVERITY_RANK: Final = {"error": 0, "warning": 1, "info": 2}
 
 
 def print_run(verdict: Verdict, findings: Findings | None, outcomes: Outcomes, report: Path | None) -> None:
     """Print everything about a run."""
-    console = _console()
+    console = open_console()
     _verdict(console, verdict, outcomes.provenance.scenario)
     _outcomes(console, outcomes)
     if findings is not None:
@@ -56,35 +43,25 @@ def print_run(verdict: Verdict, findings: Findings | None, outcomes: Outcomes, r
 
 def print_findings(verdict: Verdict, findings: Findings) -> None:
     """Print what verification found."""
-    console = _console()
+    console = open_console()
     _verdict(console, verdict, "")
     _findings(console, findings)
 
 
 def print_outcomes(verdict: Verdict, outcomes: Outcomes, folder: Path) -> None:
     """Print what simulation found, and where its tables are."""
-    console = _console()
+    console = open_console()
     _verdict(console, verdict, outcomes.provenance.scenario)
     _outcomes(console, outcomes)
     console.print(f"\nrun: {escape(str(folder))}", soft_wrap=True)
 
 
-def _console() -> Console:
-    console = Console(highlight=False)
-    return Console(highlight=False, width=min(console.width, WIDTH_MAX))
-
-
-def _mark(console: Console, word: str) -> Text:
-    symbols = _SYMBOLS if console.encoding.lower().startswith("utf") else _PLAIN_SYMBOLS
-    return Text(f"{symbols[word]} {word}", style=_STYLES[word])
-
-
 def _verdict(console: Console, verdict: Verdict, scenario: str) -> None:
-    line = _mark(console, verdict.result)
+    line = mark(console, verdict.result)
     line.append(f"  {scenario}" if scenario else "", style="bold")
     console.print(line)
     for reason in verdict.reasons:
-        _indented(console, reason, 2)
+        indented(console, reason, 2)
 
 
 def _outcomes(console: Console, outcomes: Outcomes) -> None:
@@ -98,9 +75,9 @@ def _outcomes(console: Console, outcomes: Outcomes) -> None:
         console.print(_objectives(console, outcomes.objectives, made.currency))
     for o in outcomes.objectives:
         if o.verdict == "undecided":
-            _indented(console, f"{o.name} is undecided because {o.open_because}", 2)
+            indented(console, f"{o.name} is undecided because {o.open_because}", 2)
     for line in ring_lines(outcomes.deadlock):
-        _indented(console, line.lstrip(), len(line) - len(line.lstrip()))
+        indented(console, line.lstrip(), len(line) - len(line.lstrip()))
 
 
 def _objectives(console: Console, objectives: Iterable[ObjectiveOutcome], currency: str) -> Table:
@@ -109,7 +86,7 @@ def _objectives(console: Console, objectives: Iterable[ObjectiveOutcome], curren
         table.add_column(heading, overflow="fold", no_wrap=heading == "verdict")
     for o in objectives:
         table.add_row(
-            _mark(console, o.verdict),
+            mark(console, o.verdict),
             o.name,
             words.limit(o.at_most, o.at_least, o.unit, currency),
             words.estimate(o.interval, o.unit, currency),
@@ -123,7 +100,7 @@ def _findings(console: Console, findings: Findings) -> None:
     told = [f for f in ranked if f.verdict != "holds"]
     console.print(f"\nchecks: {_counts(findings)}")
     for caveat in findings.caveats:
-        _indented(console, f"note: {caveat}", 2)
+        indented(console, f"note: {caveat}", 2)
     for finding in told[:MOST_FINDINGS]:
         _finding(console, finding)
     if len(told) > MOST_FINDINGS:
@@ -131,7 +108,7 @@ def _findings(console: Console, findings: Findings) -> None:
     held = Counter(f"{f.check} {f.name}" for f in ranked if f.verdict == "holds")
     if held:
         names = ", ".join(f"{name} ({number})" if number > 1 else name for name, number in sorted(held.items()))
-        line = _mark(console, "holds")
+        line = mark(console, "holds")
         line.append(f": {words.printable(names)}", style="default")
         console.print(line)
 
@@ -149,20 +126,16 @@ def _weight(finding: Finding) -> tuple[int, int, str]:
 
 def _finding(console: Console, finding: Finding) -> None:
     word = told_as(finding)
-    line = _mark(console, word)
+    line = mark(console, word)
     line.append(f"  {finding.check} {finding.name}", style="bold")
     line.append(f"  {finding.verdict if word == finding.severity else finding.severity}", style="dim")
     console.print(line)
-    _indented(console, finding.message, 4)
+    indented(console, finding.message, 4)
     where = [f"{p.name} ({p.location.file}:{p.location.line})" for p in unnamed(finding)]
     if where:
-        _indented(console, words.listed(where), 4, style="dim")
+        indented(console, words.listed(where), 4, style="dim")
     if finding.witness is not None:
         w = finding.witness
         approvals = f", approved by {words.listed(w.approvals)}" if w.approvals else ""
         context = json.dumps(dict(w.context), ensure_ascii=False)
-        _indented(console, f"e.g. {w.principal} {w.action} {w.resource} {context}{approvals}", 4, style="dim")
-
-
-def _indented(console: Console, text: str, by: int, style: str = "") -> None:
-    console.print(Padding(Text(words.printable(text), style=style), (0, 0, 0, by), expand=False))
+        indented(console, f"e.g. {w.principal} {w.action} {w.resource} {context}{approvals}", 4, style="dim")

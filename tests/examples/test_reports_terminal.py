@@ -12,6 +12,7 @@ import pytest
 from rich.console import Console
 
 from reports import progress, terminal
+from reports.console import mark
 from reports.outcomes import Outcomes, assess
 from reports.verdict import judge
 from sim.run import Run
@@ -81,7 +82,7 @@ def test_a_violated_warning_looks_like_a_warning_not_like_a_failure(
     assert "checks: 0 violated, 1 warning, 0 undecided, 0 holds" in text
     monkeypatch.delenv("NO_COLOR")
     console = Console(file=io.StringIO(), force_terminal=True, color_system="standard")
-    console.print(terminal._mark(console, "warning"))
+    console.print(mark(console, "warning"))
     amber, red = "\x1b[33m", "31m"
     assert amber in console.file.getvalue()  # type: ignore[attr-defined]
     assert red not in console.file.getvalue()  # type: ignore[attr-defined]
@@ -103,7 +104,7 @@ def test_simulation_alone_says_where_the_run_is(outcomes: Outcomes, capsys: pyte
 
 def test_a_console_without_unicode_gets_plain_symbols() -> None:
     console = Console(file=io.TextIOWrapper(io.BytesIO(), encoding="ascii"))
-    assert terminal._mark(console, "fail").plain == "x fail"
+    assert mark(console, "fail").plain == "x fail"
 
 
 def test_each_open_objective_has_its_reason_beside_it_in_every_format(

@@ -1,0 +1,42 @@
+"""How things look in the terminal: words with symbols, colour on top of them, lines that wrap.
+
+Off a terminal, or with NO_COLOR set, it is plain text. Verdicts are words and symbols, never colour alone.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
+
+from reports import words
+
+WIDTH_MAX: Final = 100
+
+_STYLES: Final = {
+    "pass": "green", "holds": "green", "fail": "bold red", "violated": "bold red", "undecided": "yellow",
+    "warning": "yellow", "info": "dim",
+}  # fmt: skip
+_SYMBOLS: Final = {
+    "pass": "✓", "holds": "✓", "fail": "✗", "violated": "✗", "undecided": "?", "warning": "!", "info": "i",
+}  # fmt: skip
+_PLAIN_SYMBOLS: Final = _SYMBOLS | {"pass": "+", "holds": "+", "fail": "x", "violated": "x"}
+
+
+def open_console() -> Console:
+    """Standard output, no wider than reads well."""
+    console = Console(highlight=False)
+    return Console(highlight=False, width=min(console.width, WIDTH_MAX))
+
+
+def mark(console: Console, word: str) -> Text:
+    """A verdict or severity with its symbol."""
+    symbols = _SYMBOLS if console.encoding.lower().startswith("utf") else _PLAIN_SYMBOLS
+    return Text(f"{symbols[word]} {word}", style=_STYLES[word])
+
+
+def indented(console: Console, text: str, by: int, style: str = "") -> None:
+    """Print text that may be a user's, wrapped behind an indent."""
+    console.print(Padding(Text(words.printable(text), style=style), (0, 0, 0, by), expand=False))
