@@ -6,8 +6,9 @@ names exist.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import chain
+from typing import Final
 
 from models.declared import check_declared
 from models.diagnostics import Problem, near, quoted
@@ -40,26 +41,29 @@ APPROVALS = "approvals"
 
 def check(scenario: Scenario) -> Iterator[Problem]:
     """Everything wrong with a scenario that its policies have no part in."""
-    unknown = tuple(check_references(scenario))
-    yield from unknown
-    broken = {problem.keys[1] for problem in unknown if problem.keys[0] == "workflows"}
-    for name, workflow in scenario.workflows.items():
-        if name not in broken:
-            yield from check_workflow(name, workflow)
-        for step_name, step in workflow.steps.items():
-            for problem in _step(scenario, step):
-                yield problem._replace(keys=("workflows", name, "steps", step_name, *problem.keys))
-        yield from _locks(scenario, name, workflow)
-    yield from _times(scenario)
-    yield from _desks(scenario)
-    yield from _arrivals(scenario)
-    yield from _attributes(scenario)
-    yield from _faults(scenario)
-    yield from _deadlock(scenario)
-    yield from _objectives(scenario)
-    yield from _prices(scenario)
-    yield from _outages(scenario)
+    yield from check_references(scenario)
+    for looks, _ in _CHECKS:
+        yield from looks(scenario)
     yield from check_declared(scenario)
+
+
+def check_untouched(scenario: Scenario, touched: Collection[Keys], names_lost: bool) -> Iterator[Problem]:
+    """What is wrong with parts of a scenario that are as the file has them, and that rest on no part that is not.
+
+    `touched` are the places that were repaired, `names_lost` whether names of parts may be missing.
+    """
+    parts = {_part(keys) for keys in touched}
+    whole = {keys[0] for keys in touched}
+    checks = [looks for looks, rests_on in _CHECKS if whole.isdisjoint(rests_on)]
+    if not names_lost:
+        yield from (p for p in check_references(scenario) if not any(p.keys[: len(keys)] == keys for keys in touched))
+    for looks in checks:
+        yield from (p for p in looks(scenario) if parts.isdisjoint({_part(p.keys), p.keys[:1]}))
+
+
+def _part(keys: Keys) -> Keys:
+    """The part of a scenario that a place is in: one member of those that have names, else a key with all it holds."""
+    return keys[:1] if keys[0] in ("deadlock", "decision-point", "policies", "approvals") else keys[:2]
 
 
 # --- steps ------------------------------------------------------------------------------------------------------------
@@ -334,3 +338,32 @@ def _repeated(names: Iterable[str]) -> Iterator[int]:
         if name in seen:
             yield position
         seen.add(name)
+
+
+# --- all of them ------------------------------------------------------------------------------------------------------
+
+
+def _workflows(scenario: Scenario) -> Iterator[Problem]:
+    broken = {problem.keys[1] for problem in check_references(scenario) if problem.keys[0] == "workflows"}
+    for name, workflow in scenario.workflows.items():
+        if name not in broken:
+            yield from check_workflow(name, workflow)
+        for step_name, step in workflow.steps.items():
+            for problem in _step(scenario, step):
+                yield problem._replace(keys=("workflows", name, "steps", step_name, *problem.keys))
+        yield from _locks(scenario, name, workflow)
+
+
+_CHECKS: Final[tuple[tuple[Callable[[Scenario], Iterator[Problem]], tuple[str, ...]], ...]] = (
+    (_workflows, ("agents", "policies", "locks", "workflows", "work")),
+    (_times, ("horizon", "warm-up")),
+    (_desks, ("start", "horizon")),
+    (_arrivals, ()),
+    (_attributes, ("workflows", "work")),
+    (_faults, ("horizon",)),
+    (_deadlock, ()),
+    (_objectives, ()),
+    (_prices, ("currency",)),
+    (_outages, ()),
+)
+"""The checks, each with the keys of the scenario that its answers for other parts rest on."""

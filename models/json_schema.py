@@ -94,11 +94,16 @@ def expectation(node: Node) -> str:
 
 
 def sample(node: Node) -> Any:
-    """A plain value that fits a place which is no name; None where it takes another thing."""
+    """A small value that fits a place, as far as its schema says. Names in it are made up."""
+    node = resolved(node, None)
     if "examples" in node:
         return node["examples"][0]
     if "enum" in node or "const" in node:
         return node.get("enum", [node.get("const")])[0]
+    if "oneOf" in node:
+        return sample(node["oneOf"][0])
+    if "anyOf" in node:
+        return sample(node["anyOf"][0])
     low = node.get("minimum", node.get("exclusiveMinimum", 0))
     high = node.get("maximum", node.get("exclusiveMaximum", low + 2))
     match node.get("type"):
@@ -108,7 +113,14 @@ def sample(node: Node) -> Any:
             return low
         case "number":
             return (low + high) / 2
-    return None
+        case "array":
+            return [sample(node.get("items", {}))] * node.get("minItems", 0)
+        case "object" if "patternProperties" in node:
+            inner = next(iter(node["patternProperties"].values()))
+            return {f"x{number}": sample(inner) for number in range(node.get("minProperties", 0))}
+        case "object":
+            return {key: sample(node["properties"][key]) for key in node.get("required", ())}
+    return "USD" if node.get("pattern") == "^[A-Z]{3}$" else "x"
 
 
 def _plain_expectation(node: Node) -> str:

@@ -12,14 +12,14 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from models.check import check
+from models.check import check, check_untouched
 from models.declared import check_declared_requests
 from models.diagnostics import Diagnostic, InputError, Problem, near, quoted
 from models.reading import DIAGNOSTICS_MAX, Document, read_bytes, read_document
-from models.references import check_references
+from models.repair import Readable, readable
 from models.requests import check_conditions, check_requests
 from models.scenario import Policies, Scenario, Trace
-from models.validation import explain, repaired, validate, version_fault
+from models.validation import explain, validate, version_fault
 
 if TYPE_CHECKING:
     from models.cedar.policies import PolicySet, Span
@@ -75,29 +75,28 @@ def load(path: Path) -> LoadedScenario:
 
 
 class _Judged(NamedTuple):
-    """The scenario as it stands, or as it reads without its faulty values, and its faults."""
+    """The scenario as it stands, or as it reads with its faulty parts replaced, and its faults."""
 
     whole: Scenario | None
-    readable: Scenario | None
+    readable: Readable | None
     faults: list[Diagnostic]
 
 
 def _judge(document: Document) -> _Judged:
-    """What the document says, and everything wrong with it; names are checked even where values are faulty."""
+    """What the document says, and everything wrong with it: parts without a faulty value are checked all the same."""
     wrong_version = version_fault(document)
     if wrong_version:
         return _Judged(None, None, [wrong_version])
     scenario, complaints = validate(document.value)
     if scenario is not None:
         problems = (*check(scenario), *check_conditions(scenario))
-        return _Judged(scenario, scenario, _diagnostics(document, problems))
-    values = repaired(document.value, complaints)
-    readable = validate(values).scenario if values is not None else None
+        return _Judged(scenario, Readable(scenario, (), False), _diagnostics(document, problems))
+    despite = readable(document.value, complaints)
     unread = {(fault.line, fault.column) for fault in document.faults}
     faults = [fault for fault in explain(document, complaints) if (fault.line, fault.column) not in unread]
-    if readable:
-        faults += _diagnostics(document, check_references(readable))
-    return _Judged(None, readable, faults)
+    if despite:
+        faults += _diagnostics(document, check_untouched(*despite))
+    return _Judged(None, despite, faults)
 
 
 def _diagnostics(document: Document, problems: Iterable[Problem]) -> list[Diagnostic]:
@@ -130,7 +129,8 @@ class _Outside:
     faults: tuple[Diagnostic, ...] = ()
 
 
-def _outside(scenario: Scenario, document: Document, folder: Path) -> _Outside:
+def _outside(read: Readable, document: Document, folder: Path) -> _Outside:
+    scenario = _own_files(read)
     missing = {problem.keys: problem for problem in _missing_files(scenario, folder)}
     faults = _diagnostics(document, missing.values())
     inputs: dict[str, str] = {}
@@ -149,6 +149,18 @@ def _outside(scenario: Scenario, document: Document, folder: Path) -> _Outside:
             except InputError as error:
                 faults += error.diagnostics
     return _Outside(policies, dict(sorted(inputs.items())), traces, tuple(faults))
+
+
+def _own_files(read: Readable) -> Scenario:
+    """The scenario without files that it names only since a faulty part was replaced."""
+    changes: dict[str, object] = {}
+    if any(keys[0] == "policies" for keys in read.touched):
+        changes["policies"] = None
+    works = {keys[1] for keys in read.touched if keys[0] == "work" and len(keys) > 1}
+    if works or ("work",) in read.touched:
+        kept = {} if ("work",) in read.touched else {k: v for k, v in read.scenario.work.items() if k not in works}
+        changes["work"] = kept
+    return read.scenario.model_copy(update=changes)
 
 
 def _missing_files(scenario: Scenario, folder: Path) -> Iterator[Problem]:

@@ -29,7 +29,8 @@ _NOUNS: Final = {
     "model_attributes_type": "a mapping",
 }
 _RANGES: Final = {"greater_than", "greater_than_equal", "less_than", "less_than_equal"}
-_KIND_FAULTS: Final = ("union_tag_invalid", "union_tag_not_found")
+KIND_FAULTS: Final = ("union_tag_invalid", "union_tag_not_found")
+"""What pydantic calls a kind that is not known, or not given."""
 _MEMBERS: Final = (("bool",), ("int",), ("str",))
 """What is left of a location inside the union of plain values."""
 _SIZES: Final = {
@@ -89,58 +90,6 @@ def version_fault(document: Document) -> Diagnostic | None:
     )
 
 
-def repaired(value: Any, complaints: tuple[Complaint, ...]) -> Any:
-    """A copy of the values as if the complaints were seen to, so that names can be checked all the same.
-
-    Misspelt keys and kinds are spelt right, unknown keys go, a faulty or missing plain value gives way to one that fits
-    its place. None where that is not enough: then names would be missed that the file does have.
-    """
-    copy = json.loads(json.dumps(value))
-    first = sorted(complaints, key=lambda complaint: complaint.error["type"] not in ("extra_forbidden", *_KIND_FAULTS))
-    return copy if all(_repair(copy, complaint) for complaint in first) else None
-
-
-def _repair(copy: Any, complaint: Complaint) -> bool:
-    path, rest, error = complaint
-    if error["type"] == "missing":
-        return _fill(copy, (*path, str(rest[-1])))
-    if error["type"] in _KIND_FAULTS:
-        return _spell_kind(copy, path)
-    if not path or (rest and rest not in _MEMBERS):
-        return False
-    if error["type"] == "extra_forbidden":
-        _spell_key(copy, path)
-        return True
-    return _fill(copy, path)
-
-
-def _spell_key(copy: Any, path: KeyPath) -> None:
-    holder = _value_at(copy, path[:-1])
-    unknown = holder.pop(path[-1])
-    close = near(str(path[-1]), _free_keys(copy, path[:-1]))
-    if close:
-        holder[close] = unknown
-
-
-def _spell_kind(copy: Any, path: KeyPath) -> bool:
-    holder = _value_at(copy, path)
-    kind = str(holder["kind"]) if isinstance(holder, dict) and "kind" in holder else ""
-    close = near(kind, json_schema.kinds(json_schema.schema_at(path, copy)))
-    if close:
-        holder["kind"] = close
-    return close is not None
-
-
-def _fill(copy: Any, path: KeyPath) -> bool:
-    """Put a plain value that fits at a place where there is none, or a faulty one."""
-    holder = _value_at(copy, path[:-1])
-    if not isinstance(holder, dict):
-        return False
-    if path[-1] not in holder or not isinstance(holder[path[-1]], dict | list):
-        holder[path[-1]] = json_schema.sample(json_schema.schema_at(path, copy))
-    return holder[path[-1]] is not None
-
-
 def _complaint(value: Any, error: ErrorDetails) -> Complaint:
     path, rest = _walk(value, error["loc"])
     return Complaint(path, rest, error)
@@ -186,7 +135,7 @@ def _misspelt(document: Document, complaints: tuple[Complaint, ...]) -> Iterator
     """Paths of missing keys that an unknown key beside them misspells."""
     for complaint in complaints[:DIAGNOSTICS_MAX]:
         if complaint.error["type"] == "extra_forbidden" and complaint.path:
-            close = near(str(complaint.path[-1]), _free_keys(document.value, complaint.path[:-1]))
+            close = near(str(complaint.path[-1]), free_keys(document.value, complaint.path[:-1]))
             if close:
                 yield (*complaint.path[:-1], close)
 
@@ -197,9 +146,9 @@ def _explain(document: Document, complaint: Complaint) -> Diagnostic:
     if kind == "missing":
         return _missing(document, path, str(rest[-1]) if rest else "")
     if kind == "extra_forbidden":
-        help = suggestion(str(path[-1]), _free_keys(document.value, path[:-1]), "keys here")
+        help = suggestion(str(path[-1]), free_keys(document.value, path[:-1]), "keys here")
         return document.diagnostic(path, f"unknown key {quoted(path[-1])}", help, of_key=True)
-    if kind in _KIND_FAULTS:
+    if kind in KIND_FAULTS:
         return _wrong_kind(document, path)
     if rest == ("[key]",):
         return document.diagnostic(path, f"{quoted(path[-1])} is not a name", _key_help(error), of_key=True)
@@ -216,7 +165,7 @@ def _missing(document: Document, path: KeyPath, key: str) -> Diagnostic:
 
 def _wrong_kind(document: Document, path: KeyPath) -> Diagnostic:
     node = json_schema.schema_at(path, document.value)
-    value = _value_at(document.value, path)
+    value = value_at(document.value, path)
     known = json_schema.kinds(node)
     if not isinstance(value, dict) or "kind" not in value:
         return document.diagnostic(path, "missing key `kind`", suggestion("", known, "kinds"), of_key=True)
@@ -227,7 +176,7 @@ def _wrong_kind(document: Document, path: KeyPath) -> Diagnostic:
 def _wrong_value(document: Document, path: KeyPath, error: ErrorDetails) -> tuple[str, str]:
     """The message and the help about a value that is of the wrong type, out of range, or not among the known ones."""
     kind, context = error["type"], error.get("ctx", {})
-    value = _value_at(document.value, path)
+    value = value_at(document.value, path)
     node = json_schema.schema_at(path, document.value)
     help = f"expected {json_schema.expectation(node)}"
     if value is None:
@@ -249,13 +198,14 @@ def _key_help(error: ErrorDetails) -> str:
     return f"expected {json_schema.expectation({'pattern': error.get('ctx', {}).get('pattern')})}"
 
 
-def _free_keys(root: Any, path: KeyPath) -> tuple[str, ...]:
+def free_keys(root: Any, path: KeyPath) -> tuple[str, ...]:
     """Keys the schema knows at a mapping that the file does not use there."""
-    used = _value_at(root, path)
+    used = value_at(root, path)
     return tuple(key for key in json_schema.schema_at(path, root).get("properties", {}) if key not in used)
 
 
-def _value_at(value: Any, path: KeyPath) -> Any:
+def value_at(value: Any, path: KeyPath) -> Any:
+    """What stands at a place. Raises KeyError, IndexError or TypeError where nothing does."""
     for key in path:
         value = value[key]
     return value

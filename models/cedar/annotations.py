@@ -108,23 +108,19 @@ def _escalation(
     annotations: Mapping[str, str], effect: str, profile: Profile, tier: str, faults: list[Fault]
 ) -> Escalation | None:
     named = "escalate" in annotations
+    if not named and (profile == "windtunnel" or effect == "permit" or tier != "soft"):
+        return None
+    bounds = _timeout(annotations, profile, faults), _severity(annotations, faults)
     if named and effect == "permit":
         message = "`@escalate` stands on a permit: it fails closed only on a forbid"
         faults.append(Fault("escalate", message, "turn the policy into a `forbid`, with a `permit` beneath it"))
-        return None
-    if named and not annotations["escalate"].strip():
+    elif named and not annotations["escalate"].strip():
         faults.append(Fault("escalate", "`@escalate` names no chain", 'write `@escalate("finance")`'))
-        return None
-    if profile == "tiered":
-        if named and tier != "soft":
-            faults.append(Fault("escalate", "a rule of the hard tier is absolute: it cannot escalate"))
-            return None
-        if effect == "permit" or tier != "soft":
-            return None
-    elif not named:
-        return None
-    chain = annotations.get("escalate", DEFAULT_CHAIN).strip()
-    return Escalation(chain, _timeout(annotations, profile, faults), _severity(annotations, faults))
+    elif profile == "tiered" and tier != "soft":
+        faults.append(Fault("escalate", "a rule of the hard tier is absolute: it cannot escalate"))
+    else:
+        return Escalation(annotations.get("escalate", DEFAULT_CHAIN).strip(), *bounds)
+    return None
 
 
 def _timeout(annotations: Mapping[str, str], profile: Profile, faults: list[Fault]) -> int | None:

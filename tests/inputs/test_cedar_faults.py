@@ -135,6 +135,16 @@ def test_a_tiered_annotation_that_says_nothing_sound_is_refused(annotations: str
     assert message in fault.message
 
 
+@pytest.mark.parametrize("escalate", ['@escalate("desk")', '@escalate("")', '@escalate("desk") PERMIT'])
+def test_one_faulty_annotation_hides_no_other(escalate: str) -> None:
+    policy = GOOD if escalate.endswith("PERMIT") else FORBID
+    text = f'{escalate.removesuffix("PERMIT")} @severity("hi")\n@timeout("ten") {policy}'
+    messages = "\n".join(fault.message for fault in _faults(text))
+    assert 'the severity is "low"' in messages
+    assert "`@timeout`: `ten` is not a duration" in messages
+    assert ("`@escalate`" in messages) == (escalate != '@escalate("desk")')
+
+
 def test_a_name_is_given_once_in_a_tier() -> None:
     text = f'@id("a") {GOOD}\n@id("a") {FORBID}'
     (fault,) = _faults(text)

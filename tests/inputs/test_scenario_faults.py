@@ -133,6 +133,34 @@ def test_an_unknown_key_is_shown_with_a_caret_and_the_known_ones(faults: Faults)
     ).replace("known keys:", "known keys here:")
 
 
+def test_a_fault_of_shape_hides_no_fault_of_another_part(faults: Faults) -> None:
+    found = faults(
+        ('    roster:\n      - {days: mon-fri, hours: "08:00-17:00", staff: 3}', "    roster: 3"),
+        ("price: 0.003 USD", "price: 0.003 EUR"),
+        ("site: cloud\n    principal", "site: clod\n    principal"),
+        ("timezone: Europe/Stockholm", "timezone: Europe/Stokholm"),
+    )
+    assert [fault.message for fault in found] == [
+        "`0.003 EUR` is not in USD",
+        "unknown site `clod`",
+        "`3` is not a list",
+    ], "the time zone is of the part that is faulty: it is judged when that part is whole"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("policies: {path: rules.cedar, schema: rules.cedarschema}", "policies: {path: 3}"), "`3` is not a text"),
+        (("desks:\n  second-line:", "desks: 3\nlocks2:\n  second-line:"), "`3` is not a mapping"),
+        (("horizon: 2d", "horizon: two days"), "`two days` is not a duration"),
+        (("  line-1:\n    site: cloud", "  line-1:\n    site: [cloud]"), "a list is not a text"),
+    ],
+)
+def test_what_was_faulty_makes_nothing_else_look_wrong(faults: Faults, change: tuple[str, str], message: str) -> None:
+    messages = [fault.message for fault in faults(change)]
+    assert messages == ([message] if "locks2" not in change[1] else [message, "unknown key `locks2`"])
+
+
 def test_a_misspelt_key_gets_the_near_one(faults: Faults) -> None:
     (fault,) = faults(("warm-up: 1h", "warmup: 1h"))
     assert str(fault) == (
