@@ -44,6 +44,17 @@ _CHECKS = (
     Check("P302", "over-privilege", "warning", "Is an agent permitted what no step uses, or what its parent is not?"),
     Check("P303", "step-never-allowed", "error", "Is there a step whose action its agent may never take?"),
     Check("P305", "invariant", "error", "Does every assertion about the policies hold?"),
+    Check("D401", "newly-allowed", "info", "Is nothing allowed that was denied?"),
+    Check("D402", "newly-denied", "info", "Is nothing denied that was allowed or escalated?"),
+    Check("D403", "newly-escalated", "info", "Is nothing escalated that was denied or allowed?"),
+    Check("D404", "no-longer-escalated", "info", "Is nothing allowed unasked that was escalated?"),
+    Check("D405", "equivalent", "info", "Is every request decided as before?"),
+    Check(
+        "D406",
+        "escalated-differently",
+        "info",
+        "Does every escalated request ask the same chains within the same bounds?",
+    ),
     Check("E501", "unknown-desk", "error", "Does every desk and chain that is named exist?"),
     Check("E502", "chain-cycle", "error", "Does every chain end?"),
     Check("E503", "unstaffed-window", "error", "Is someone on duty while a request waits, at every time of the week?"),
@@ -56,3 +67,6 @@ CATALOGUE: Mapping[str, Check] = {check.id: check for check in _CHECKS}
 
 SPELLING = frozenset({"P108", "P109"})
 """The policy checks that ask no solver."""
+
+CHANGES = frozenset(check for check in CATALOGUE if check.startswith("D"))
+"""The checks of a change of policies: `diff` asks them, `verify` does not."""

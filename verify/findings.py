@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from models.cedar.types import RequestEnvironment
+
 Verdict = Literal["violated", "holds", "undecided"]
 Severity = Literal["error", "warning", "info"]
 Overall = Literal["pass", "fail", "undecided"]
@@ -74,6 +76,8 @@ class Finding:
     proof: Proof | None = None
     environment: str = ""
     """The request environment of the witness, as `principal, action, resource`."""
+    environments: tuple[RequestEnvironment, ...] = ()
+    """The request environments that the finding speaks of: that of its witness, or all that a proof is about."""
 
     @property
     def id(self) -> str:

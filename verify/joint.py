@@ -15,8 +15,11 @@ from cedarpy import pst
 from models.cedar.decision import Decision, decide
 from models.cedar.entities import entities_handle
 from models.cedar.load import permit_groups
-from models.cedar.policies import Policy, PolicySet
+from models.cedar.policies import Policy, PolicySet, TypeConflict
 from models.cedar.types import Schema
+from verify import term as t
+from verify.encode import Encoder
+from verify.symbolic import Scalar
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ def join(
     positions: dict[Hashable, int] = {}
     kept: list[Policy] = []
     sides = []
+    guessed: dict[str, TypeConflict] = {}
     for policies, indices in zip((old, new), chosen, strict=True):
         at = {}
         for index in indices:
@@ -62,16 +66,36 @@ def join(
                 kept.append(policy)
             at[index] = positions[key]
         sides.append(Side(policies, at))
-    return Joint(_set(kept, old, new, schema), *sides)
+        for conflict in policies.conflicts:
+            before = guessed[conflict.attribute].policies if conflict.attribute in guessed else frozenset()
+            read = frozenset(at[index] for index in conflict.policies if index in at)
+            guessed[conflict.attribute] = replace(conflict, policies=before | read)
+    return Joint(_set(kept, old, new, schema, tuple(guessed.values())), *sides)
 
 
 def meaning(policy: Policy) -> Hashable:
     """What Cedar makes of a policy: two with the same meaning match the same requests with the same effect."""
-    syntax = policy.syntax
-    return policy.effect, syntax.principal, syntax.action, syntax.resource, syntax.clauses
+    return policy.effect, _scope(policy), policy.syntax.clauses
 
 
-def _set(kept: Iterable[Policy], old: PolicySet, new: PolicySet, schema: Schema) -> PolicySet:
+def fitting(encoder: Encoder, policies: PolicySet) -> tuple[int, ...]:
+    """The policies whose scope fits some request of an encoder's environment: no other can match or err."""
+    fits: dict[Hashable, bool] = {}
+    for policy in policies.policies:
+        scope = _scope(policy)
+        if scope not in fits:
+            value = encoder.scope(policy.syntax).value
+            fits[scope] = not (isinstance(value, Scalar) and value.term is t.FALSE)
+    return tuple(policy.index for policy in policies.policies if fits[_scope(policy)])
+
+
+def _scope(policy: Policy) -> Hashable:
+    return policy.syntax.principal, policy.syntax.action, policy.syntax.resource
+
+
+def _set(
+    kept: Iterable[Policy], old: PolicySet, new: PolicySet, schema: Schema, conflicts: tuple[TypeConflict, ...]
+) -> PolicySet:
     policies = tuple(replace(policy, index=index, id=f"policy{index}") for index, policy in enumerate(kept))
     return PolicySet(
         policies=policies,
@@ -85,6 +109,7 @@ def _set(kept: Iterable[Policy], old: PolicySet, new: PolicySet, schema: Schema)
         store=entities_handle((), schema),
         profile=old.profile,
         permit_groups=permit_groups(policies, "windtunnel"),
+        conflicts=conflicts,
     )
 
 

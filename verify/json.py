@@ -7,8 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from models.cedar.types import RequestEnvironment
 from models.diagnostics import input_error
-from verify.findings import SCHEMA, Finding, Findings, PolicyRef
+from verify.findings import SCHEMA, Finding, Findings, PolicyRef, Proof, Witness
 
 
 def to_json(findings: Findings) -> dict[str, Any]:
@@ -31,10 +32,26 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "policies": _policies(finding.policies),
         "message": finding.message,
         "environment": finding.environment,
-        "witness": None if finding.witness is None else _lists(asdict(finding.witness)),
+        "environments": [environment_json(environment) for environment in finding.environments],
+        "witness": witness_json(finding.witness),
         "location": asdict(finding.location),
-        "proof": None if finding.proof is None else asdict(finding.proof),
+        "proof": proof_json(finding.proof),
     }
+
+
+def environment_json(environment: RequestEnvironment) -> dict[str, str]:
+    """A request environment: entity types by full name, the action as a uid."""
+    return {"principal": environment.principal, "action": environment.action, "resource": environment.resource}
+
+
+def witness_json(witness: Witness | None) -> dict[str, Any] | None:
+    """A witness in Cedar's JSON."""
+    return None if witness is None else _lists(asdict(witness))
+
+
+def proof_json(proof: Proof | None) -> dict[str, Any] | None:
+    """What stands behind a verdict."""
+    return None if proof is None else asdict(proof)
 
 
 def _policies(policies: Iterable[PolicyRef]) -> list[dict[str, Any]]:

@@ -7,11 +7,11 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from models.cedar.policies import PolicySet
-from models.cedar.types import RequestEnvironment
-from models.cedar.uids import parse_uid
-from verify.catalogue import CATALOGUE, SPELLING
+from verify.catalogue import CATALOGUE, CHANGES, SPELLING
 from verify.checks.silence import not_asked
+from verify.checked import listed, solving
 from verify.findings import Finding, Findings
+from verify.json import environment_json
 
 if TYPE_CHECKING:
     from models.load import LoadedScenario
@@ -83,9 +83,10 @@ def _agents_and_resources(loaded: LoadedScenario | None) -> Iterator[str]:
 
 
 def _chosen(checks: Collection[str] | None) -> frozenset[str]:
-    chosen = frozenset(CATALOGUE if checks is None else checks)
-    if unknown := sorted(chosen - CATALOGUE.keys()):
-        raise ValueError(f"unknown checks {', '.join(unknown)}: the catalogue has {', '.join(CATALOGUE)}")
+    known = [check for check in CATALOGUE if check not in CHANGES]
+    chosen = frozenset(known if checks is None else checks)
+    if unknown := sorted(chosen.difference(known)):
+        raise ValueError(f"unknown checks {', '.join(unknown)}: verification has {', '.join(known)}")
     return chosen
 
 
@@ -113,25 +114,11 @@ def _checked(
 
 
 def _policies_checked(policies: PolicySet, effort: Effort) -> Mapping[str, Any]:
-    from verify import cvc5_backend, z3_backend
-    from verify.query import BUDGETS
-
     return {
-        "policies": [
-            {"name": p.name, "effect": p.effect, "file": p.span.file, "line": p.span.line} for p in policies.policies
-        ],
+        "policies": listed(policies),
         "profile": policies.profile,
         "schema_inferred": policies.schema_inferred,
-        "environments": [_environment(environment) for environment in policies.schema.environments()],
-        "solvers": {"z3": z3_backend.VERSION, "cvc5": cvc5_backend.VERSION},
-        "budget": {"effort": effort, **{f"{k}_rlimit": v for k, v in BUDGETS[effort]._asdict().items()}},
+        "environments": [environment_json(environment) for environment in policies.schema.environments()],
+        **solving(effort),
         "warnings": list(policies.warnings),
-    }
-
-
-def _environment(environment: RequestEnvironment) -> dict[str, str]:
-    return {
-        "principal": environment.principal,
-        "action": str(parse_uid(environment.action)),
-        "resource": environment.resource,
     }

@@ -63,7 +63,7 @@ def load_policies(
     """
     invariant_file = invariants or invariants_beside(path)
     files = _policy_files(path, root, invariant_file)
-    schema_file = schema or _beside(path, ("*.cedarschema", "schema.json"), (".cedarschema", ".cedarschema.json"), root)
+    schema_file = schema or schema_beside(path, root)
     entity_file = entities or _beside(path, ("entities.json",), (".entities.json",), root)
     link_file = links or _beside(path, ("links.json",), (".links.json",), root)
     named = [*files, *(file for file in (schema_file, entity_file, link_file, invariant_file) if file)]
@@ -117,6 +117,11 @@ def _policy_files(path: Path, root: Path | None, invariants: Path | None) -> lis
     if not files:
         raise input_error("the folder holds no `*.cedar` file", _shown(path, root))
     return files
+
+
+def schema_beside(path: Path, root: Path | None = None) -> Path | None:
+    """The schema that goes with the policies of a file or folder. Raises InputError where several could."""
+    return _beside(path, ("*.cedarschema", "schema.json"), (".cedarschema", ".cedarschema.json"), root)
 
 
 def _beside(path: Path, patterns: Sequence[str], suffixes: Sequence[str], root: Path | None) -> Path | None:

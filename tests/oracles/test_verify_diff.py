@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from models.cedar.load import load_policies
-from verify.diff import compare
+from verify.compare import compare
 from verify.query import BUDGETS
 
 DATA = Path(__file__).parents[2] / ".." / "shared" / "data" / "cedar"

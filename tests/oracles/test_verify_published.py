@@ -14,7 +14,7 @@ from models.cedar.load import policy_set
 from models.cedar.policies import PolicySet
 from models.cedar.types import RequestEnvironment
 from verify import properties
-from verify.query import BUDGETS, Analysis, Answer, Found, Impossible, Unknown
+from verify.query import BUDGETS, Analysis, Answer, Found, Impossible, Question, Unknown
 
 DATA = Path(__file__).parents[2] / ".." / "shared" / "data" / "cedar"
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="the public verdicts are not beside the project")
@@ -37,8 +37,8 @@ def analysis(policies: PolicySet) -> Analysis:
     return Analysis(policies, BUDGETS["normal"])
 
 
-def holds(answer: Answer) -> bool | None:
-    return {Found: False, Impossible: True, Unknown: None}[type(answer)]
+def holds(about: Analysis, question: Question) -> bool | None:
+    return {Found: False, Impossible: True, Unknown: None}[type(about.ask(*question))]
 
 
 def _answers(case: Mapping[str, Any]) -> list[Answer]:
@@ -51,10 +51,10 @@ def _answers(case: Mapping[str, Any]) -> list[Answer]:
         args = [0, 1]
     else:
         args = [one, two] if "policies2" in case else [one]
-    ask = getattr(properties, case["property"])
+    question = properties.PROPERTIES[case["property"].replace("_", "-")].question
     environments = [e for e in about.policies.schema.environments() if _meant(case, e)]
     assert environments, "the case names an environment of the schema"
-    return [ask(about, environment, *args) for environment in environments]
+    return [about.ask(*question(about, environment, *args)) for environment in environments]
 
 
 def _meant(case: Mapping[str, Any], environment: RequestEnvironment) -> bool:
@@ -85,8 +85,8 @@ def test_compare_verdicts(case: Mapping[str, Any]) -> None:
     }
     found = {
         key: words[
-            holds(properties.implies(about, environment, before, after)),  # type: ignore[index]
-            holds(properties.implies(about, environment, after, before)),
+            holds(about, properties.implies(about, environment, before, after)),  # type: ignore[index]
+            holds(about, properties.implies(about, environment, after, before)),
         ]
         for key, environment in environments.items()
     }
@@ -98,8 +98,8 @@ def test_analyze_verdicts(case: Mapping[str, Any]) -> None:
     about = analysis(policy_set((DATA / case["policies"]).read_text(), (DATA / case["schema"]).read_text()))
     names = [p.annotations.get("id", f"policy{p.index}") for p in about.policies.policies]
     all_of = about.policies.schema.environments()
-    never = [[holds(properties.never_matches(about, e, i)) for e in all_of] for i in range(len(names))]
-    always = [[holds(properties.always_matches(about, e, i)) for e in all_of] for i in range(len(names))]
+    never = [[holds(about, properties.never_matches(about, e, i)) for e in all_of] for i in range(len(names))]
+    always = [[holds(about, properties.always_matches(about, e, i)) for e in all_of] for i in range(len(names))]
     vacuous = [
         (names[i], word) for word, some in (("no", never), ("all", always)) for i, v in enumerate(some) if all(v)
     ]
@@ -121,7 +121,10 @@ def _told(about: Analysis, environment: RequestEnvironment, live: list[int], who
     """Redundant groups, shadowed pairs and overridden pairs in one environment, by name."""
     policies = about.policies.policies
     implied = {
-        (i, j) for i in live for j in live if i != j and holds(properties.matches_implies(about, environment, i, j))
+        (i, j)
+        for i in live
+        for j in live
+        if i != j and holds(about, properties.matches_implies(about, environment, i, j))
     }
 
     def name(index: int) -> str:

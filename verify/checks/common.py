@@ -10,6 +10,7 @@ from models.cedar.policies import Policy, PolicySet
 from models.cedar.types import RequestEnvironment
 from verify.catalogue import CATALOGUE
 from verify.findings import Finding, Location, PolicyRef, Proof, Witness
+from verify.proofs import joined as proofs_joined
 from verify.query import Accepts, Analysis, Found, Impossible
 from verify.term import Term
 
@@ -66,20 +67,8 @@ def seek(
 
 
 def joined(analysis: Analysis, proofs: Sequence[Proof]) -> Proof:
-    """Several proofs as one, as strong as the weakest. Several scripts are put one after another, with resets."""
-    if len(proofs) < 2:
-        return proofs[0] if proofs else NOTHING_ASKED
-    solvers = ", ".join(sorted({proof.solver for proof in proofs}))
-    checkers = sorted({proof.checked_by for proof in proofs})
-    digests = dict.fromkeys(proof.smt2_sha256 for proof in proofs if proof.smt2_sha256)
-    text = "(reset)\n".join(analysis.scripts[digest] for digest in digests)
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    analysis.scripts[digest] = text
-    return Proof(solvers, "none" if "none" in checkers else ", ".join(checkers), digest)
-
-
-NOTHING_ASKED = Proof("folded", "none", "")
-"""No environment, or no other rule, left anything to ask."""
+    """Several proofs as one, their scripts among those of the analysis."""
+    return proofs_joined(analysis.scripts, proofs)
 
 
 # --- covers -----------------------------------------------------------------------------------------------------------

@@ -1,0 +1,45 @@
+"""Queries: published verdicts of Cedar's symbolic compiler, asked as a user asks them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.cedar.load import policy_set
+from verify.questions import query, to_json
+
+DATA = Path(__file__).parents[2] / ".." / "shared" / "data" / "cedar"
+pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="the public verdicts are not beside the project")
+
+
+def cases() -> list[Any]:
+    path = DATA / "symcc.json"
+    return json.loads(path.read_text()) if path.is_file() else []
+
+
+def named(case: Mapping[str, Any], key: str) -> str | None:
+    return None if case[key] == "all" else str(case[key])
+
+
+@pytest.mark.parametrize("case", cases(), ids=lambda case: case["name"])
+def test_every_property_has_the_published_verdict(case: Mapping[str, Any]) -> None:
+    texts = [case[key] for key in ("policies", "policies1", "policies2") if key in case]
+    first, *other = (policy_set("\n".join(text), case["schema"]) for text in texts)
+    result = to_json(
+        query(
+            case["property"],
+            first,
+            *other,
+            principal_type=named(case, "principal_type"),
+            action=named(case, "action"),
+            resource_type=named(case, "resource_type"),
+        )
+    )
+    if result["verdict"] == "undecided":
+        pytest.skip(f"not yet encoded: {result['environments'][0]['reason']}")
+    assert result["verdict"] == ("holds" if case["holds"] else "violated")
+    assert (result["witness"] is None) == case["holds"]
