@@ -7,15 +7,34 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from models.diagnostics import InputError, input_error, listed, near, quoted
+from models.diagnostics import InputError, input_error
 from windtunnel import __version__, api
 from windtunnel.entry import EXIT_INTERRUPTED, interrupted
+from windtunnel.options import (
+    EffortName,
+    EffortOption,
+    FailOn,
+    Format,
+    OutFolder,
+    OutputFormat,
+    ProfileName,
+    ProfileOption,
+    Replications,
+    ReportFormat,
+    RunPath,
+    ScenarioPath,
+    Seed,
+    Threshold,
+    Workers,
+    one_of,
+    print_json,
+    write,
+)
 
 if TYPE_CHECKING:
     from models.cedar.policies import PolicySet
@@ -33,57 +52,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-
-class Format(StrEnum):
-    text = "text"
-    json = "json"
-
-
-class ReportFormat(StrEnum):
-    html = "html"
-    text = "text"
-    json = "json"
-
-
-class EffortName(StrEnum):
-    low = "low"
-    normal = "normal"
-    high = "high"
-
-
-class ProfileName(StrEnum):
-    windtunnel = "windtunnel"
-    tiered = "tiered"
-
-
-class Threshold(StrEnum):
-    error = "error"
-    warning = "warning"
-
-
-def _one_of(names: type[StrEnum], help: str, name: str = "") -> Any:
-    """An option that takes one of some names. A wrong one is answered with the near name, or with all."""
-
-    def parse(text: str) -> StrEnum:
-        if text in names.__members__:
-            return names[text]
-        close = near(text, names)
-        meant = f"; did you mean {quoted(close)}?" if close else ""
-        raise typer.BadParameter(f"expected one of {listed(names)}, got {quoted(text)}{meant}")
-
-    return typer.Option(*filter(None, [name]), parser=parse, metavar="|".join(names), help=help)
-
-
-ScenarioPath = Annotated[Path, typer.Argument(metavar="SCENARIO", help="A scenario.yaml or its folder.")]
-RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
-OutFolder = Annotated[Path | None, typer.Option("--out", help="Folder of the run. [default: runs/NAME]")]
-Replications = Annotated[int | None, typer.Option(min=1, max=100_000, help="Replications, instead of the scenario's.")]
-Seed = Annotated[int | None, typer.Option(min=0, max=2**63 - 1, help="Seed, instead of the scenario's.")]
-Workers = Annotated[int | None, typer.Option(min=1, max=1024, help="Processes. [default: all cores]")]
-OutputFormat = Annotated[Format, _one_of(Format, "Text for people or JSON for programs.", "--format")]
-EffortOption = Annotated[EffortName, _one_of(EffortName, "How far the solvers go before a check is undecided.")]
-FailOn = Annotated[Threshold, _one_of(Threshold, "Least severity of a violated check that fails.")]
 
 
 @app.command()
@@ -120,7 +88,7 @@ def run(
         page = finished.folder / "report.html"
         report = html.write_html(page, finished, findings, fail_on=fail_on.value, outcomes=outcomes)
     if format is Format.json:
-        _print_json(json.report_json(verdict, findings, outcomes))
+        print_json(json.report_json(verdict, findings, outcomes))
     else:
         terminal.print_run(verdict, findings, outcomes, report)
     raise typer.Exit(verdict.exit_code)
@@ -136,7 +104,7 @@ def verify(
     invariants: Annotated[
         Path | None, typer.Option(help="Assertions in Cedar. [default: the folder's, else none]")
     ] = None,
-    profile: Annotated[ProfileName, _one_of(ProfileName, "How the set spells escalation.")] = ProfileName.windtunnel,
+    profile: ProfileOption = ProfileName.windtunnel,
     effort: EffortOption = EffortName.normal,
     fail_on: FailOn = Threshold.error,
     format: OutputFormat = Format.text,
@@ -155,7 +123,7 @@ def verify(
         write_scripts(findings, scripts)
     verdict = judge(findings, None, fail_on=fail_on.value)
     if format is Format.json:
-        _print_json(to_json(findings) | {"verdict": verdict.result})
+        print_json(to_json(findings) | {"verdict": verdict.result})
     else:
         terminal.print_findings(verdict, findings)
     raise typer.Exit(verdict.exit_code)
@@ -180,7 +148,7 @@ def simulate(
     outcomes = api.assess(finished)
     verdict = judge(None, outcomes)
     if format is Format.json:
-        _print_json(json.report_json(verdict, None, outcomes))
+        print_json(json.report_json(verdict, None, outcomes))
     else:
         terminal.print_outcomes(verdict, outcomes, finished.folder)
     raise typer.Exit(verdict.exit_code)
@@ -190,7 +158,7 @@ def simulate(
 def report(
     run: RunPath,
     fail_on: FailOn = Threshold.error,
-    format: Annotated[ReportFormat, _one_of(ReportFormat, "What to write.", "--format")] = ReportFormat.html,
+    format: Annotated[ReportFormat, one_of(ReportFormat, "What to write.", "--format")] = ReportFormat.html,
     out: Annotated[
         Path | None,
         typer.Option(help="File for HTML or JSON. [default: report.html in the run folder; JSON is printed]"),
@@ -211,7 +179,7 @@ def report(
             page = out or opened.folder / "report.html"
             typer.echo(html.write_html(page, opened, findings, fail_on=fail_on.value, outcomes=outcomes))
         case ReportFormat.json:
-            _print_json(json.report_json(verdict, findings, outcomes), out)
+            print_json(json.report_json(verdict, findings, outcomes), out)
         case ReportFormat.text:
             terminal.print_run(verdict, findings, outcomes, None)
     raise typer.Exit(verdict.exit_code)
@@ -262,7 +230,7 @@ def schema(
     if out is None:
         typer.echo(schema_text(), nl=False)
     else:
-        _write(out, schema_text())
+        write(out, schema_text())
 
 
 def _version(asked: bool) -> None:
@@ -301,23 +269,6 @@ def _policies(
 
     policies = load_policies(target, schema=schema, entities=entities, invariants=invariants, profile=profile.value)
     return policies, None
-
-
-def _print_json(value: Any, out: Path | None = None) -> None:
-    import json
-
-    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
-    if out is None:
-        typer.echo(text)
-    else:
-        _write(out, text + "\n")
-
-
-def _write(out: Path, text: str) -> None:
-    try:
-        out.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise input_error(f"cannot write here: {error.strerror}", str(out)) from None
 
 
 def exit_code(arguments: Sequence[str]) -> int:

@@ -1,0 +1,82 @@
+"""Options and output that commands share."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from models.diagnostics import input_error, listed, near, quoted
+
+
+class Format(StrEnum):
+    text = "text"
+    json = "json"
+
+
+class ReportFormat(StrEnum):
+    html = "html"
+    text = "text"
+    json = "json"
+
+
+class EffortName(StrEnum):
+    low = "low"
+    normal = "normal"
+    high = "high"
+
+
+class ProfileName(StrEnum):
+    windtunnel = "windtunnel"
+    tiered = "tiered"
+
+
+class Threshold(StrEnum):
+    error = "error"
+    warning = "warning"
+
+
+def one_of(names: type[StrEnum], help: str, name: str = "") -> Any:
+    """An option that takes one of some names. A wrong one is answered with the near name, or with all."""
+
+    def parse(text: str) -> StrEnum:
+        if text in names.__members__:
+            return names[text]
+        close = near(text, names)
+        meant = f"; did you mean {quoted(close)}?" if close else ""
+        raise typer.BadParameter(f"expected one of {listed(names)}, got {quoted(text)}{meant}")
+
+    return typer.Option(*filter(None, [name]), parser=parse, metavar="|".join(names), help=help)
+
+
+ScenarioPath = Annotated[Path, typer.Argument(metavar="SCENARIO", help="A scenario.yaml or its folder.")]
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
+OutFolder = Annotated[Path | None, typer.Option("--out", help="Folder of the run. [default: runs/NAME]")]
+Replications = Annotated[int | None, typer.Option(min=1, max=100_000, help="Replications, instead of the scenario's.")]
+Seed = Annotated[int | None, typer.Option(min=0, max=2**63 - 1, help="Seed, instead of the scenario's.")]
+Workers = Annotated[int | None, typer.Option(min=1, max=1024, help="Processes. [default: all cores]")]
+OutputFormat = Annotated[Format, one_of(Format, "Text for people or JSON for programs.", "--format")]
+EffortOption = Annotated[EffortName, one_of(EffortName, "How far the solvers go before a check is undecided.")]
+FailOn = Annotated[Threshold, one_of(Threshold, "Least severity of a violated check that fails.")]
+ProfileOption = Annotated[ProfileName, one_of(ProfileName, "How the set spells escalation.")]
+
+
+def print_json(value: Any, out: Path | None = None) -> None:
+    """Print JSON, or write it to a file."""
+    import json
+
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    if out is None:
+        typer.echo(text)
+    else:
+        write(out, text + "\n")
+
+
+def write(out: Path, text: str) -> None:
+    """Write a file. Raises InputError where it cannot be written."""
+    try:
+        out.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise input_error(f"cannot write here: {error.strerror}", str(out)) from None
