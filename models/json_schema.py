@@ -134,8 +134,9 @@ def _plain_expectation(node: Node) -> str:
         case "number":
             return "a number" + _range(node)
         case "array":
-            return f"a list of {_size(node)}entries, each {expectation(resolved(node.get('items', {}), None))}"
-    return "a mapping"
+            entries = "at least one entry" if _size(node) == "at least 1 " else f"{_size(node)}entries"
+            return f"a list of {entries}, each {expectation(resolved(node.get('items', {}), None))}"
+    return "a mapping with at least one name" if node.get("minProperties") else "a mapping"
 
 
 def _size(node: Node) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from pydantic import ValidationError
 
 from models import json_schema
-from models.diagnostics import Diagnostic, near, quoted, suggestion
+from models.diagnostics import Diagnostic, listed, near, quoted, suggestion
 from models.reading import DIAGNOSTICS_MAX, Document, KeyPath
 from models.scenario import FORMAT_VERSION, Scenario
 
@@ -146,7 +146,7 @@ def _explain(document: Document, complaint: Complaint) -> Diagnostic:
     if kind == "missing":
         return _missing(document, path, str(rest[-1]) if rest else "")
     if kind == "extra_forbidden":
-        help = suggestion(str(path[-1]), free_keys(document.value, path[:-1]), "keys here")
+        help = _key_hint(document.value, path)
         return document.diagnostic(path, f"unknown key {quoted(path[-1])}", help, of_key=True)
     if kind in KIND_FAULTS:
         return _wrong_kind(document, path)
@@ -189,9 +189,19 @@ def _wrong_value(document: Document, path: KeyPath, error: ErrorDetails) -> tupl
         return f"{quoted(value)} is not {_NOUNS[kind]}", help
     if kind in _RANGES:
         return f"{quoted(value)} is out of range", help
+    if kind in _SIZES and not value:
+        return f"{quoted(path[-1])} is empty", help
     if kind in _SIZES:
         return f"{quoted(value)} is {_SIZES[kind]}", help
     return f"{quoted(value)} is not allowed here", help
+
+
+def _key_hint(value: Any, path: KeyPath) -> str:
+    """The near one of the keys that may yet be given, else all of those, else all keys there are."""
+    if free := free_keys(value, path[:-1]):
+        return suggestion(str(path[-1]), free, "keys here")
+    known = json_schema.schema_at(path[:-1], value).get("properties", {})
+    return f"all known keys are given already: {listed(known)}" if known else "no key is known here"
 
 
 def _key_help(error: ErrorDetails) -> str:

@@ -10,12 +10,15 @@ from __future__ import annotations
 import difflib
 import itertools
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import cedarpy
 
+from models.cedar.entities import uid_of
 from models.cedar.source import NESTING_MAX, OPERATORS_MAX, Source, Statement, Token, max_nesting, tokens
 from models.cedar.types import EntityRefType, RecordType, Schema, SetType, Type
+from models.cedar.uids import Uid
 from models.diagnostics import Diagnostic
 
 _CUT_OFF = "unexpected end of input"
@@ -133,10 +136,14 @@ def _first_bad(stream: Sequence[Token], complaint_at: Callable[[int], str]) -> T
 
 def quoted_offset(statement: Statement, message: str) -> int:
     """Where a name that the message quotes stands in the policy; the policy's start where it does not."""
-    for quoted in _quoted(message):
-        if (offset := _name_offset(statement.tokens, quoted)) is not None:
-            return offset
-    return statement.start
+    found = quoted_offset_or_none(statement, message)
+    return statement.start if found is None else found
+
+
+def quoted_offset_or_none(statement: Statement, message: str) -> int | None:
+    """Where a name that the message quotes stands in the policy."""
+    offsets = (_name_offset(statement.tokens, quoted) for quoted in _quoted(message))
+    return next((offset for offset in offsets if offset is not None), None)
 
 
 def _name_offset(stream: Sequence[Token], quoted: str) -> int | None:
@@ -154,10 +161,91 @@ def _name_offset(stream: Sequence[Token], quoted: str) -> int | None:
     return found
 
 
-def schema_fault(source: Source, message: str) -> Diagnostic:
-    """Cedar's complaint about a schema, at the token it is about."""
+def clash_offset(source: Source, statement: Statement, message: str, handle: cedarpy.Schema) -> int:
+    """Where the part of a policy stands that Cedar's validation says this of; its effect where it is of no one part.
+
+    Each clause is validated on its own, and of a clause each side of its `&&` and `||`.
+    """
+    words = itertools.pairwise((statement.tokens[0], *statement.tokens))
+    effect = next(word for before, word in words if word.text in ("permit", "forbid") and before.text != "@")
+    clauses = list(_clauses(statement))
+    head = source.text[effect.start : clauses[0][0].start if clauses else statement.end - 1]
+
+    def complains(text: str) -> bool:
+        if _complaint(cedarpy.policies_to_pst, text):
+            return False
+        errors = cedarpy.validate_policies(text, handle).errors
+        return any(validation_message(error.error) == message for error in errors)
+
+    for clause in () if complains(f"{head};") else clauses:
+        keyword, body = clause[0], clause[2:-1]
+        if complains(f"{head} {source.text[keyword.start : clause[-1].end]};"):
+            sides = (side for side in _sides(body) if side)
+            for side in sides:
+                if complains(f"{head} when {{ {source.text[side[0].start : side[-1].end]} }};"):
+                    return side[0].start
+            return body[0].start if body else keyword.start
+    return effect.start
+
+
+def _clauses(statement: Statement) -> Iterator[tuple[Token, ...]]:
+    """The clauses of a policy, each from its `when` or `unless` to its `}`."""
+    depth, begin = 0, None
+    for position, token in enumerate(statement.tokens):
+        depth += (token.text in ("(", "[", "{")) - (token.text in (")", "]", "}"))
+        if depth == 0 and token.text in ("when", "unless"):
+            begin = position
+        elif depth == 0 and token.text == "}" and begin is not None:
+            yield statement.tokens[begin : position + 1]
+            begin = None
+
+
+def _sides(body: Sequence[Token]) -> Iterator[tuple[Token, ...]]:
+    """What stands between the `&&` and `||` of a condition that no bracket holds."""
+    depth, side = 0, list[Token]()
+    for token in body:
+        depth += (token.text in ("(", "[", "{")) - (token.text in (")", "]", "}"))
+        if depth == 0 and token.text in ("&&", "||"):
+            yield tuple(side)
+            side = []
+        else:
+            side.append(token)
+    yield tuple(side)
+
+
+def circle(entities: Sequence[Mapping[str, Any]]) -> tuple[int, str] | None:
+    """The first entity that is above itself, by position, and how; None where none is found."""
+    try:
+        above = {uid_of(entity.get("uid")): [*map(uid_of, entity.get("parents") or ())] for entity in entities}
+    except ValueError:  # named in a way that only Cedar reads
+        return None
+    for position, start in enumerate(above):
+        came: dict[Uid, Uid] = {}
+        pending = [start]
+        while pending:
+            uid = pending.pop()
+            for parent in above.get(uid, ()):
+                if parent == start:
+                    ring = [uid]
+                    while ring[-1] != start:
+                        ring.append(came[ring[-1]])
+                    return position, " -> ".join(f"`{one}`" for one in [*reversed(ring), start])
+                if parent not in came:
+                    came[parent] = uid
+                    pending.append(parent)
+    return None
+
+
+def schema_faults(source: Source, message: str) -> list[Diagnostic]:
+    """Cedar's complaint about a schema, at the token it is about; one for each type that is not known."""
     stream = tuple(tokens(source.text))
-    words = _quoted(message) or re.findall(r": ([\w:]+)$", message)
+    if found := re.search(r"failed to resolve types?: ([\w:, ]+)$", message):
+        words = list(dict.fromkeys(found[1].split(", ")))
+        return [_schema_fault(source, stream, f"unknown type `{word}`", [word]) for word in words]
+    return [_schema_fault(source, stream, message, _quoted(message) or re.findall(r": ([\w:]+)$", message))]
+
+
+def _schema_fault(source: Source, stream: Sequence[Token], message: str, words: Sequence[str]) -> Diagnostic:
     if message.startswith("error parsing schema: "):
         offset = _syntax_offset(source, stream)
     else:

@@ -19,9 +19,11 @@ from cedarpy import pst
 from models.cedar.annotations import DEFAULT_CHAIN, Fault, Reading, file_tier, read
 from models.cedar.entities import entities_handle, uid_of
 from models.cedar.faults import (
+    circle,
+    clash_offset,
     policy_faults,
-    quoted_offset,
-    schema_fault,
+    quoted_offset_or_none,
+    schema_faults,
     schema_too_deep,
     validation_help,
     validation_message,
@@ -224,8 +226,8 @@ def _build(
     faults = [fault for source in (*sources, *last) for fault in policy_faults(source)]
     handle: cedarpy.Schema | None = None
     if schema is not None:
-        handle, schema_faults = _schema_handle(schema)
-        faults += schema_faults
+        handle, found = _schema_handle(schema)
+        faults += found
     if faults:
         raise InputError(*faults)
     if links is not None:
@@ -369,7 +371,7 @@ def _schema_handle(source: Source) -> tuple[cedarpy.Schema | None, list[Diagnost
     except json.JSONDecodeError as error:
         return None, [source.diagnostic(f"not JSON: {error.msg}", error.pos)]
     except ValueError as error:
-        return None, [schema_fault(source, str(error))]
+        return None, schema_faults(source, str(error))
 
 
 def _inferred(policies: Sequence[Policy], sources: Sequence[Source]) -> tuple[str, Inferred]:
@@ -398,7 +400,9 @@ def _validation_faults(
     found = {}
     for error in result.errors:
         one, message = by_id[error.policy_id], validation_message(error.error)
-        offset = quoted_offset(one.statement, message)
+        offset = quoted_offset_or_none(one.statement, message)
+        if offset is None:
+            offset = clash_offset(one.source, one.statement, message, handle)
         found[one.syntax.id, message] = one.source.diagnostic(message, offset, validation_help(message, schema))
     if not result.validation_passed and not found:
         return [Diagnostic("the policies do not pass Cedar's strict validation", written[0].source.file)]
@@ -460,6 +464,9 @@ def _entity_faults(
 ) -> list[Diagnostic]:
     """One fault for each entity that cedarpy refuses on its own; the whole file's where each alone would do."""
     offsets = list(_element_offsets(source.text))
+    if ring := circle(entities) if "transitive closure" in message else None:
+        help = "drop one of the `parents`"
+        return [source.diagnostic(f"the entity is above itself: {ring[1]}", offsets[ring[0]], help)]
     found = []
     for entity, offset in zip(entities, offsets, strict=True):
         try:

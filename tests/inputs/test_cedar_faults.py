@@ -172,7 +172,58 @@ def test_foreign_annotations_are_left_alone() -> None:
     assert not policy_set(f'@category("x") @rationale("y") @doc("z") {GOOD}', SCHEMA).warnings
 
 
+# Entities and schemas
+
+
+def test_an_entity_above_itself_is_named_where_it_stands() -> None:
+    schema = "entity T in [T]; action a appliesTo { principal: T, resource: T };"
+
+    def entity(name: str, *parents: str) -> dict[str, object]:
+        return {"uid": {"type": "T", "id": name}, "attrs": {}, "parents": [{"type": "T", "id": p} for p in parents]}
+
+    with pytest.raises(InputError) as raised:
+        policy_set(
+            "permit (principal, action, resource);", schema, [entity("a", "b"), entity("b", "c"), entity("c", "b")]
+        )
+    (fault,) = raised.value.diagnostics
+    assert fault.message == 'the entity is above itself: `T::"b"` -> `T::"c"` -> `T::"b"`'
+    assert fault.source[fault.column - 1 :].startswith('{"uid": {"type": "T", "id": "b"}')
+
+
+def test_every_unknown_type_of_a_schema_is_told_once_at_its_place() -> None:
+    schema = """entity User;
+entity Doc;
+action view, edit appliesTo {
+  principal: [User], resource: [Doc], context: { n: Lnog, s: Set<Strin> } };"""
+    faults = _faults("permit (principal, action, resource);", schema)
+    found = {(fault.message, fault.line, fault.help) for fault in faults}
+    assert ("unknown type `Lnog`", 4, "did you mean `Long`?") in found
+    assert len(found) == len(faults)
+
+
 # Validation against a given schema
+
+
+@pytest.mark.parametrize(
+    ("clauses", "pointed"),
+    [
+        ('when { context.amount >\n "5" }', "context.amount"),
+        ("when { true } unless { principal.level > 4 || principal.name == 3 }", "principal.name"),
+        ('when { true &&\n(context.amount like "x") }', "(context.amount"),
+        ("when { true }\nwhen { context.amount }", "context.amount"),
+        ("when { if context.amount then true else false }", "if"),
+    ],
+)
+def test_a_clash_of_types_stands_at_the_part_of_the_clause_it_is_in(clauses: str, pointed: str) -> None:
+    """Not at the first line of the policy, which says nothing of types."""
+    text = f'@permit("permit") @id("a")\npermit (principal, action, resource)\n{clauses};'
+    for fault in _faults(text, SCHEMA):
+        assert fault.source[fault.column - 1 :].startswith(pointed), (fault.message, fault.source, fault.column)
+
+
+def test_a_scope_that_fits_nothing_stands_at_the_effect() -> None:
+    text = '@id("a")\nforbid (principal is Doc, action, resource)\nwhen { true };'
+    assert {(fault.line, fault.column) for fault in _faults(text, SCHEMA)} == {(2, 1)}
 
 
 def test_each_validation_error_stands_at_the_name_it_is_about() -> None:
@@ -207,7 +258,7 @@ DOUBLING = "".join(f"type T{n} = {{a: T{n + 1}, b: T{n + 1}}};" for n in range(4
 @pytest.mark.parametrize(
     ("schema", "message", "line"),
     [
-        ("entity User;\nentity Doc = { name: Strin };", "failed to resolve type: Strin", 2),
+        ("entity User;\nentity Doc = { name: Strin };", "unknown type `Strin`", 2),
         ("entity User = { name: String }\nentity Doc;", "unexpected token `entity`", 2),
         ("entity User = {", "unexpected end of input", 1),
         ('{"": {"entityTypes": }}', "not JSON", 1),

@@ -133,6 +133,17 @@ def test_an_unknown_key_is_shown_with_a_caret_and_the_known_ones(faults: Faults)
     ).replace("known keys:", "known keys here:")
 
 
+def test_a_part_that_is_empty_says_so(faults: Faults) -> None:
+    work = GOOD[GOOD.index("work:\n") :]
+    (fault,) = faults((work, "work: {}\n"))
+    assert (fault.message, fault.help) == ("`work` is empty", "expected a mapping with at least one name")
+
+
+def test_an_unknown_key_where_all_are_given_names_them(faults: Faults) -> None:
+    (fault,) = faults(("customer: {key: customer}", "customer: {key: customer, zzz: 1}"))
+    assert fault.help == "all known keys are given already: `key`"
+
+
 def test_a_fault_of_shape_hides_no_fault_of_another_part(faults: Faults) -> None:
     found = faults(
         ('    roster:\n      - {days: mon-fri, hours: "08:00-17:00", staff: 3}', "    roster: 3"),
