@@ -18,11 +18,12 @@ from models.cedar.uids import Uid, parse_uid
 from models.cedar.usage import is_action, uids
 from verify import term as t
 from verify.encode import ancestor_types
-from verify.eval import Interpretation, Value
+from verify.eval import Interpretation, Value, term_of
 from verify.findings import Witness
 from verify.shrink import references
+from verify.simplify import substitute
 from verify.symbolic import UnsupportedError
-from verify.term import Sort, Symbol, Term, subterms
+from verify.term import Symbol, Term, subterms
 from verify.world import interpretation
 
 FACTS_MAX = 20_000
@@ -60,20 +61,36 @@ class Given:
 
     # --- facts --------------------------------------------------------------------------------------------------------
 
-    def facts(self, parts: Sequence[Term]) -> tuple[Term, ...]:
-        """What the store says of the entities that the parts speak of. Raises UnsupportedError where it is too much."""
+    def told(self, parts: Sequence[Term]) -> tuple[Term, ...]:
+        """The parts, and what the store says of the entities that they speak of.
+
+        Raises UnsupportedError where that is too much, or cannot be said.
+        """
         if not self.entities:
-            return ()
+            return tuple(parts)
+        whole = self._with_ancestors(parts)
         found: dict[Term, None] = {}
         known = -1
-        while known < len(found):  # facts name further entities, the ancestors of given ones
+        while known < len(found):  # facts name further entities, such as the elements of given sets
             known = len(found)
-            for fact in self._facts((*parts, *found)):
+            for fact in self._facts((*whole, *found)):
                 if fact is not t.TRUE:
                     found[fact] = None
                 if len(found) > FACTS_MAX:
                     raise UnsupportedError("so many entities in the store")
-        return tuple(found)
+        return (*whole, *found)
+
+    def _with_ancestors(self, parts: Sequence[Term]) -> tuple[Term, ...]:
+        """The parts with the given ones written out of the sets of what an entity is or is below of."""
+        values: dict[Term, Term] = {}
+        for up in (term for term in subterms(*parts) if term.op == "up"):
+            assert up.sort.element is not None
+            for same, uid in self._candidates(up.args[0]):
+                if same is not t.TRUE:
+                    raise UnsupportedError("`in` a set, of an entity that may be a given one", "in")
+                own = [t.const(uid.id, up.sort.element)] if uid.type == up.sort.element.name else []
+                values[up] = t.elements(up.sort.element, [*own, *self._ancestors(uid, up.sort.element.name)])
+        return tuple(substitute(part, values) for part in parts) if values else tuple(parts)
 
     def _facts(self, parts: Sequence[Term]) -> Iterator[Term]:
         nodes: dict[str, dict[Term, None]] = {}
@@ -82,8 +99,6 @@ class Given:
                 nodes.setdefault(term.sort.name, {})[term] = None
             if term.op == "leaf" and term.data.kind in ("attribute", "tag"):
                 yield from self._held(term)
-            if term.op == "up":
-                yield from self._above_all(term)
         yield from self._order(nodes, self.policies.schema)
 
     def _candidates(self, entity: Term) -> Iterator[tuple[Term, Uid]]:
@@ -119,26 +134,18 @@ class Given:
                             known = t.or_(*(t.eq(ancestor, each) for each in self._ancestors(uid, high)))
                             yield t.implies(same, t.eq(t.leaf(symbol, entity, ancestor), known))
 
-    def _above_all(self, up: Term) -> Iterator[Term]:
-        """The whole of what a given entity is, or is below of, where a question is about sets of it."""
-        assert up.sort.element is not None
-        for same, uid in self._candidates(up.args[0]):
-            above = [*self._ancestors(uid, up.sort.element.name)]
-            own = [t.const(uid.id, up.sort.element)] if uid.type == up.sort.element.name else []
-            yield t.implies(same, _same_set(up, t.elements(up.sort.element, [*own, *above])))
-
     def _ancestors(self, uid: Uid, type: str) -> tuple[Term, ...]:
         ids = sorted(above.id for above in self._store.ancestors(uid) if above.type == type)
         return tuple(t.const(id, t.entity_sort(type)) for id in ids)
 
     # --- witnesses ----------------------------------------------------------------------------------------------------
 
-    def merged(self, witness: Witness) -> Witness:
+    def merged(self, witness: Witness, besides: Iterable[Uid] = ()) -> Witness:
         """The witness with the given entities as they are given: those it has, and those that it or a policy names."""
         if not self.entities:
             return witness
         own = {uid_of(entity["uid"]): entity for entity in witness.entities}
-        return _with(witness, {**own, **self.entities}, (*own, *self._named))
+        return _with(witness, {**own, **self.entities}, (*own, *self._named, *besides))
 
     @cached_property
     def _named(self) -> tuple[Uid, ...]:
@@ -147,9 +154,9 @@ class Given:
         return tuple(sorted(named & self.entities.keys()))
 
 
-def reachable(witness: Witness) -> Witness:
-    """The witness without the entities that its request does not lead to."""
-    return _with(witness, {uid_of(entity["uid"]): entity for entity in witness.entities}, ())
+def reachable(witness: Witness, besides: Iterable[Uid] = ()) -> Witness:
+    """The witness without the entities that neither its request nor those `besides` lead to."""
+    return _with(witness, {uid_of(entity["uid"]): entity for entity in witness.entities}, besides)
 
 
 def _with(witness: Witness, known: Mapping[Uid, Mapping[str, Any]], also: Iterable[Uid]) -> Witness:
@@ -173,15 +180,4 @@ def _named_in(entity: Mapping[str, Any]) -> Iterable[Uid]:
 
 
 def _equals(leaf: Term, value: Value) -> Term:
-    if leaf.sort.kind != "Set":
-        return t.eq(leaf, t.const(value, leaf.sort))
-    assert leaf.sort.element is not None
-    return _same_set(leaf, _set(value, leaf.sort.element))
-
-
-def _set(values: Iterable[Value], element: Sort) -> Term:
-    return t.elements(element, (t.const(value, element) for value in sorted(values)))
-
-
-def _same_set(one: Term, other: Term) -> Term:
-    return t.and_(t.subset(one, other), t.subset(other, one))
+    return t.same(leaf, term_of(value, leaf.sort))

@@ -445,8 +445,8 @@ def test_a_child_that_asks_fewer_than_its_parent_does_more(check: Check) -> None
         (PAY.replace(");", ') when { context.kind == "b" };'), "holds", ""),
         (PAY.replace(");", ') when { context.kind == "c" };'), "violated", "no permit matches any such request"),
         (PAY.replace(");", ") when { resource.secret };"), "holds", ""),  # the scenario does not give the thing
-        (PAY + '@id("no") forbid(principal, action == Action::"pay", resource) when { context.amount < 200 };', "violated",
-         "`no` (rules.cedar:2) denies every such request"),
+        (PAY + '@id("no") forbid(principal is Agent, action == Action::"pay", resource) when { context.amount < 200 };',
+         "violated", "`no` (rules.cedar:2) denies every such request"),
         (PAY + ASK.replace("> 50", "> 0").replace("board", "bord"), "violated",
          "it has to be approved by the chain `bord`, which does not exist"),
         (PAY + ASK.replace("> 50", "> 0") + '@id("trap") forbid(principal, action, resource) '
@@ -498,3 +498,55 @@ def test_what_is_not_told_of_approvals_is_said(check: Check) -> None:
     told = verify(check.loaded.policies, check.loaded).checked["not_asked"]
     assert told["P206"] == "`approvals` does not say `by-asker` and `again`"
     assert told["P207"] == "who approves is not told, by `people`, of `board`"
+
+
+# --- mutants ----------------------------------------------------------------------------------------------------------
+
+CLEAN_RULES = """
+@id("pay") permit(principal == Agent::"payer", action == Action::"pay", resource == Thing::"t");
+@id("ask") @escalate("board") forbid(principal, action == Action::"pay", resource) when { context.amount > 50 };
+@id("stay") forbid(principal, action == Action::"pay", resource) when { resource.secret && context.place != "x" };
+@id("approve") permit(principal in Role::"board", action == Action::"approve", resource)
+unless { principal == resource.asker || resource.approvers.contains(principal) };
+"""
+CLEAN: dict[tuple[str, ...], Any] = {
+    **risk("context.amount > 50", "pay"),
+    **APPROVALS,
+    **data(when="resource.secret", within='context.place == "x"'),
+    **PARENT,
+    (*STEP, "data"): ["secrets"],
+}
+DECLARED = ("P205", "P206", "P207", "P301", "P302", "P303")
+
+
+def violated(check: Check, rules: str) -> set[str]:
+    return {one for one in DECLARED if any(f.verdict != "holds" for f in check(one, rules, CLEAN))}
+
+
+def test_nothing_is_violated_before_a_mutation(check: Check) -> None:
+    assert violated(check, CLEAN_RULES) == set()
+    assert all(check(one, CLEAN_RULES, CLEAN) for one in DECLARED)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "noticed"),
+    [
+        ("context.amount > 50", "context.amount < 50", {"P205"}),  # a flipped operator
+        ("context.amount > 50", "context.amount > 500", {"P205"}),  # a slip of the pen
+        ('@escalate("board") forbid', "permit", {"P205", "P302"}),  # a swapped effect
+        ("principal == resource.asker || ", "", {"P206"}),  # a dropped clause
+        (" || resource.approvers.contains(principal)", "", {"P206"}),
+        ("unless { principal == resource.asker", "when { principal == resource.asker", {"P206", "P207"}),
+        ("unless { principal ==", 'unless { principal in Role::"board" || principal ==', {"P207"}),
+        (' && context.place != "x"', "", set()),  # stricter, and the step's place is x
+        ('!= "x"', '== "y"', {"P301"}),
+        ('@id("stay") forbid', '@id("stay") @escalate("board") forbid', {"P301"}),
+        (', resource == Thing::"t"', ", resource", {"P302"}),
+        ('== Agent::"payer"', '== Agent::"helper"', {"P302", "P303"}),
+        ("permit(principal ==", "forbid(principal ==", {"P303"}),
+    ],
+)
+def test_seeded_mutants_are_noticed(check: Check, before: str, after: str, noticed: set[str]) -> None:
+    assert before in CLEAN_RULES
+    rules = CLEAN_RULES.replace(before, after, 1)
+    assert violated(check, rules) == noticed

@@ -269,7 +269,14 @@ def _contained(asking: Asking, loaded: LoadedScenario, name: str, above: str) ->
         return not reads or any(uid_of(entity["uid"]) == pair.parent for entity in case.witness.entities)
 
     kind = Kind(
-        asking, f"P302 {name} {above}", environments, lambda _: [], has_parent, pair.child, None, Given(policies)
+        asking,
+        f"P302 {name} {above}",
+        environments,
+        lambda _: [],
+        has_parent,
+        principal=pair.child,
+        given=Given(policies),
+        besides=(pair.parent,),
     )
     sought = kind.seek(pair.more, pair.is_more)
     if sought.found:

@@ -27,7 +27,8 @@ Parts = Callable[[RequestEnvironment], Sequence[Term]]
 class Kind:
     """Requests that fulfil `parts`, and of which `accepts` says so.
 
-    With a principal or a resource, requests of these only. With `given` entities, those are as they are given.
+    With a principal or a resource, requests of these only. With `given` entities, those are as they are given. Entities
+    `besides` are in the store where they are given: requests of theirs are looked at too.
     """
 
     asking: Asking
@@ -38,6 +39,7 @@ class Kind:
     principal: Uid | None = None
     resource: Uid | None = None
     given: Given | None = None
+    besides: tuple[Uid, ...] = ()
 
     @property
     def policies(self) -> PolicySet:
@@ -69,7 +71,7 @@ class Kind:
         environment, answer = sought.found
         analysis = self.asking.analysis
         case = analysis.case(self._merged(analysis.shrunk(environment, answer.case, self._judge(accepts))))
-        lean = case if self.given is None else analysis.case(reachable(case.witness))
+        lean = case if self.given is None else analysis.case(reachable(case.witness, self.besides))
         if lean.matched == case.matched and self.accepts(lean) and accepts(lean):
             case = lean
         name = environment_text(environment)
@@ -91,7 +93,7 @@ class Kind:
         )
 
     def _merged(self, witness: Witness) -> Witness:
-        return witness if self.given is None else self.given.merged(witness)
+        return witness if self.given is None else self.given.merged(witness, self.besides)
 
     def _whole(self, environment: RequestEnvironment, parts: Sequence[Term]) -> tuple[Term, ...]:
         variables = self.asking.analysis.encoder(environment).variables
@@ -102,7 +104,7 @@ class Kind:
             if uid is not None:
                 values[variable.term] = t.const(uid.id, variable.term.sort)
         whole = (*(t.eq(name, value) for name, value in values.items()), *(substitute(p, values) for p in parts))
-        return whole if self.given is None else (*whole, *self.given.facts(whole))
+        return whole if self.given is None else self.given.told(whole)
 
 
 # --- in the end -------------------------------------------------------------------------------------------------------
