@@ -13,6 +13,7 @@ from models.units import format_duration
 from verify.catalogue import CATALOGUE
 from verify.changes import kind_of
 from verify.findings import Finding, Findings, Location, Overall, PolicyRef
+from verify.json import environment_json, finding_json, proof_json, witness_json
 
 if TYPE_CHECKING:
     from verify.compare import Change, EnvironmentDiff, Result, Transition
@@ -275,4 +276,40 @@ def _checked(
         "environments": len(environments),
         **solving(effort),
         "warnings": list(dict.fromkeys((*old.warnings, *new.warnings))),
+    }
+
+
+def to_json(diff: Diff) -> dict[str, Any]:
+    """A diff as plain JSON values. `changes` of an environment have one witness for each transition, findings all."""
+    return {
+        "schema": SCHEMA,
+        "verdict": diff.verdict,
+        "result": diff.result,
+        "environments": [_environment(diff, one) for one in diff.environments],
+        "findings": [finding_json(finding) for finding in diff.findings.findings],
+        "forbidden": [name for name, check in FORBIDDABLE.items() if check in diff.forbidden],
+        "checked": dict(diff.findings.checked),
+    }
+
+
+def _environment(diff: Diff, one: EnvironmentDiff) -> dict[str, Any]:
+    first: dict[Transition, Change] = {}
+    for change in one.changes:
+        first.setdefault(change.transition, change)
+    return {
+        **environment_json(one.environment),
+        "result": one.result,
+        "changes": [
+            {
+                "from": change.transition.before,
+                "to": change.transition.after,
+                "witness": witness_json(change.witness),
+                "schemas": list(change.schemas),
+                "message": message(diff.old, diff.new, change),
+                "proof": proof_json(change.proof),
+            }
+            for change in first.values()
+        ],
+        "unknown": [{"from": t.before, "to": t.after, "reason": reason} for t, reason in one.unknown.items()],
+        "proof": proof_json(one.proof),
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,13 @@ def to_json(findings: Findings) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "verdict": findings.verdict,
-        "findings": [_finding(finding) for finding in findings.findings],
+        "findings": [finding_json(finding) for finding in findings.findings],
         "checked": dict(findings.checked),
     }
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def finding_json(finding: Finding) -> dict[str, Any]:
+    """One finding as plain JSON values."""
     return {
         "id": finding.id,
         "check": finding.check,
@@ -65,15 +66,15 @@ def _lists(value: Any) -> Any:
     return [_lists(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
-def write_scripts(findings: Findings, folder: Path) -> list[Path]:
-    """Write every script that stands behind a finding to `SHA256.smt2` in a folder, which is made where needed.
+def write_scripts(scripts: Mapping[str, str], folder: Path) -> list[Path]:
+    """Write scripts, by sha256, to `SHA256.smt2` in a folder, which is made where needed.
 
     Raises `InputError` where the folder cannot be made or written to.
     """
     written = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for digest, text in sorted(findings.scripts.items()):
+        for digest, text in sorted(scripts.items()):
             path = folder / f"{digest}.smt2"
             path.write_text(text, encoding="utf-8", newline="\n")
             written.append(path)

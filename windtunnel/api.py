@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from models.cedar.policies import PolicySet, Profile
     from models.load import LoadedScenario
     from reports.outcomes import Outcomes
     from sim.run import Run
+    from verify.diff import Diff
     from verify.findings import Findings
+    from verify.questions import QueryResult
 
 RUNS = Path("runs")
 """Where runs land when no folder is named, below the working directory."""
@@ -33,6 +36,85 @@ def verify(scenario: LoadedScenario, *, effort: Effort = "normal") -> Findings:
     from verify.verify import verify as verify_policies
 
     return verify_policies(scenario.policies, scenario, effort=effort)
+
+
+def diff(
+    old: str | Path | PolicySet,
+    new: str | Path | PolicySet,
+    *,
+    schema: str | Path | None = None,
+    old_schema: str | Path | None = None,
+    new_schema: str | Path | None = None,
+    profile: Profile = "windtunnel",
+    effort: Effort = "normal",
+    forbid: Collection[str] = (),
+) -> Diff:
+    """What a change of policies changes, in every request environment: newly allowed, denied and escalated requests.
+
+    Policies are files, folders or loaded sets, to which schema and profile do not apply. A schema that is not named is
+    looked for beside the policies, else inferred from both. `forbid` names changes that fail the verdict, such as
+    `newly-allowed` and `unescalated`. Raises `models.diagnostics.InputError` with every fault of the files, and
+    ValueError on an unknown change or effort.
+    """
+    from models.cedar.pair import load_pair, paired
+    from models.cedar.policies import PolicySet
+    from verify.diff import diff as compare
+
+    if isinstance(old, PolicySet) and isinstance(new, PolicySet):
+        before, after = paired(old, new)
+    elif isinstance(old, PolicySet) or isinstance(new, PolicySet):
+        raise TypeError("both sides are paths, or both are policy sets")
+    else:
+        schemas = {"schema": _path(schema), "old_schema": _path(old_schema), "new_schema": _path(new_schema)}
+        before, after = load_pair(Path(old), Path(new), profile=profile, **schemas)
+    return compare(before, after, effort=effort, forbid=forbid)
+
+
+def query(
+    property: str,
+    policies: str | Path | PolicySet,
+    other: str | Path | PolicySet | None = None,
+    *,
+    schema: str | Path | None = None,
+    policy: str | None = None,
+    other_policy: str | None = None,
+    principal_type: str | None = None,
+    action: str | None = None,
+    resource_type: str | None = None,
+    profile: Profile = "windtunnel",
+    effort: Effort = "normal",
+) -> QueryResult:
+    """Whether a property of Cedar's own symbolic compiler holds, such as `implies`, over some or all environments.
+
+    Decisions are Cedar's own: a forbid that escalates denies. Policies are files, folders or loaded sets, to which
+    schema and profile do not apply; a schema that is not named is looked for beside them. A property of single policies
+    is about `policy` and `other_policy`, by `@id`. Raises `models.diagnostics.InputError` on faults of the files and on
+    names that do not exist, and ValueError on an unknown effort.
+    """
+    from models.cedar.pair import load_under_one
+    from models.cedar.policies import PolicySet
+    from verify.questions import query as ask
+
+    sets: list[PolicySet] = [one for one in (policies, other) if isinstance(one, PolicySet)]
+    paths = [Path(one) for one in (policies, other) if isinstance(one, str | Path)]
+    if sets and paths:
+        raise TypeError("both sides are paths, or both are policy sets")
+    first, *rest = sets or load_under_one(paths, schema=_path(schema), profile=profile)
+    return ask(
+        property,
+        first,
+        *rest,
+        policy=policy,
+        other_policy=other_policy,
+        principal_type=principal_type,
+        action=action,
+        resource_type=resource_type,
+        effort=effort,
+    )
+
+
+def _path(path: str | Path | None) -> Path | None:
+    return None if path is None else Path(path)
 
 
 def simulate(

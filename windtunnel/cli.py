@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from models.diagnostics import InputError, input_error
-from windtunnel import __version__, api
+from windtunnel import __version__, api, policies
 from windtunnel.entry import EXIT_INTERRUPTED, interrupted
 from windtunnel.options import (
     EffortName,
@@ -120,13 +120,17 @@ def verify(
     with progress.status("verifying"):
         findings = verify_policies(policies, loaded, effort=effort.value)
     if scripts is not None:
-        write_scripts(findings, scripts)
+        write_scripts(findings.scripts, scripts)
     verdict = judge(findings, None, fail_on=fail_on.value)
     if format is Format.json:
         print_json(to_json(findings) | {"verdict": verdict.result})
     else:
         terminal.print_findings(verdict, findings)
     raise typer.Exit(verdict.exit_code)
+
+
+app.command()(policies.diff)
+app.command()(policies.query)
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,27 +20,56 @@ def load_pair(
     old: Path,
     new: Path,
     *,
+    schema: Path | None = None,
     old_schema: Path | None = None,
     new_schema: Path | None = None,
     profile: Profile = "windtunnel",
 ) -> tuple[PolicySet, PolicySet]:
-    """The policy sets of two files or folders, as `load_policies` loads each.
+    """The policy sets of two files or folders, as `load_policies` loads each, under one schema or each under its own.
 
     A schema that is not named is looked for beside the policies. Where only one side has a schema, it is for both;
     where neither has, one is inferred from both sets together. Raises InputError with every fault of both.
     """
-    mine, theirs = (given or schema_beside(path) for given, path in ((old_schema, old), (new_schema, new)))
+    if schema and (old_schema or new_schema):
+        raise input_error("a schema of both sides and one of a side are given", str(schema), "leave out one of them")
+    mine = old_schema or schema or schema_beside(old)
+    theirs = new_schema or schema or schema_beside(new)
+    before, after = _loaded([(old, mine or theirs), (new, theirs or mine)], profile)
+    return paired(before, after)
+
+
+def load_under_one(
+    paths: Sequence[Path], *, schema: Path | None = None, profile: Profile = "windtunnel"
+) -> tuple[PolicySet, ...]:
+    """The policy sets of files or folders under one schema: the one named, or the one beside them.
+
+    Raises InputError with every fault of all, and where there is no schema, or several differ.
+    """
+    beside = [] if schema else [found for path in paths if (found := schema_beside(path))]
+    chosen = schema or next(iter(beside), None)
+    if chosen is None:
+        raise input_error(
+            "no schema is given, and none is beside the policies", str(paths[0]), "name one with --schema"
+        )
+    sets = _loaded([(path, schema or schema_beside(path) or chosen) for path in paths], profile)
+    if any(one.schema != sets[0].schema for one in sets):
+        names = " and ".join(map(str, beside))
+        raise input_error(f"the schemas beside the policies differ: {names}", str(paths[0]), "name one with --schema")
+    return sets
+
+
+def _loaded(sources: Iterable[tuple[Path, Path | None]], profile: Profile) -> tuple[PolicySet, ...]:
+    """The sets of policies and schemas. Raises InputError with every fault of all, each once."""
     loaded: list[PolicySet] = []
     faults: dict[Diagnostic, None] = {}
-    for path, schema in ((old, mine or theirs), (new, theirs or mine)):
+    for path, schema in sources:
         try:
             loaded.append(load_policies(path, schema=schema, profile=profile))
         except InputError as error:
             faults |= dict.fromkeys(error.diagnostics)
     if faults:
         raise InputError(*faults)
-    before, after = loaded
-    return paired(before, after)
+    return tuple(loaded)
 
 
 def paired(old: PolicySet, new: PolicySet) -> tuple[PolicySet, PolicySet]:
@@ -89,6 +119,7 @@ def _inferred_together(old: PolicySet, new: PolicySet) -> tuple[PolicySet, Polic
             schema=schema,
             schema_text=text,
             store=entities_handle(policies.entities, schema),
+            warnings=tuple(dict.fromkeys((*policies.warnings, *inferred.warnings))),
             conflicts=tuple(conflict for conflict in read if conflict.policies),
         )
 

@@ -203,7 +203,7 @@ def test_json_and_scripts(tmp_path: Path) -> None:
     assert said["verdict"] == "undecided"
     assert said["checked"]["environments"] == [{"principal": "User", "action": 'Action::"view"', "resource": "Doc"}]
     assert {len(finding["id"]) for finding in said["findings"]} == {12}
-    written = write_scripts(findings, tmp_path / "scripts")
+    written = write_scripts(findings.scripts, tmp_path / "scripts")
     named = {f["proof"]["smt2_sha256"] for f in said["findings"] if f["proof"]} - {""}
     assert {path.stem for path in written} == named
     assert all("(check-sat)" in path.read_text() for path in written)

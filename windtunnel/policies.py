@@ -1,0 +1,129 @@
+"""Commands about policy sets alone: what a change changes, and whether a property holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from models.diagnostics import listed, near, quoted
+from windtunnel import api
+from windtunnel.options import (
+    EffortName,
+    EffortOption,
+    Format,
+    OutputFormat,
+    ProfileName,
+    ProfileOption,
+    print_json,
+)
+
+EXIT_CODES = {"pass": 0, "holds": 0, "fail": 1, "violated": 1, "undecided": 3}
+
+ScriptFolder = Annotated[Path | None, typer.Option("--scripts", help="Folder to write the SMT-LIB scripts to.")]
+
+
+def diff(
+    old: Annotated[Path, typer.Argument(metavar="OLD", help="A .cedar file or a folder of them.")],
+    new: Annotated[Path, typer.Argument(metavar="NEW", help="What takes its place.")],
+    schema: Annotated[
+        Path | None, typer.Option(help="Schema of both. [default: those beside the policies, else inferred]")
+    ] = None,
+    old_schema: Annotated[Path | None, typer.Option(help="Schema of OLD.")] = None,
+    new_schema: Annotated[Path | None, typer.Option(help="Schema of NEW.")] = None,
+    profile: ProfileOption = ProfileName.windtunnel,
+    effort: EffortOption = EffortName.normal,
+    forbid: Annotated[
+        list[str] | None,
+        typer.Option(help="Changes that fail: newly-allowed, newly-denied, newly-escalated, unescalated, ..."),
+    ] = None,
+    format: OutputFormat = Format.text,
+    scripts: ScriptFolder = None,
+) -> None:
+    """Tell what a change of policies allows, denies and escalates newly, with a witness for each change."""
+    forbidden = _changes(forbid or ())
+    from reports import progress
+    from reports.change import print_diff
+    from verify.diff import to_json
+    from verify.json import write_scripts
+
+    with progress.status("comparing"):
+        found = api.diff(
+            old,
+            new,
+            schema=schema,
+            old_schema=old_schema,
+            new_schema=new_schema,
+            profile=profile.value,
+            effort=effort.value,
+            forbid=forbidden,
+        )
+    if scripts is not None:
+        write_scripts(found.findings.scripts, scripts)
+    if format is Format.json:
+        print_json(to_json(found))
+    else:
+        print_diff(found)
+    raise typer.Exit(EXIT_CODES[found.verdict])
+
+
+def _changes(named: Iterable[str]) -> tuple[str, ...]:
+    """The changes of `--forbid`, which may be given several times, each with commas."""
+    from verify.diff import FORBIDDABLE
+
+    names = [name.strip() for text in named for name in text.split(",") if name.strip()]
+    for name in names:
+        if name not in FORBIDDABLE:
+            close = near(name, FORBIDDABLE)
+            meant = f"did you mean {quoted(close)}?" if close else f"expected {listed(FORBIDDABLE)}"
+            raise typer.BadParameter(f"unknown change {quoted(name)}; {meant}", param_hint="--forbid")
+    return tuple(names)
+
+
+def query(
+    property: Annotated[str, typer.Argument(metavar="PROPERTY", help="never-errors, always-allows, implies, ...")],
+    policies: Annotated[Path, typer.Option(help="A .cedar file or a folder of them.")],
+    other: Annotated[Path | None, typer.Option(help="The other, where the property is about two.")] = None,
+    schema: Annotated[Path | None, typer.Option(help="Cedar or JSON schema. [default: the folder's]")] = None,
+    policy: Annotated[str | None, typer.Option(metavar="ID", help="The policy meant, of several.")] = None,
+    other_policy: Annotated[str | None, typer.Option(metavar="ID", help="The other policy meant, of several.")] = None,
+    principal_type: Annotated[str | None, typer.Option(metavar="TYPE", help="Only principals of a type.")] = None,
+    action: Annotated[str | None, typer.Option(metavar="UID", help='Only an action, as `Action::"view"`.')] = None,
+    resource_type: Annotated[str | None, typer.Option(metavar="TYPE", help="Only resources of a type.")] = None,
+    profile: ProfileOption = ProfileName.windtunnel,
+    effort: EffortOption = EffortName.normal,
+    format: OutputFormat = Format.text,
+    scripts: ScriptFolder = None,
+) -> None:
+    """Ask whether a property of Cedar's symbolic compiler holds. Decisions are Cedar's: @escalate forbids deny."""
+    from verify.questions import known_property
+
+    known_property(property)  # before the files and the heavy libraries
+    from reports import progress
+    from reports.change import print_query
+    from verify.json import write_scripts
+    from verify.questions import to_json
+
+    with progress.status("asking"):
+        result = api.query(
+            property,
+            policies,
+            other,
+            schema=schema,
+            policy=policy,
+            other_policy=other_policy,
+            principal_type=principal_type,
+            action=action,
+            resource_type=resource_type,
+            profile=profile.value,
+            effort=effort.value,
+        )
+    if scripts is not None:
+        write_scripts(result.scripts, scripts)
+    if format is Format.json:
+        print_json(to_json(result))
+    else:
+        print_query(result)
+    raise typer.Exit(EXIT_CODES[result.verdict])
