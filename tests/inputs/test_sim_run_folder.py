@@ -5,45 +5,17 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-import shutil
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
 from models.diagnostics import InputError
-from models.load import LoadedScenario, load
+from models.load import LoadedScenario
 from sim import engine, simulate, workload
 from sim.run import open_run
 from sim.simulate import simulate as fly
 from sim.tables import TABLES
-
-TEXT = """\
-windtunnel: 1
-name: small
-start: 2026-01-05T00:00:00Z
-horizon: 600s
-replications: 3
-seed: 5
-policies: {path: policies.cedar}
-agents:
-  pool: {principal: 'Agent::"a"', replicas: 2, capabilities: {work: {service: exponential(mean=9s)}}}
-workflows:
-  flow:
-    start: step
-    steps:
-      step: {kind: task, agent: pool, capability: work, action: 'Action::"act"', resource: 'Thing::"thing"'}
-work:
-  stream: {workflow: flow, arrivals: {kind: poisson, rate: 9/min}, attributes: {n: "uniform(low=0, high=9)"}}
-"""
-
-
-@pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> LoadedScenario:
-    folder = tmp_path_factory.mktemp("small")
-    (folder / "scenario.yaml").write_text(TEXT)
-    (folder / "policies.cedar").write_text('@id("may") permit (principal, action, resource);')
-    return load(folder)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -185,18 +157,6 @@ def test_limits_are_told_with_the_replication(
 
 
 # --- opening ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def flown(small: LoadedScenario, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("flown") / "run"
-    fly(small, folder, workers=1)
-    return folder
-
-
-@pytest.fixture
-def copy(flown: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(flown, tmp_path / "run"))
 
 
 def complaint(folder: Path) -> str:

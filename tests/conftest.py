@@ -1,0 +1,55 @@
+"""A small run that tests of different purposes look at."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from models.load import LoadedScenario, load
+
+SMALL = """\
+windtunnel: 1
+name: small
+start: 2026-01-05T00:00:00Z
+horizon: 600s
+replications: 3
+seed: 5
+policies: {path: policies.cedar}
+agents:
+  pool: {principal: 'Agent::"a"', replicas: 2, capabilities: {work: {service: exponential(mean=9s)}}}
+workflows:
+  flow:
+    start: step
+    steps:
+      step: {kind: task, agent: pool, capability: work, action: 'Action::"act"', resource: 'Thing::"thing"'}
+work:
+  stream: {workflow: flow, arrivals: {kind: poisson, rate: 4/min}, attributes: {n: "uniform(low=0, high=9)"}}
+"""
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> LoadedScenario:
+    """A queue with two outcomes of decisions."""
+    folder = tmp_path_factory.mktemp("small")
+    (folder / "scenario.yaml").write_text(SMALL)
+    policies = '@id("may") permit (principal, action, resource); @id("no") forbid (principal, action, resource) '
+    (folder / "policies.cedar").write_text(policies + "when { context.n > 7 };")
+    return load(folder)
+
+
+@pytest.fixture(scope="session")
+def flown(small: LoadedScenario, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its run folder, to read only."""
+    from sim.simulate import simulate
+
+    folder = tmp_path_factory.mktemp("flown") / "run"
+    simulate(small, folder, workers=1)
+    return folder
+
+
+@pytest.fixture
+def copy(flown: Path, tmp_path: Path) -> Path:
+    """A copy of the run folder, to tamper with."""
+    return Path(shutil.copytree(flown, tmp_path / "run"))
