@@ -58,13 +58,15 @@ class Match:
 class Encoder:
     """Encodes policies for one request environment.
 
-    `missing` admits entity stores that lack entities. `context` stands in for the request's own context.
+    `missing` admits entity stores that lack entities. `context` stands in for the request's own context. `concrete`
+    admits extension values made of texts that are no literals: such terms can be evaluated, but not given to a solver.
     """
 
     schema: Schema
     environment: RequestEnvironment
     missing: bool = False
     context: Record | None = None
+    concrete: bool = False
     _groups: dict[str, frozenset[str]] = field(default_factory=dict, compare=False, repr=False)
 
     @cached_property
@@ -177,7 +179,17 @@ class Encoder:
 
     def _unary(self, op: pst.UnaryOpName, argument: pst.Expr) -> Result:
         result = self.expression(argument)
-        return _after(result.ok, applied(lambda value: _unary(op, value), result.value))
+        return _after(result.ok, applied(lambda value: self._operator(op, value), result.value))
+
+    def _operator(self, op: pst.UnaryOpName, value: Value) -> Result:
+        match op, value:
+            case "not", Scalar(term) if term.sort == t.BOOL:
+                return _fine(t.not_(term))
+            case "neg", Scalar(term) if term.sort == t.LONG:
+                return guarded(t.sub(t.long(0), term))
+            case "is_empty", Listed() | Collection():
+                return _fine(is_empty(value))
+        return extensions.unary(op, value.term, concrete=self.concrete) if isinstance(value, Scalar) else NEVER
 
     def _short_circuit(self, op: pst.BinaryOpName, left: pst.Expr, right: pst.Expr) -> Result:
         first = _as_bool(self.expression(left))
@@ -424,17 +436,6 @@ def _conjoined(first: Result, second: Result) -> Result:
     one, other = _as_bool(first), _as_bool(second)
     ok = t.and_(one.ok, t.or_(t.not_(_truth(one)), other.ok))
     return Result(ok, Scalar(t.and_(_truth(one), _truth(other))))
-
-
-def _unary(op: pst.UnaryOpName, value: Value) -> Result:
-    match op, value:
-        case "not", Scalar(term) if term.sort == t.BOOL:
-            return _fine(t.not_(term))
-        case "neg", Scalar(term) if term.sort == t.LONG:
-            return guarded(t.sub(t.long(0), term))
-        case "is_empty", Listed() | Collection():
-            return _fine(is_empty(value))
-    return extensions.unary(op, value.term) if isinstance(value, Scalar) else NEVER
 
 
 def _operation(op: pst.BinaryOpName, left: Value, right: Value) -> Result:

@@ -5,13 +5,38 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from verify.term import Symbol, Term, subterms
+from verify import term as t
+from verify.term import Sort, Symbol, Term, subterms
 
 Value = Any
 """A bool, int, str (an entity is its id) or `Ip`; a frozenset of values for a set, of (name, value) for a record."""
 
 Interpretation = Callable[[Symbol, tuple[Value, ...]], Value]
 """The value of an unknown at given arguments, `up` sets excepted."""
+
+
+def term_of(value: Value, sort: Sort) -> Term:
+    """The term that has a value whatever the unknowns are. Inverse of `evaluate`."""
+    match sort.kind:
+        case "Set":
+            assert sort.element is not None
+            return t.elements(sort.element, (term_of(each, sort.element) for each in sorted(value, key=_key)))
+        case "Record":
+            held = dict(value)
+            args = (
+                (t.TRUE, term_of(held[name], inner)) if name in held else (t.FALSE, t.default(inner))
+                for name, inner, _ in sort.fields
+            )
+            return t.record(sort, (arg for pair in args for arg in pair))
+    return t.const(value, sort)
+
+
+def _key(value: Value) -> str:
+    """A text by which values of one sort are put in an order that does not depend on how they are stored."""
+    if not isinstance(value, frozenset | tuple):
+        return repr(value)
+    parts = map(_key, value)
+    return f"({', '.join(sorted(parts) if isinstance(value, frozenset) else parts)})"
 
 
 def evaluate(term: Term, interpretation: Interpretation) -> Value:
@@ -56,6 +81,10 @@ def step(term: Term, values: Mapping[Term, Value], interpretation: Interpretatio
             return value % term.data
         case "cast", [value]:
             return value
+        case "makes", [text]:
+            return t.makes(t.string(text), term.data) is t.TRUE
+        case "made", [text]:
+            return t.made(t.string(text), term.sort).data
         case "is_v6", [address]:
             return address.v6
         case "within", [address, block]:

@@ -9,25 +9,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from verify import term as t
-from verify.literals import DAY, Ip, parse
+from verify.literals import DAY, Ip
 from verify.symbolic import NEVER, Result, Scalar, UnsupportedError, joined
 from verify.term import Sort, Term
 
-_CONSTRUCTORS: Mapping[str, Sort] = {
-    "decimal": t.DECIMAL,
-    "ip": t.IP,
-    "datetime": t.DATETIME,
-    "duration": t.DURATION,
-}
+_CONSTRUCTORS = {name: sort for sort, name in t.CONSTRUCTORS.items()}
 _LOOPBACK = (Ip(False, 127 << 24, 8), Ip(True, 1, 128))
 _MULTICAST = (Ip(False, 224 << 24, 4), Ip(True, 0xFF << 120, 8))
 _UNITS = {"to_milliseconds": 1, "to_seconds": 1_000, "to_minutes": 60_000, "to_hours": 3_600_000, "to_days": DAY}
 
 
-def unary(op: str, argument: Term) -> Result:
-    """A constructor or a function of one value. Raises UnsupportedError for a constructor on what is no literal."""
+def unary(op: str, argument: Term, *, concrete: bool = False) -> Result:
+    """A constructor or a function of one value.
+
+    Raises UnsupportedError for a constructor on what is no literal, which solvers do not know, unless `concrete`.
+    """
     if op in _CONSTRUCTORS:
-        return _constructed(op, argument)
+        return _constructed(op, argument, concrete)
     if op in _UNITS:
         return _fine(_truncated(_number(argument), _UNITS[op])) if argument.sort == t.DURATION else NEVER
     if op not in _UNARY or argument.sort != _UNARY[op][0]:
@@ -53,18 +51,16 @@ def _made(number: Term, sort: Sort) -> Result:
     return Result(t.in_range(number), Scalar(t.cast(number, sort)))
 
 
-def _constructed(op: str, text: Term) -> Result:
+def _constructed(op: str, text: Term, concrete: bool) -> Result:
     if text.sort != t.STRING:
         return NEVER
     if text.op == "ite":
         condition, chosen, otherwise = text.args
-        return joined(condition, _constructed(op, chosen), _constructed(op, otherwise))
-    if text.op != "const":
+        return joined(condition, _constructed(op, chosen, concrete), _constructed(op, otherwise, concrete))
+    if text.op != "const" and not concrete:
         raise UnsupportedError(f"`{op}` of what is no literal", op)
-    try:
-        return _fine(t.const(parse(op, text.data), _CONSTRUCTORS[op]))
-    except ValueError:
-        return NEVER
+    sort = _CONSTRUCTORS[op]
+    return Result(t.makes(text, sort), Scalar(t.made(text, sort)))
 
 
 def _truncated(number: Term, unit: int) -> Term:

@@ -37,9 +37,9 @@ from verify.ground import sort_name
 from verify.literals import to_json
 from verify.smtlib import SURROGATES, Model, Script, ip_of
 from verify.symbolic import sort_of
-from verify.term import Sort, Symbol, Term, is_composite, subterms
+from verify.term import CONSTRUCTORS, Sort, Symbol, Term, is_composite, subterms
 from verify.wellformed import closed_types
-from verify.world import CONSTRUCTORS, default
+from verify.world import default
 
 _Key = tuple[str, str, tuple[Value, ...], tuple[str, ...], str]
 """Kind, owner, arguments, path and role."""
@@ -219,7 +219,7 @@ class _Lift:
                 return self._record(type, kind, owner, args, path)
             case ExtensionType():
                 sort = sort_of(type)
-                return to_json(CONSTRUCTORS[sort.kind], default(sort) if said is None else said)
+                return to_json(CONSTRUCTORS[sort], default(sort) if said is None else said)
             case SetType(element):
                 return self._set(element, kind, owner, args, path)
 
@@ -234,8 +234,8 @@ class _Lift:
         sort = sort_of(element)
         if is_composite(sort):
             return [self._value(element, "content", sort_name(sort), (number,), ()) for number in sorted(members)]
-        if sort.kind in CONSTRUCTORS:
-            return [to_json(CONSTRUCTORS[sort.kind], each) for each in sorted(members)]
+        if sort in CONSTRUCTORS:
+            return [to_json(CONSTRUCTORS[sort], each) for each in sorted(members)]
         return sorted(members)
 
     def _reference(self, type: str, id: str) -> dict[str, Any]:

@@ -68,6 +68,10 @@ def rebuild(term: Term, args: list[Term]) -> Term:
             return t.div(args[0], term.data)
         case "mod":
             return t.mod(args[0], term.data)
+        case "makes":
+            return t.makes(args[0], term.data)
+        case "made":
+            return t.made(args[0], term.sort)
         case "cast":
             return t.cast(args[0], term.sort)
         case "record":

@@ -52,7 +52,8 @@ class Script:
 def script(parts: Sequence[Term], title: str) -> Script:
     """The script that asserts the parts, which are without sets. `title` is told in a comment.
 
-    Raises UnsupportedError where the parts name more characters above U+2FFFF than there are surrogates.
+    Raises UnsupportedError where the parts name more characters above U+2FFFF than there are surrogates, or make
+    extension values of what is no literal.
     """
     terms = list(subterms(*parts))
     numbers = _numbers(terms)
@@ -190,6 +191,8 @@ def _text(term: Term, texts: Mapping[Term, str], beyond: Mapping[str, str]) -> s
         return f"({name} {args})" if args else name
     if term.op == "matches":
         return f"(str.in_re {args} {regex(term.data, beyond)})"
+    if term.op in ("made", "makes"):
+        raise UnsupportedError("an extension value made of what is no literal")
     if term.op == "cast":
         return args
     if term.op in ("div", "mod"):

@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 
 from models.cedar.values import LONG_MAX, LONG_MIN
 from verify.languages import Language, complement, intersection, union
-from verify.literals import Ip
+from verify.literals import Ip, parse
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,9 @@ BOOL, LONG, STRING = Sort("Bool"), Sort("Long"), Sort("String")
 DECIMAL, DATETIME, DURATION, IP = Sort("Decimal"), Sort("Datetime"), Sort("Duration"), Sort("Ip")
 NUMBERS = (LONG, DECIMAL, DATETIME, DURATION)
 """What Cedar keeps in 64 bits: numbers, ten-thousandths, and milliseconds."""
+
+CONSTRUCTORS = {DECIMAL: "decimal", DATETIME: "datetime", DURATION: "duration", IP: "ip"}
+"""The functions that make extension values of texts."""
 
 
 def entity_sort(name: str) -> Sort:
@@ -83,7 +86,7 @@ class Symbol:
 
 Op = Literal[
     "const", "leaf", "not", "and", "or", "ite", "eq", "le", "add", "sub", "mul", "div", "mod", "cast", "matches",
-    "is_v6", "within", "is_ip", "record", "elements", "union", "up", "member", "subset", "disjoint",
+    "is_v6", "within", "is_ip", "made", "makes", "record", "elements", "union", "up", "member", "subset", "disjoint",
 ]  # fmt: skip
 
 
@@ -337,6 +340,27 @@ def within(address: Term, block: Term) -> Term:
 def is_ip(address: Term) -> Term:
     """Whether address and prefix are no longer than the version allows. It holds of every value that Cedar makes."""
     return _make("is_ip", (address,), BOOL)
+
+
+# --- values made of texts ---------------------------------------------------------------------------------------------
+
+
+def makes(text: Term, sort: Sort) -> Term:
+    """Whether an extension value of a sort can be made of a text. Solvers do not know this, nor `made`."""
+    if text.op != "const":
+        return _make("makes", (text,), BOOL, sort)
+    try:
+        parse(CONSTRUCTORS[sort], text.data)
+    except ValueError:
+        return FALSE
+    return TRUE
+
+
+def made(text: Term, sort: Sort) -> Term:
+    """The extension value that is made of a text, or else a default."""
+    if text.op != "const":
+        return _make("made", (text,), sort)
+    return const(parse(CONSTRUCTORS[sort], text.data), sort) if makes(text, sort) is TRUE else default(sort)
 
 
 # --- strings ----------------------------------------------------------------------------------------------------------

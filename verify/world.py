@@ -10,13 +10,9 @@ from models.cedar.uids import Uid, parse_uid
 from verify.eval import Interpretation, Value
 from verify.findings import Witness
 from verify.literals import Ip, of_json, parse
-from verify.term import Sort, Symbol, set_sort
+from verify.term import CONSTRUCTORS, Sort, Symbol, set_sort
 
 _ABSENT = object()
-
-
-CONSTRUCTORS = {"Decimal": "decimal", "Ip": "ip", "Datetime": "datetime", "Duration": "duration"}
-"""The constructors of extension values, by kind of sort."""
 
 
 def default(sort: Sort) -> Value:
@@ -76,8 +72,8 @@ def _python(held: object, sort: Sort) -> Value:
     if sort.kind == "Entity":
         assert isinstance(held, Mapping)
         return uid_of(held).id
-    if sort.kind in CONSTRUCTORS:
-        return parse(CONSTRUCTORS[sort.kind], held) if isinstance(held, str) else of_json(held)
+    if sort in CONSTRUCTORS:
+        return parse(CONSTRUCTORS[sort], held) if isinstance(held, str) else of_json(held)
     if sort.kind == "Set":
         assert sort.element is not None
         assert isinstance(held, list | tuple | frozenset | set)

@@ -318,7 +318,7 @@ class _Resolver:
         for candidate in _candidates(name, namespace):
             if candidate in self._declared.types:
                 return self._common(candidate, within)
-            if candidate in self._declared.entities:
+            if candidate in self._declared.entities or any(uid.type == candidate for uid in self._declared.actions):
                 return EntityRefType(candidate), 1, 1
         built_in = _BUILT_IN.get(name.removeprefix("__cedar::"))
         if built_in is None:
