@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from models.diagnostics import Problem, quoted, suggestion
+from models.diagnostics import Problem, listed, quoted, suggestion
 from models.scenario import AgentPool, Desk, DeskStep, Endpoint, Scenario, Task
 
 if TYPE_CHECKING:
@@ -202,7 +202,7 @@ def check_declared_requests(scenario: Scenario, policies: PolicySet) -> Iterator
         return
     faults = tuple(problem for keys, action in named for problem in _action(keys, action, policies.schema))
     yield from faults
-    wrong = {action for (_, action) in named if any(_action((), action, policies.schema))}
+    wrong = {action for keys, action in named if any(_action(keys, action, policies.schema))}
     for condition in conditions:
         if wrong.isdisjoint(condition.actions):
             for message, help in _condition(condition, policies):
@@ -223,14 +223,11 @@ def _action(keys: Keys, text: str, schema: Schema) -> Iterator[Problem]:
 
     uid = str(parse_uid(text))
     if uid not in schema.actions:
-        yield Problem(keys, f"the schema has no action {quoted(uid)}", _near_action(uid, schema.actions))
+        help = suggestion(uid, sorted(schema.actions), "actions")
+        yield Problem(keys, f"the schema has no action {quoted(uid)}", help)
     elif keys[:1] == ("approvals",) and not schema.actions[uid].principals:
-        applicable = (name for name, action in schema.actions.items() if action.principals)
-        yield Problem(keys, f"{quoted(uid)} is a group of actions", _near_action(uid, applicable))
-
-
-def _near_action(uid: str, known: Iterable[str]) -> str:
-    return suggestion(uid, sorted(known), "actions")
+        applicable = sorted(name for name, action in schema.actions.items() if action.principals)
+        yield Problem(keys, f"{quoted(uid)} is a group of actions", f"known actions: {listed(applicable)}")
 
 
 def _condition(condition: Declared, policies: PolicySet) -> Iterator[tuple[str, str]]:

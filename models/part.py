@@ -19,7 +19,14 @@ AttributeName = Annotated[str, Field(pattern=ATTRIBUTE_NAME)]
 """A case attribute. Dots nest records: `input.amount` is `context.input.amount` in a policy."""
 EntityUid = Annotated[str, Field(pattern=ENTITY_UID, examples=['Agent::"triage"'])]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
-Condition = Annotated[str, Field(min_length=1, max_length=2000, json_schema_extra={"$comment": "Cedar condition"})]
+Condition = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=2000,
+        json_schema_extra={"$comment": "Cedar condition", "examples": ["context.amount > 500"]},
+    ),
+]
 """A condition in Cedar's language, as the `when` of a policy holds it."""
 
 

@@ -180,4 +180,7 @@ def _named_in(entity: Mapping[str, Any]) -> Iterable[Uid]:
 
 
 def _equals(leaf: Term, value: Value) -> Term:
-    return t.same(leaf, term_of(value, leaf.sort))
+    known = term_of(value, leaf.sort)
+    if leaf.sort.kind == "Set":
+        return t.and_(t.subset(leaf, known), t.subset(known, leaf))
+    return t.eq(leaf, known)
