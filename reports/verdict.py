@@ -43,8 +43,9 @@ def failing(findings: Findings, fail_on: FailOn = "error") -> tuple[Finding, ...
 
 
 def unnamed(finding: Finding) -> tuple[PolicyRef, ...]:
-    """The policies of a finding whose place its message does not tell."""
-    return tuple(p for p in finding.policies if f"{p.location.file}:{p.location.line}" not in finding.message)
+    """The policies of a finding whose place its message does not tell. What has no line is no policy."""
+    placed = (p for p in finding.policies if p.location.line)
+    return tuple(p for p in placed if f"{p.location.file}:{p.location.line}" not in finding.message)
 
 
 def judge(findings: Findings | None, outcomes: Outcomes | None, *, fail_on: FailOn = "error") -> Verdict:

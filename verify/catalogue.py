@@ -30,6 +30,7 @@ _CHECKS = (
     Check("P104", "redundant", "warning", "Does the policy say anything that others of its effect do not?"),
     Check("P105", "overridden", "error", "Is there a request that the permit matches and no forbid denies outright?"),
     Check("P106", "conflict", "error", "Do policies of different owners decide one request oppositely?"),
+    Check("P107", "undecided-request", "info", "Which requests does no policy speak to?"),
     Check("P108", "misspelt-annotation", "warning", "Is every annotation near a known one spelt as it is read?"),
     Check("P109", "unknown-name", "warning", "Do the owners and entities that the policy names exist?"),
     Check("P201", "unreachable-escalation", "error", "Can the escalating forbid ever be the reason for a decision?"),

@@ -391,12 +391,14 @@ MUTANTS = [
     ("dropped clause", "when { context.amount > 500 }", "", "P106"),
     ("weakened clause", "context.amount > 300 }", "context.amount > 300 || context.amount <= 300 }", "P102"),
     ("swapped effect", '@owner("care") permit', '@owner("care") forbid', "P201"),
+    ("computed before compared", "amount > 500", "amount * 2 > 1000", "P103"),
     ("dropped annotation", '@escalate("desk") @timeout("5m")', "", "P104"),
 ]  # fmt: skip
 
 
 def test_the_sound_set_has_no_violation() -> None:
-    assert {f.verdict for f in verify(policy_set(SOUND, SCHEMA)).findings} == {"holds"}
+    findings = verify(policy_set(SOUND, SCHEMA)).findings
+    assert {f.verdict for f in findings if f.severity != "info"} == {"holds"}
 
 
 @pytest.mark.parametrize(("fault", "old", "new", "check"), MUTANTS, ids=[f"{m[0]} {m[3]}" for m in MUTANTS])

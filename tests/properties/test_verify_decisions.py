@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -54,6 +55,16 @@ def written(chance: random.Random) -> str:
     return "\n".join(texts)
 
 
+def asserted(chance: random.Random) -> str:
+    """Three assertions over the same atoms."""
+    texts = []
+    for number in range(3):
+        condition = " && ".join(f"({a})" for a in chance.sample(ATOMS, chance.randint(1, 3)))
+        effect = chance.choice(["permit", "forbid"])
+        texts.append(f'@invariant("i{number}") {effect}(principal, action, resource) when {{ {condition} }};')
+    return "\n".join(texts)
+
+
 def some_request(chance: random.Random) -> Witness:
     context = {"n": chance.randint(0, 4), "s": chance.choice(["", "a", "b", "ab", "ba"]), "b": chance.random() < 0.5}
     if chance.random() < 0.5:
@@ -71,13 +82,24 @@ def _outcome(policies: PolicySet, matched: frozenset[int]) -> object:
 
 def _refuted(policies: PolicySet, finding: Finding, case: Case) -> bool:
     """Whether a concrete request shows that a claim about all requests is wrong."""
-    index = {p.name: p.index for p in policies.policies}
+    assert policies.invariants is not None
+    index = {p.name: p.index for p in policies.invariants.policies}
+    both, case = case, replace(case, matched=frozenset(case.matched) & frozenset(range(len(policies.policies))))
+    if finding.check == "P107":
+        return finding.verdict == "holds" and not case.matched
     first, *others = (index[p.name] for p in finding.policies)
     match finding.check, finding.verdict:
         case "P101", "violated":
             return first in case.matched
         case "P102", "violated":
             return first not in case.matched
+        case "P103", "holds":
+            return first in case.errored
+        case "P305", "violated" if finding.witness is None:
+            return first in both.matched
+        case "P305", "holds":
+            excluded = "allow" if policies.invariants.policies[first].effect == "forbid" else "deny"
+            return first in both.matched and decide(policies, case.matched).outcome == excluded
         case "P104" | "P105", "violated":
             return _outcome(policies, case.matched) != _outcome(policies, case.matched - {first})
         case "P106", "holds":
@@ -102,10 +124,11 @@ def _refuted(policies: PolicySet, finding: Finding, case: Case) -> bool:
 
 def _judged(seed: int, requests: int) -> list[Finding]:
     chance = random.Random(seed)
-    policies = policy_set(written(chance), SCHEMA)
+    policies = policy_set(written(chance), SCHEMA, invariants=asserted(chance))
     findings = verify(policies).findings
     assert not [f for f in findings if f.verdict == "undecided"]
-    analysis = Analysis(policies, BUDGETS["low"])
+    assert policies.invariants is not None
+    analysis = Analysis(policies.invariants, BUDGETS["low"])
     cases = [analysis.case(some_request(chance)) for _ in range(requests)]
     for finding in findings:
         refuting = next((case for case in cases if _refuted(policies, finding, case)), None)
@@ -129,7 +152,7 @@ def test_claims_survive_a_thousand_random_requests(seed: int) -> None:
 def test_random_sets_are_of_every_kind() -> None:
     told = {(f.check, f.verdict) for seed in range(12) for f in _judged(seed, 1)}
     for verdict, checks in (
-        ("violated", "P101 P104 P105 P106 P201 P204"),
-        ("holds", "P101 P102 P104 P105 P201 P202 P204"),
+        ("violated", "P101 P103 P104 P105 P106 P107 P201 P204 P305"),
+        ("holds", "P101 P102 P103 P104 P105 P107 P201 P202 P204 P305"),
     ):
         assert set(checks.split()) <= {check for check, said in told if said == verdict}

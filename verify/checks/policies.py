@@ -9,6 +9,7 @@ from verify.checks.approvals import dead_end
 from verify.checks.conflict import conflicts
 from verify.checks.errors import may_err
 from verify.checks.escalation import unreachable
+from verify.checks.gaps import unspoken
 from verify.checks.invariants import invariant_findings
 from verify.checks.matching import always_matches, never_matches
 from verify.checks.redundancy import overridden, redundant
@@ -36,6 +37,8 @@ def policy_findings(analysis: Analysis, checks: frozenset[str]) -> Iterator[Find
         for policy in permits:
             if policy.owner is not None:
                 yield from conflicts(analysis, policy.index)
+    if "P107" in checks and policies:
+        yield from unspoken(analysis)
     if not checks.isdisjoint({"P201", "P202", "P204"}):
         yield from _escalation_findings(analysis, checks, {policy.index for policy in alive})
     if "P305" in checks:
