@@ -1,0 +1,142 @@
+"""Random policies under random schemas: the encoding at a concrete request says what cedarpy says of it."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import get_args
+
+import cedarpy
+import pytest
+from cedarpy import pst
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from models.cedar.syntax import walk
+from models.cedar.types import RequestEnvironment
+from models.cedar.uids import parse_uid
+from random_policies import Writer
+from random_schemas import World, world
+from random_stores import Inputs, Judgement, Oracle
+from verify.encode import Encoder, Match
+from verify.eval import evaluate
+from verify.findings import Witness
+from verify.world import interpretation
+
+quick = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+thorough = settings(max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+worlds = st.randoms(use_true_random=False)
+
+POLICIES, STORES, REQUESTS = 4, 2, 6
+WILD = 0.08
+"""Of the operands of a `wild` writer, the share that is of any type."""
+
+
+def environment_of(witness: Witness) -> RequestEnvironment:
+    return RequestEnvironment(parse_uid(witness.principal).type, witness.action, parse_uid(witness.resource).type)
+
+
+class Encodings:
+    """Policies as terms, in each environment."""
+
+    def __init__(self, texts: Sequence[str], here: World, missing: bool) -> None:
+        self._syntax = [cedarpy.policies_to_pst(text).static_policies["policy0"] for text in texts]
+        self._here, self._missing = here, missing
+        self._matches: dict[RequestEnvironment, list[Match]] = {}
+
+    def matches(self, environment: RequestEnvironment) -> list[Match]:
+        if environment not in self._matches:
+            encoder = Encoder(self._here.schema, environment, self._missing)
+            self._matches[environment] = [encoder.match(syntax) for syntax in self._syntax]
+        return self._matches[environment]
+
+    def judge(self, witness: Witness) -> Judgement:
+        """What the terms say of a request."""
+        meaning = interpretation(witness)
+        matches = list(enumerate(self.matches(environment_of(witness))))
+        return Judgement(
+            frozenset(position for position, match in matches if evaluate(match.matches, meaning)),
+            frozenset(position for position, match in matches if not evaluate(match.ok, meaning)),
+        )
+
+
+def agrees(chance: random.Random, wild: float = 0.0, missing: float = 0.0) -> Counter[str]:
+    """Random policies on random requests: terms and cedarpy say the same. Counts what they say."""
+    here = world(chance)
+    writer, inputs = Writer(here, chance, wild), Inputs(here, chance)
+    texts = [writer.policy() for _ in range(POLICIES)]
+    oracle, terms = Oracle(texts, here), Encodings(texts, here, missing > 0)
+    said: Counter[str] = Counter()
+    for _ in range(STORES):
+        store = inputs.store(missing)
+        requests = [inputs.request(store) for _ in range(REQUESTS)]
+        for witness, truth in zip(requests, oracle.judge_all(requests), strict=True):
+            assert terms.judge(witness) == truth, (here.text, texts, witness)
+            said += Counter(matches=len(truth.matched), errs=len(truth.errored), requests=1)
+    return said
+
+
+@given(worlds)
+@quick
+def test_a_random_policy_is_well_typed(chance: random.Random) -> None:
+    here = world(chance)
+    result = cedarpy.validate_policies("\n".join(Writer(here, chance).policy() for _ in range(POLICIES)), here.handle)
+    assert result.validation_passed, result.errors
+
+
+@given(worlds)
+@quick
+def test_the_encoding_says_what_cedar_says(chance: random.Random) -> None:
+    agrees(chance)
+
+
+@given(worlds)
+@quick
+def test_the_encoding_says_what_cedar_says_where_entities_are_missing(chance: random.Random) -> None:
+    agrees(chance, missing=0.3)
+
+
+@given(worlds)
+@quick
+def test_the_encoding_says_what_cedar_says_of_ill_typed_policies(chance: random.Random) -> None:
+    agrees(chance, WILD, chance.choice((0.0, 0.3)))
+
+
+@pytest.mark.long
+@given(st.integers(0, 2**64))
+@thorough
+def test_the_encoding_says_what_cedar_says_of_many_policies(seed: int) -> None:
+    chance = random.Random(seed)
+    agrees(chance, chance.choice((0.0, 0.0, WILD)), chance.choice((0.0, 0.3)))
+
+
+def test_random_policies_use_every_operator() -> None:
+    used: set[str] = set()
+    for seed in range(150):
+        writer = Writer(world(random.Random(seed)), random.Random(seed))
+        for _ in range(POLICIES):
+            syntax = cedarpy.policies_to_pst(writer.policy()).static_policies["policy0"]
+            parts = (syntax.principal, syntax.action, syntax.resource, *syntax.clauses)
+            used |= {type(part).__name__ for part in parts}
+            for node in (node for clause in syntax.clauses for node in walk(clause.expr)):
+                used |= {type(node).__name__, getattr(node, "op", ""), *_forms(node)}
+    operators = {*get_args(pst.UnaryOpName), *get_args(pst.BinaryOpName)}
+    forms = {form.__name__ for form in get_args(pst.Expr)} - {"Slot"}  # templates have slots
+    scopes = {form.__name__ for form in (*get_args(pst.PrincipalOrResourceConstraint), *get_args(pst.ActionConstraint))}
+    assert operators | forms | scopes | {"When", "Unless", "is in", "deep has"} <= used
+
+
+def _forms(node: pst.Expr) -> Iterator[str]:
+    match node:
+        case pst.Is(_, _, group) if group is not None:
+            yield "is in"
+        case pst.HasAttr(_, [_, _, *_]):
+            yield "deep has"
+
+
+def test_random_policies_match_and_err() -> None:
+    said = sum((agrees(random.Random(seed)) for seed in range(40)), Counter())
+    assert said["matches"] > said["requests"] / 4
+    assert said["errs"] > 0
+    assert sum((agrees(random.Random(seed), WILD) for seed in range(40)), Counter())["errs"] > said["errs"]
