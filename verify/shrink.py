@@ -13,10 +13,13 @@ from dataclasses import replace
 from typing import Any
 
 from models.cedar.entities import uid_of
-from models.cedar.types import EntityRefType, RecordType, Schema, SetType, Type
+from models.cedar.types import EntityRefType, ExtensionType, RecordType, Schema, SetType, Type
 from models.cedar.uids import Uid, parse_uid
 from models.cedar.values import LONG_MIN
 from verify.findings import Witness
+from verify.literals import DAY, Ip, Literal, of_json, to_json
+from verify.symbolic import EXTENSIONS
+from verify.term import CONSTRUCTORS
 
 Judge = Callable[[Witness], bool]
 
@@ -124,6 +127,9 @@ def _value(value: Any, type: Type) -> Iterator[Any]:
                     )
         case dict() if isinstance(type, RecordType):
             yield from _record(value, type)
+        case dict() if isinstance(type, ExtensionType):
+            constructor = CONSTRUCTORS[EXTENSIONS[type.name]]
+            yield from (to_json(constructor, smaller) for smaller in _plainer(of_json(value), constructor))
 
 
 def _smaller_numbers(value: int) -> Iterator[int]:
@@ -136,6 +142,33 @@ def _smaller_numbers(value: int) -> Iterator[int]:
         step //= 2
     if LONG_MIN < value < 0:
         yield -value
+
+
+_STEPS = {"decimal": (10_000, 1_000, 100, 10), "datetime": (DAY, 3_600_000, 60_000, 1_000)}
+
+
+def _plainer(value: Literal, constructor: str) -> Iterator[Literal]:
+    """Extension values nearer to zero: zero itself, then whole ones or days, then smaller steps."""
+    if isinstance(value, Ip):
+        yield from _plainer_addresses(value)
+        return
+    for step in _STEPS.get(constructor, _STEPS["datetime"]):
+        whole = abs(value) // step * step
+        if whole != abs(value):
+            yield whole if value > 0 else -whole
+    yield from _smaller_numbers(value)
+
+
+def _plainer_addresses(ip: Ip) -> Iterator[Ip]:
+    """0.0.0.0, then a whole address of the same version, then fewer of its bits."""
+    bits, group = (128, 16) if ip.v6 else (32, 8)
+    simplest = Ip(False, 0, 32)
+    whole = (ip._replace(prefix=bits), ip._replace(address=0), Ip(ip.v6, 0, bits))
+    yield from (each for each in dict.fromkeys((simplest, *whole)) if each != ip and ip != simplest)
+    masks = [((1 << group) - 1) << place for place in range(0, bits, group)] + [1 << place for place in range(bits)]
+    for mask in masks:
+        if ip.address & mask:
+            yield ip._replace(address=ip.address & ~mask)
 
 
 def _shorter(text: str) -> Iterator[str]:
