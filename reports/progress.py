@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -36,5 +36,18 @@ def bar(text: str) -> Iterator[Callable[[int, int], None]]:
 
         def advance(done: int, total: int) -> None:
             progress.update(task, completed=done, total=total)
+
+        yield advance
+
+
+@contextmanager
+def counter(text: str) -> Iterator[Callable[[int], None]]:
+    """A spinner that counts, where nobody knows how much there is; yields `advance(done)`."""
+    console = Console(stderr=True)
+    with console.status(f"{text} ...") if console.is_terminal else nullcontext() as status:
+
+        def advance(done: int) -> None:
+            if status is not None and done % 100 == 0:
+                status.update(f"{text} ... {done:,}")
 
         yield advance

@@ -76,7 +76,7 @@ class Backtest:
     unlike_record: int
     """Requests whose decision on record is not what the (old) set says."""
 
-    def count(self, kinds: Collection[Kind]) -> int:
+    def count(self, kinds: Collection[str]) -> int:
         """Requests that change in one of these ways."""
         return sum(change.count for change in self.changes if change.kind in kinds)
 
@@ -207,7 +207,7 @@ def _admitted(policies: PolicySet) -> Callable[[RecordedRequest], bool]:
 # --- JSON -------------------------------------------------------------------------------------------------------------
 
 
-def to_json(result: Backtest, forbidden: Collection[Kind] = ()) -> dict[str, Any]:
+def to_json(result: Backtest, forbidden: Collection[str] = ()) -> dict[str, Any]:
     """The result as plain JSON values, `windtunnel.backtest/1`. Changes of the forbidden kinds make it a failure."""
     return {
         "schema": SCHEMA,

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from models.load import LoadedScenario
     from reports.outcomes import Outcomes
     from sim.run import Run
+    from verify.backtest import Backtest
     from verify.diff import Diff
     from verify.findings import Findings
     from verify.questions import QueryResult
@@ -111,6 +112,37 @@ def query(
         resource_type=resource_type,
         effort=effort,
     )
+
+
+def backtest(
+    policies: str | Path | PolicySet,
+    new: str | Path | PolicySet | None = None,
+    *,
+    requests: str | Path,
+    schema: str | Path | None = None,
+    entities: str | Path | None = None,
+    profile: Profile = "windtunnel",
+    progress: Callable[[int], None] | None = None,
+) -> Backtest:
+    """Decide the requests of a log (a JSON object a line) under one policy set, or an old and a new one.
+
+    Without `new` the decisions on record are what is compared with. `schema` and `entities` are for sets given by path.
+    Raises `models.diagnostics.InputError` with every fault of the log.
+    """
+    from models.cedar.load import load_policies
+    from models.cedar.policies import PolicySet
+    from models.cedar.recorded import read_requests
+    from verify.backtest import backtest as decide_again
+
+    first, *rest = [
+        given
+        if isinstance(given, PolicySet)
+        else load_policies(Path(given), schema=_path(schema), entities=_path(entities), profile=profile)
+        for given in (policies, new)
+        if given is not None
+    ]
+    log = Path(requests)
+    return decide_again(first, read_requests(log), *rest, file=str(log), progress=progress)
 
 
 def _path(path: str | Path | None) -> Path | None:

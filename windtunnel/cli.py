@@ -131,6 +131,7 @@ def verify(
 
 app.command()(policies.diff)
 app.command()(policies.query)
+app.command()(policies.backtest)
 
 
 @app.command()
@@ -224,17 +225,29 @@ def new(
         typer.echo(path)
 
 
-@app.command()
+schemas = typer.Typer(
+    name="schema", help="The JSON Schema of scenario files; with `infer`, a Cedar schema for policies without one."
+)
+
+
+@schemas.callback(invoke_without_command=True)
 def schema(
+    context: typer.Context,
     out: Annotated[Path | None, typer.Option(help="File to write. [default: standard output]")] = None,
 ) -> None:
-    """Print the JSON Schema of scenario files, for editors."""
+    """Print the JSON Schema of scenario files, for editors; or run a command below."""
+    if context.invoked_subcommand is not None:
+        return
     from models.json_schema import schema_text
 
     if out is None:
         typer.echo(schema_text(), nl=False)
     else:
         write(out, schema_text())
+
+
+schemas.command()(policies.infer)
+app.add_typer(schemas)
 
 
 def _version(asked: bool) -> None:

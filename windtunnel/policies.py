@@ -1,8 +1,8 @@
-"""Commands about policy sets alone: what a change changes, and whether a property holds."""
+"""Commands about policy sets alone: what a change changes, whether a property holds, what recorded requests become."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +18,7 @@ from windtunnel.options import (
     ProfileName,
     ProfileOption,
     print_json,
+    write,
 )
 
 EXIT_CODES = {"pass": 0, "holds": 0, "fail": 1, "violated": 1, "undecided": 3}
@@ -43,7 +44,9 @@ def diff(
     scripts: ScriptFolder = None,
 ) -> None:
     """Tell what a change of policies allows, denies and escalates newly, with a witness for each change."""
-    forbidden = _changes(forbid or ())
+    from verify.diff import FORBIDDABLE
+
+    forbidden = changes_named(forbid or (), FORBIDDABLE)
     from reports import progress
     from reports.change import print_diff
     from verify.diff import to_json
@@ -69,17 +72,15 @@ def diff(
     raise typer.Exit(EXIT_CODES[found.verdict])
 
 
-def _changes(named: Iterable[str]) -> tuple[str, ...]:
+def changes_named(given: Iterable[str], known: Collection[str]) -> tuple[str, ...]:
     """The changes of `--forbid`, which may be given several times, each with commas."""
-    from verify.diff import FORBIDDABLE
-
-    names = [name.strip() for text in named for name in text.split(",") if name.strip()]
+    names = [name.strip() for text in given for name in text.split(",") if name.strip()]
     for name in names:
-        if name not in FORBIDDABLE:
-            close = near(name, FORBIDDABLE)
-            meant = f"did you mean {quoted(close)}?" if close else f"expected {listed(FORBIDDABLE)}"
+        if name not in known:
+            close = near(name, known)
+            meant = f"did you mean {quoted(close)}?" if close else f"expected {listed(known)}"
             raise typer.BadParameter(f"unknown change {quoted(name)}; {meant}", param_hint="--forbid")
-    return tuple(names)
+    return tuple(dict.fromkeys(names))
 
 
 def query(
@@ -127,3 +128,66 @@ def query(
     else:
         print_query(result)
     raise typer.Exit(EXIT_CODES[result.verdict])
+
+
+def backtest(
+    policies: Annotated[Path, typer.Argument(metavar="POLICIES", help="A .cedar file or a folder of them.")],
+    new: Annotated[
+        Path | None,
+        typer.Argument(metavar="[NEW]", help="What takes their place. [default: compare with the decisions on record]"),
+    ] = None,
+    requests: Annotated[
+        Path, typer.Option(metavar="LOG.jsonl", help="Recorded requests, one JSON object a line.")
+    ] = ...,  # type: ignore[assignment]
+    schema: Annotated[Path | None, typer.Option(help="Cedar or JSON schema. [default: the folder's]")] = None,
+    entities: Annotated[Path | None, typer.Option(help="Entities of requests that bring none along.")] = None,
+    profile: ProfileOption = ProfileName.windtunnel,
+    forbid: Annotated[
+        list[str] | None,
+        typer.Option(help="Changes that fail: newly-allowed, newly-denied, newly-escalated, unescalated."),
+    ] = None,
+    format: OutputFormat = Format.text,
+) -> None:
+    """Decide recorded requests under one policy set, or under an old and a new one: what changes, by rule."""
+    from verify.changes import CHANGES
+
+    forbidden = changes_named(forbid or (), CHANGES)
+    from reports import progress
+    from reports.backtest import print_backtest
+    from verify.backtest import to_json
+
+    with progress.counter("deciding") as advance:
+        result = api.backtest(
+            policies, new, requests=requests, schema=schema, entities=entities, profile=profile.value, progress=advance
+        )
+    if format is Format.json:
+        print_json(to_json(result, forbidden))
+    else:
+        print_backtest(result, forbidden, two_sets=new is not None)
+    raise typer.Exit(1 if result.count(forbidden) else 0)
+
+
+def infer(
+    policies: Annotated[Path, typer.Argument(metavar="POLICIES", help="A .cedar file or a folder of them.")],
+    profile: ProfileOption = ProfileName.windtunnel,
+    out: Annotated[Path | None, typer.Option(help="File to write. [default: standard output]")] = None,
+    format: OutputFormat = Format.text,
+) -> None:
+    """Infer a Cedar schema from what policies name and how they use it. Exits 3 where uses contradict each other.
+
+    What each part was inferred from is told on standard error.
+    """
+    from models.cedar.inference import to_json
+    from models.cedar.load import inferred_schema, load_policies
+
+    text, inferred = inferred_schema(load_policies(policies, profile=profile.value).policies, str(policies))
+    if format is Format.json:
+        print_json(to_json(inferred) | {"text": text}, out)
+    else:
+        if out is None:
+            typer.echo(text, nl=False)
+        else:
+            write(out, text)
+        for line in inferred.lines():
+            typer.echo(line, err=True)
+    raise typer.Exit(EXIT_CODES["undecided"] if inferred.conflicts else 0)

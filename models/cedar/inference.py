@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from cedarpy import pst
 
@@ -46,6 +46,11 @@ class Origin:
     uses: tuple[tuple[str, Span], ...]
     """What the policies do with it and where they first do so; none for a placeholder, which no policy names."""
 
+    def __str__(self) -> str:
+        uses = ", ".join(f"{use} at {place.file}:{place.line}" for use, place in self.uses)
+        kind = f" is {self.type}" if self.type else ""
+        return f"{self.kind} `{self.name}`{kind}: {uses or 'a placeholder, no policy names one'}"
+
 
 @dataclass(frozen=True, slots=True)
 class Inferred:
@@ -57,6 +62,27 @@ class Inferred:
     """In order of kind (types, actions, attributes, tags) and name."""
     conflicts: tuple[TypeConflict, ...] = ()
     """Attributes of which the schema cannot say what their uses ask for, in order of name."""
+
+    def lines(self) -> tuple[str, ...]:
+        """What was inferred from what, conflicts and guesses last, a line each."""
+        return (*map(str, self.origins), *(f"conflict: {conflict}" for conflict in self.conflicts), *self.warnings)
+
+
+def to_json(inferred: Inferred) -> dict[str, Any]:
+    """The schema and where it comes from as plain JSON values, `windtunnel.inferred/1`."""
+    return {
+        "schema": "windtunnel.inferred/1",
+        "text": inferred.text,
+        "origins": [
+            {"kind": one.kind, "name": one.name, "type": one.type, "uses": _uses(one.uses)} for one in inferred.origins
+        ],
+        "conflicts": [{"attribute": one.attribute, "uses": _uses(one.uses)} for one in inferred.conflicts],
+        "warnings": list(inferred.warnings),
+    }
+
+
+def _uses(uses: Sequence[tuple[str, Span]]) -> list[dict[str, Any]]:
+    return [{"use": use, "file": place.file, "line": place.line, "column": place.column} for use, place in uses]
 
 
 @dataclass(frozen=True, slots=True)

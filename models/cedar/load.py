@@ -240,7 +240,7 @@ def _build(
     warnings = [*_warnings(written, profile), *([] if written else ["the policy set is empty: it denies everything"])]
     conflicts: tuple[TypeConflict, ...] = ()
     if handle is None:
-        schema_text, inferred = _inferred(policies, sources)
+        schema_text, inferred = inferred_schema(policies, sources[0].file)
         warnings += inferred.warnings
         conflicts = inferred.conflicts
         parsed = parse_schema(schema_text)
@@ -305,6 +305,7 @@ def _policy(index: int, written: _Written) -> Policy:
         owner=reading.owner,
         overrides=reading.overrides,
         escalation=reading.escalation,
+        linked=written.source.linked,
     )
 
 
@@ -374,15 +375,18 @@ def _schema_handle(source: Source) -> tuple[cedarpy.Schema | None, list[Diagnost
         return None, schema_faults(source, str(error))
 
 
-def _inferred(policies: Sequence[Policy], sources: Sequence[Source]) -> tuple[str, Inferred]:
-    """The inferred schema as Cedar prints it, and what it was inferred from."""
+def inferred_schema(policies: Sequence[Policy], file: str) -> tuple[str, Inferred]:
+    """The inferred schema as Cedar prints it, and what it was inferred from.
+
+    Raises InputError, about `file`, where Cedar's rules on names leave none.
+    """
     inferred = infer(policies)
     try:
         return str(cedarpy.Schema.from_str(inferred.text)), inferred
     except ValueError as error:
-        # Cedar's rules on names can leave none: a type may not be both in a namespace and in the empty one.
+        # A type may not be both in a namespace and in the empty one.
         message = f"no schema can be inferred from the policies: {error}"
-        raise input_error(message, sources[0].file, "put a schema beside the policies") from None
+        raise input_error(message, file, "put a schema beside the policies") from None
 
 
 def _parsed(handle: cedarpy.Schema, source: Source) -> Schema:

@@ -56,6 +56,8 @@ class Policy:
     owner: str | None = None
     overrides: frozenset[str] = frozenset()
     escalation: Escalation | None = None
+    linked: bool = False
+    """Whether it is a template with its slots filled, so that its text is not the file's."""
 
 
 @dataclass(frozen=True, slots=True)

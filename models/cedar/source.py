@@ -113,6 +113,8 @@ class Source:
     line: int = 1
     column: int = 1
     """The place of the text's first character."""
+    linked: bool = False
+    """Whether the text is a template's with its slots filled."""
 
     @cached_property
     def _line_starts(self) -> list[int]:

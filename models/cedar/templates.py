@@ -158,4 +158,4 @@ def _written_out(template: _Template, link: Mapping[str, Any]) -> Source:
         text += template.source.text[at:start] + instead
         at = end
     span = template.source.span(statement.start)
-    return Source(span.file, text + template.source.text[at : statement.end], span.line, span.column)
+    return Source(span.file, text + template.source.text[at : statement.end], span.line, span.column, True)

@@ -116,8 +116,6 @@ def test_requests_outside_the_schema_are_counted_and_unreadable_ones_told() -> N
 @pytest.mark.skipif(not DATA.is_dir(), reason="the public requests are not beside the project")
 @pytest.mark.parametrize("path", sorted(DATA.glob("examples/**/requests.json")), ids=lambda path: path.parent.name)
 def test_public_requests_are_decided_as_recorded(path: Path, tmp_path: Path) -> None:
-    if "template" in path.parent.name:
-        pytest.skip("templates with links are read by a loader of their own")
     log = tmp_path / "log.jsonl"
     cases = json.loads(path.read_text())
     lines = []
@@ -126,7 +124,12 @@ def test_public_requests_are_decided_as_recorded(path: Path, tmp_path: Path) -> 
         store = json.loads((path.parent / entities).read_text()) if isinstance(entities, str) else entities
         lines.append(json.dumps(case | {"entities": store, "decision": case["expected"]}))
     log.write_text("\n".join(lines))
-    policies = load_policies(path.parent / "policies.cedar", schema=path.parent / "schema.cedarschema")
+    links = path.parent / "links.json"
+    policies = load_policies(
+        path.parent / "policies.cedar",
+        schema=path.parent / "schema.cedarschema",
+        links=links if links.is_file() else None,
+    )
     result = backtest(policies, read_requests(log))
     assert result.requests == len(cases)
     assert result.unlike_record == 0

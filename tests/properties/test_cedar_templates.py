@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import cedarpy
 import pytest
@@ -11,14 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.cedar.decision import matching
-from models.cedar.load import load_policies, policy_set
-from models.cedar.recorded import read_requests
+from models.cedar.load import policy_set
 from models.cedar.uids import Uid
 from models.diagnostics import InputError
-from verify.backtest import backtest
 from verify.verify import verify
-
-DATA = Path(__file__).parents[2] / ".." / "shared" / "data" / "cedar" / "examples" / "sales_orgs" / "templated"
 
 SCHEMA = """
 entity Team; entity User in [Team]; entity Box; entity Doc in [Box] { secret: Bool };
@@ -128,14 +123,3 @@ def test_every_faulty_link_is_told_at_its_line() -> None:
     with pytest.raises(InputError) as raised:
         policy_set(TEXT, SCHEMA, links=links)
     assert [fault.line for fault in raised.value.diagnostics] == [4, 9]
-
-
-@pytest.mark.skipif(not DATA.is_dir(), reason="the public example is not beside the project")
-def test_the_public_example_decides_as_recorded(tmp_path: Path) -> None:
-    cases = json.loads((DATA / "requests.json").read_text())
-    store = json.loads((DATA / "entities.json").read_text())
-    log = tmp_path / "log.jsonl"
-    log.write_text("\n".join(json.dumps(c | {"entities": store, "decision": c["expected"]}) for c in cases))
-    policies = load_policies(DATA / "policies.cedar", schema=DATA / "schema.cedarschema", links=DATA / "links.json")
-    result = backtest(policies, read_requests(log))
-    assert (result.requests, result.unlike_record) == (len(cases), 0)
