@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import get_args
 
 import cedarpy
@@ -115,24 +116,17 @@ def test_random_policies_use_every_operator() -> None:
     used: set[str] = set()
     for seed in range(150):
         writer = Writer(world(random.Random(seed)), random.Random(seed))
-        for _ in range(POLICIES):
-            syntax = cedarpy.policies_to_pst(writer.policy()).static_policies["policy0"]
+        for text in (writer.policy() for _ in range(POLICIES)):
+            syntax = cedarpy.policies_to_pst(text).static_policies["policy0"]
             parts = (syntax.principal, syntax.action, syntax.resource, *syntax.clauses)
-            used |= {type(part).__name__ for part in parts}
-            for node in (node for clause in syntax.clauses for node in walk(clause.expr)):
-                used |= {type(node).__name__, getattr(node, "op", ""), *_forms(node)}
-    operators = {*get_args(pst.UnaryOpName), *get_args(pst.BinaryOpName)}
+            nodes = [node for clause in syntax.clauses for node in walk(clause.expr)]
+            used |= {type(part).__name__ for part in (*parts, *nodes)} | {getattr(node, "op", "") for node in nodes}
+            used |= {"is in" for node in nodes if isinstance(node, pst.Is) and node.in_expr is not None}
+            used |= {"has within"} if re.search(r"has \w\.\w", text) else set()
+    operators = {*get_args(pst.UnaryOpName), *get_args(pst.BinaryOpName), "is in", "has within"}
     forms = {form.__name__ for form in get_args(pst.Expr)} - {"Slot"}  # templates have slots
-    scopes = {form.__name__ for form in (*get_args(pst.PrincipalOrResourceConstraint), *get_args(pst.ActionConstraint))}
-    assert operators | forms | scopes | {"When", "Unless", "is in", "deep has"} <= used
-
-
-def _forms(node: pst.Expr) -> Iterator[str]:
-    match node:
-        case pst.Is(_, _, group) if group is not None:
-            yield "is in"
-        case pst.HasAttr(_, [_, _, *_]):
-            yield "deep has"
+    scopes = (*get_args(pst.PrincipalOrResourceConstraint), *get_args(pst.ActionConstraint), pst.When, pst.Unless)
+    assert operators | forms | {form.__name__ for form in scopes} <= used
 
 
 def test_random_policies_match_and_err() -> None:
