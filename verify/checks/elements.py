@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from models.cedar.decision import Decision, decide, matching
+from models.cedar.decision import Decision, matching
 from models.cedar.policies import PolicySet
 from models.cedar.types import RequestEnvironment, SetType, StringType
 from models.load import LoadedScenario
 from verify import term as t
 from verify.catalogue import CATALOGUE
 from verify.checks.common import reference, told_all
-from verify.checks.rounds import Asking, Round, escalating
+from verify.checks.rounds import Asking, Round, decisions, escalating
 from verify.encode import Encoder
 from verify.findings import Finding, Location, PolicyRef, Verdict
 from verify.query import Analysis, Case, request
@@ -99,8 +99,8 @@ def first_encoder(analysis: Analysis, environment: RequestEnvironment) -> Encode
 
 def first_decision(policies: PolicySet, case: Case) -> Decision | None:
     """The first decision on a concrete request; None where it brings approvals along that nobody was asked for."""
-    matched = first_matched(policies, case)
-    return None if matched is None else decide(policies, matched)
+    made = decisions(policies, case)
+    return made[0] if made else None
 
 
 def is_allowed_at_once(policies: PolicySet, case: Case) -> bool:
