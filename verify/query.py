@@ -97,9 +97,9 @@ class Analysis:
     policies: PolicySet
     budget: Budget
     scripts: dict[str, str] = field(default_factory=dict)
-    missing: bool = False
     asked: Counter[str] = field(default_factory=Counter)
-    """Questions by how they were answered: `recalled`, `folded`, `solved` or `unknown`."""
+    """Questions by how they were answered; analyses with the same counter count together."""
+    missing: bool = False
     _encoders: dict[RequestEnvironment, Encoder] = field(default_factory=dict)
     _matches: dict[tuple[RequestEnvironment, int], Match] = field(default_factory=dict)
     _unsupported: dict[Term, str] = field(default_factory=dict)
@@ -108,6 +108,11 @@ class Analysis:
     _matching: dict[tuple[RequestEnvironment, int], list[Case]] = field(default_factory=dict)
     _settled: dict[tuple[Term, ...], Impossible | Unknown] = field(default_factory=dict)
     _plain: dict[RequestEnvironment, Valuation] = field(default_factory=dict)
+
+    @property
+    def answered(self) -> Mapping[str, int]:
+        """Questions by how they were answered: by an old witness, by folding of terms, by a solver, or not at all."""
+        return {how: self.asked[how] for how in ("recalled", "folded", "solved", "unknown")}
 
     @cached_property
     def scopes_only(self) -> PolicySet:

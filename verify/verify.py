@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from models.cedar.policies import PolicySet
 from verify.catalogue import CATALOGUE, CHANGES, SPELLING
-from verify.checks.silence import not_asked
 from verify.checked import listed, solving
+from verify.checks.silence import not_asked
 from verify.findings import Finding, Findings
 from verify.json import environment_json
 
@@ -37,6 +37,7 @@ def verify(
         _check_effort(effort)
     findings: list[Finding] = []
     scripts: dict[str, str] = {}
+    asked: Mapping[str, int] = {}
     if policies is not None and any(check.startswith("P") for check in chosen - SPELLING):
         from verify.checks.guesses import without_guesses
         from verify.checks.policies import policy_findings
@@ -48,7 +49,7 @@ def verify(
             from verify.checks.scenario import scenario_findings
 
             findings += without_guesses(policies, scenario_findings(analysis, loaded, chosen))
-        scripts = analysis.scripts
+        scripts, asked = analysis.scripts, analysis.answered
     if policies is not None and not chosen.isdisjoint(SPELLING):
         from verify.checks.names import name_findings
 
@@ -61,7 +62,7 @@ def verify(
     named = {finding.proof.smt2_sha256 for finding in kept if finding.proof}
     return Findings(
         kept,
-        _checked(policies, loaded, chosen, kept, effort),
+        {**_checked(policies, loaded, chosen, kept, effort), **({"questions": asked} if asked else {})},
         {digest: text for digest, text in sorted(scripts.items()) if digest in named},
     )
 

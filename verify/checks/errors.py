@@ -60,10 +60,11 @@ def _stages(analysis: Analysis) -> tuple[_Stage, ...]:
     policies, so they are first evaluated where every attribute is there.
     """
     policies = analysis.policies
-    incomplete = _Stage(Analysis(policies, analysis.budget, analysis.scripts, missing=True), "entity")
+    shared = analysis.budget, analysis.scripts, analysis.asked
+    incomplete = _Stage(Analysis(policies, *shared, missing=True), "entity")
     if not policies.schema_inferred:
         return _Stage(analysis, None), incomplete
-    whole = Analysis(replace(policies, schema=_promised(policies.schema)), analysis.budget, analysis.scripts)
+    whole = Analysis(replace(policies, schema=_promised(policies.schema)), *shared)
     return _Stage(whole, None), _Stage(analysis, "attribute"), incomplete
 
 
@@ -98,7 +99,7 @@ def _judged(stages: Sequence[_Stage], index: int) -> Finding | tuple[int, Sought
 
 def _sought(analysis: Analysis, index: int) -> Sought:
     """A request on which a policy errs."""
-    environments = [e for e in analysis.policies.schema.environments() if analysis.succeeds(e, index) is not t.TRUE]
+    environments = [e for e in analysis.reach(index) if analysis.succeeds(e, index) is not t.TRUE]
     title = f"P103 {analysis.policies.policies[index].name}{' with entities missing' if analysis.missing else ''}"
     return seek(
         analysis,

@@ -11,7 +11,7 @@ from models.cedar.types import RequestEnvironment
 from verify import term as t
 from verify.checks.common import Sought, finding, joined, seek, shown, smallest_cover, told, told_all, undecided
 from verify.findings import Finding
-from verify.query import Analysis, Case
+from verify.query import Accepts, Analysis, Case
 from verify.term import Term
 
 
@@ -31,10 +31,12 @@ def redundant(analysis: Analysis, index: int) -> Finding | None:
     if sought.found:
         message = f"{told(policy)} matches requests of which no other policy of its effect says the same."
         base = finding("P104", policies, [index], "holds", message)
-        return shown(analysis, base, sought.found, lambda case: _alone(policies, index, others, case))[0]
+        return shown(analysis, base, sought.found, _alone(policies, index, others))[0]
     if sought.unknown:
         return undecided("P104", policies, [index], sought.unknown)
-    cover = smallest_cover(others, lambda some: _needed(analysis, index, some).impossible)
+    ways = _standing_in(policies, index, others)
+    enough = {i for position in sought.needed - {0} for some in ways[position - 1] for i in some}
+    cover = smallest_cover(others, lambda some: _needed(analysis, index, some).impossible, enough)
     proof = _needed(analysis, index, cover).proofs
     message = f"{told(policy)} is implied by {told_all(policies, cover)}: no decision would change without it."
     return replace(finding("P104", policies, [index, *cover], "violated", message), proof=joined(analysis, proof))
@@ -61,22 +63,31 @@ def _of_chain(policies: PolicySet, escalation: Escalation) -> tuple[int, ...]:
 
 def _needed(analysis: Analysis, index: int, others: Sequence[int]) -> Sought:
     """A request that a policy decides and that these others do not decide as it does."""
-    policies = analysis.policies
+    ways = _standing_in(analysis.policies, index, others)
 
     def parts(environment: RequestEnvironment) -> list[Term]:
-        sets = _standing_in(policies, index, others)
-        covered = [
-            t.and_(*(t.or_(*(analysis.matches(environment, i) for i in some)) for some in each)) for each in sets
-        ]
-        return [analysis.matches(environment, index), t.not_(t.or_(*covered))]
+        covered = (t.and_(*(t.or_(*(analysis.matches(environment, i) for i in some)) for some in way)) for way in ways)
+        return [analysis.matches(environment, index), *map(t.not_, covered)]
 
-    title = f"P104 {policies.policies[index].name}"
-    return seek(analysis, analysis.touched(index), parts, lambda case: _alone(policies, index, others, case), title)
+    title = f"P104 {analysis.policies.policies[index].name}"
+    accepts = _alone(analysis.policies, index, others)
+    return seek(analysis, analysis.touched(index), parts, accepts, title, index)
 
 
-def _alone(policies: PolicySet, index: int, others: Sequence[int], case: Case) -> bool:
-    covered = any(all(case.matched & some for some in each) for each in _standing_in(policies, index, others))
-    return index in case.matched and not covered
+def _alone(policies: PolicySet, index: int, others: Sequence[int]) -> Accepts:
+    """Judges whether a policy decides a request and no way for others to stand in for it is open."""
+    ways = _standing_in(policies, index, others)
+    single = frozenset(i for way in ways if len(way) == 1 for i in way[0])
+    joint = [way for way in ways if len(way) > 1]
+
+    def accepts(case: Case) -> bool:
+        return (
+            index in case.matched
+            and case.matched.isdisjoint(single)
+            and not any(all(not case.matched.isdisjoint(some) for some in way) for way in joint)
+        )
+
+    return accepts
 
 
 def _standing_in(policies: PolicySet, index: int, others: Sequence[int]) -> list[list[frozenset[int]]]:
@@ -84,16 +95,25 @@ def _standing_in(policies: PolicySet, index: int, others: Sequence[int]) -> list
 
     A permit: some other in each of its groups. A forbid that denies: some other that denies. One that escalates: one
     that denies; or, of its chain, one with a time-out at least as short and one with a severity at least as high,
-    which is what strictest-first merging makes of them.
+    which is what strictest-first merging makes of them. One that can do alone is a way of its own.
     """
     policy, among = policies.policies[index], frozenset(others)
     if policy.effect == "permit":
-        return [[frozenset(group) & among for group in policies.permit_groups if index in group]]
+        groups = [frozenset(group) & among for group in policies.permit_groups if index in group]
+        return _apart(groups)
     hard = among & frozenset(hard_forbids(policies))
     if policy.escalation is None:
-        return [[hard]]
+        return _apart([hard])
     asking = among & frozenset(_of_chain(policies, policy.escalation))
-    return [[hard], [_as_short(policies, asking, policy.escalation), _as_grave(policies, asking, policy.escalation)]]
+    merged = [_as_short(policies, asking, policy.escalation), _as_grave(policies, asking, policy.escalation)]
+    return [*_apart([hard]), *_apart(merged)]
+
+
+def _apart(sets: Sequence[frozenset[int]]) -> list[list[frozenset[int]]]:
+    """The ways to have one of every set, those who are in all of them first, each by itself."""
+    shared = frozenset.intersection(*sets)
+    alone = [[frozenset({i})] for i in sorted(shared)]
+    return alone if len(sets) == 1 else [*alone, [some - shared for some in sets]]
 
 
 def _as_short(policies: PolicySet, among: frozenset[int], escalation: Escalation) -> frozenset[int]:
@@ -129,20 +149,24 @@ def overridden(analysis: Analysis, index: int) -> Finding:
         return seek(
             analysis,
             analysis.touched(index),
-            lambda e: [analysis.matches(e, index), t.not_(t.or_(*(analysis.matches(e, i) for i in forbids)))],
-            lambda case: index in case.matched and case.matched.isdisjoint(forbids),
+            lambda e: [analysis.matches(e, index), *(t.not_(analysis.matches(e, i)) for i in forbids)],
+            accepted(forbids),
             f"P105 {policy.name}",
+            index,
         )
+
+    def accepted(forbids: Sequence[int]) -> Accepts:
+        denying = frozenset(forbids)
+        return lambda case: index in case.matched and case.matched.isdisjoint(denying)
 
     sought = survives(hard)
     if sought.found:
         base = finding("P105", policies, [index], "holds", f"{told(policy)} permits requests that no forbid denies.")
-        return shown(
-            analysis, base, sought.found, lambda case: index in case.matched and case.matched.isdisjoint(hard)
-        )[0]
+        return shown(analysis, base, sought.found, accepted(hard))[0]
     if sought.unknown:
         return undecided("P105", policies, [index], sought.unknown)
-    cover = smallest_cover(hard, lambda some: survives(some).impossible)
+    enough = {hard[position - 1] for position in sought.needed - {0}}
+    cover = smallest_cover(hard, lambda some: survives(some).impossible, enough)
     message = f"{told(policy)} permits nothing: every request it matches is denied by {told_all(policies, cover)}."
     proof = joined(analysis, survives(cover).proofs)
     return replace(finding("P105", policies, [index, *cover], "violated", message), proof=proof)
