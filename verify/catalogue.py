@@ -35,6 +35,7 @@ _CHECKS = (
     Check("P109", "unknown-name", "warning", "Do the owners and entities that the policy names exist?"),
     Check("P201", "unreachable-escalation", "error", "Can the escalating forbid ever be the reason for a decision?"),
     Check("P202", "dead-end-escalation", "error", "Does every approval that is asked for lead out of denial?"),
+    Check("P203", "escalation-loop", "error", "Does asking for approval come to an end?"),
     Check(
         "P204", "ambiguous-escalation", "warning", "Do rules that match together agree on chain, time-out, severity?"
     ),

@@ -81,20 +81,11 @@ def barred(asking: Asking, conditions: Conditions) -> Iterator[Finding]:
 def _barred(asking: Asking, conditions: Conditions, desk: str) -> Finding:
     policies = asking.analysis.policies
     element = Element(conditions.loaded, desk, ("desks", desk))
-    keys: Keys = ("desks", desk, "people")
-    others = [("approvals", key) for key in _SAME if ("approvals", key) in conditions]
-
-    def parts(environment: RequestEnvironment) -> list[Term]:
-        apart = (t.not_(conditions.perhaps(environment, *other)) for other in others)
-        return [conditions.surely(environment, *keys), *apart]
-
-    def accepts(case: Case) -> bool:
-        return keys in conditions.holding(case) and conditions.possible(case).isdisjoint(others)
+    people = approvers(asking, conditions, desk, f"P207 {desk}")
 
     def allowed(case: Case) -> bool:
         return is_allowed_at_once(policies, case)
 
-    people = Kind(asking, f"P207 {desk}", conditions.environments(*keys), parts, accepts)
     sought = people.seek(lambda e: [allowed_at_once(asking, e)], allowed)
     if sought.found:
         message = f"The people of {element.told} may approve."
@@ -107,3 +98,18 @@ def _barred(asking: Asking, conditions: Conditions, desk: str) -> Finding:
     message = f"The people of {element.told} may never approve, so what is asked of them ends there: {reason}."
     base = replace(about("P207", [element], "violated", message), proof=joined(asking.analysis, sought.proofs))
     return with_policies(base, policies, causes)
+
+
+def approvers(asking: Asking, conditions: Conditions, desk: str, title: str) -> Kind:
+    """Approvals by the people of a desk, but of their own requests and second ones, as far as these are told."""
+    keys: Keys = ("desks", desk, "people")
+    others = [("approvals", key) for key in _SAME if ("approvals", key) in conditions]
+
+    def parts(environment: RequestEnvironment) -> list[Term]:
+        apart = (t.not_(conditions.perhaps(environment, *other)) for other in others)
+        return [conditions.surely(environment, *keys), *apart]
+
+    def accepts(case: Case) -> bool:
+        return keys in conditions.holding(case) and conditions.possible(case).isdisjoint(others)
+
+    return Kind(asking, title, conditions.environments(*keys), parts, accepts)

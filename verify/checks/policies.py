@@ -11,6 +11,7 @@ from verify.checks.errors import may_err
 from verify.checks.escalation import unreachable
 from verify.checks.gaps import unspoken
 from verify.checks.invariants import invariant_findings
+from verify.checks.loops import rounds_end
 from verify.checks.matching import always_matches, never_matches
 from verify.checks.redundancy import overridden, redundant
 from verify.checks.rounds import Asking, escalating
@@ -39,7 +40,7 @@ def policy_findings(analysis: Analysis, checks: frozenset[str]) -> Iterator[Find
                 yield from conflicts(analysis, policy.index)
     if "P107" in checks and policies:
         yield from unspoken(analysis)
-    if not checks.isdisjoint({"P201", "P202", "P204"}):
+    if not checks.isdisjoint({"P201", "P202", "P203", "P204"}):
         yield from _escalation_findings(analysis, checks, {policy.index for policy in alive})
     if "P305" in checks:
         yield from invariant_findings(analysis)
@@ -52,5 +53,7 @@ def _escalation_findings(analysis: Analysis, checks: frozenset[str], alive: set[
     reachable = [i for i, _, can_ask in first if can_ask]
     if "P202" in checks:
         yield from (dead_end(asking, index) for index in reachable)
+    if "P203" in checks:
+        yield from rounds_end(asking, reachable)
     if "P204" in checks:
         yield from ambiguous(asking, reachable)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from models.load import LoadedScenario
 from verify.checks.approving import barred, separation
 from verify.checks.conditions import Conditions
+from verify.checks.loops import gates
 from verify.checks.privilege import excessive
 from verify.checks.residency import resident
 from verify.checks.risks import unguarded
@@ -19,6 +20,8 @@ from verify.query import Analysis
 def scenario_findings(analysis: Analysis, loaded: LoadedScenario, checks: frozenset[str]) -> Iterator[Finding]:
     """Findings of the chosen checks on what a scenario declares, and on its agents and steps."""
     asking, conditions = Asking(analysis), Conditions(analysis, loaded)
+    if "P203" in checks:
+        yield from gates(asking, conditions)
     if "P205" in checks:
         yield from unguarded(asking, conditions)
     if "P206" in checks:
