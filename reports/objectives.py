@@ -75,6 +75,8 @@ def judge_objective(name: str, objective: Objective, tables: RunTables) -> Objec
     interval = student(measure.sample, objective.confidence, floor=0.0, ceiling=measure.ceiling)
     interval = with_trials(interval, measure.trials)
     verdict = decide(interval, at_most=measure.at_most, at_least=measure.at_least)
+    if _refuted(measure):
+        verdict = "fail"
     obstacle = _obstacle(measure, interval)
     if obstacle and verdict == "pass":
         verdict = "undecided"
@@ -96,6 +98,11 @@ def judge_objective(name: str, objective: Objective, tables: RunTables) -> Objec
     )
 
 
+def _refuted(measure: Measure) -> bool:
+    """Whether "none" is promised and one was seen: no figure is below zero, so the mean is above it."""
+    return measure.at_most == 0 and any(low > 0 for low in measure.sample.low)
+
+
 def _obstacle(measure: Measure, interval: Interval) -> str:
     missing = measure.sample.missing
     if missing > MISSING_SHARE_MAX * len(measure.sample.low) and not too_few(interval):
@@ -105,6 +112,10 @@ def _obstacle(measure: Measure, interval: Interval) -> str:
 
 def _notes(measure: Measure, interval: Interval) -> tuple[str, ...]:
     notes = []
+    if _refuted(measure):
+        seen = sum(low > 0 for low in measure.sample.low)
+        of = count(len(measure.sample.low), "replication")
+        notes.append(f"Seen in {seen} of {of}: a promise of none is refuted.")
     if measure.sample.missing > 0:
         notes.append(f"{count(measure.sample.missing, 'replication')} had nothing to measure and are left out.")
     if measure.unit == "count" and interval.point and interval.estimate == 0:

@@ -274,7 +274,16 @@ def test_counts_include_replications_without_any() -> None:
     prepared = tables([[(0, 1, "completed", False, 0)]] * 5, {"kind": "count", "of": "deadlocks", "at-most": 0}, events)
     outcome = judge_objective("it", _only(prepared), prepared)
     assert np.array_equal(outcome.sample.low, [0, 0, 0, 1, 0])
-    assert outcome.verdict == "undecided"
+
+
+@pytest.mark.parametrize(("at_most", "verdict"), [(0, "fail"), (0.1, "undecided")])
+def test_one_that_was_seen_refutes_a_promise_of_none(at_most: float, verdict: str) -> None:
+    events = EVENTS.assign(kind="deadlock", replication=3)
+    kind = {"kind": "count", "of": "deadlocks", "at-most": at_most}
+    prepared = tables([[(0, 1, "completed", False, 0)]] * 5, kind, events)
+    outcome = judge_objective("it", _only(prepared), prepared)
+    assert outcome.verdict == verdict
+    assert any("refuted" in note for note in outcome.notes) == (verdict == "fail")
 
 
 def test_a_desk_that_nobody_came_to_is_undecided() -> None:
