@@ -246,7 +246,8 @@ def _asked(seed: int, inputs: int) -> tuple[int, int]:
                 lambda c: (0 in c.matched) != (1 in c.matched),
             ),
         ]
-        for answer, counters in questions:
+        for question, counters in questions:
+            answer = analysis.ask(*question)
             found += isinstance(answer, Found)
             if isinstance(answer, Impossible):
                 proved += 1
