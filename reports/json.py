@@ -11,12 +11,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 from models.diagnostics import input_error
 from sim.run import FINDINGS
 from verify.findings import SCHEMA as FINDINGS_SCHEMA
-from verify.findings import Finding, Findings, Location, PolicyRef, Proof, Witness
+from verify.findings import Clause, Edit, Finding, Findings, Location, PolicyRef, Proof, Role, Suggestion, Witness
 from verify.json import to_json
 
 if TYPE_CHECKING:
@@ -133,7 +133,34 @@ def _finding(value: Mapping[str, Any]) -> Finding:
         witness=_witness(witness) if witness else None,
         proof=Proof(str(proof["solver"]), str(proof["checked_by"]), str(proof["smt2_sha256"])) if proof else None,
         environment=str(value.get("environment", "")),
+        because=tuple(map(_clause, value.get("because", ()))),
+        reason=str(value.get("reason", "")),
+        suggestion=_suggestion(value.get("suggestion")),
     )
+
+
+def _clause(value: Mapping[str, Any]) -> Clause:
+    if value["role"] not in get_args(Role):
+        raise ValueError("a clause's role is unknown")
+    return Clause(
+        role=value["role"],
+        policy=str(value["policy"]),
+        file=str(value["file"]),
+        line=int(value["line"]),
+        column=int(value["column"]),
+        text=str(value["text"]),
+        negated=bool(value["negated"]),
+    )
+
+
+def _suggestion(value: Mapping[str, Any] | None) -> Suggestion | None:
+    if value is None:
+        return None
+    edits = (
+        Edit(str(e["file"]), int(e["line"]), int(e["column"]), str(e["remove"]), str(e["insert"]))
+        for e in value["edits"]
+    )
+    return Suggestion(tuple(edits), str(value["why"]))
 
 
 def _location(value: Mapping[str, Any]) -> Location:

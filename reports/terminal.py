@@ -131,6 +131,8 @@ def _finding(console: Console, finding: Finding) -> None:
     line.append(f"  {finding.verdict if word == finding.severity else finding.severity}", style="dim")
     console.print(line)
     indented(console, finding.message, 4)
+    if finding.reason:
+        indented(console, finding.reason, 4)
     where = [f"{p.name} ({p.location.file}:{p.location.line})" for p in unnamed(finding)]
     if where:
         indented(console, words.listed(where), 4, style="dim")
@@ -139,3 +141,5 @@ def _finding(console: Console, finding: Finding) -> None:
         approvals = f", approved by {words.listed(w.approvals)}" if w.approvals else ""
         context = json.dumps(dict(w.context), ensure_ascii=False)
         indented(console, f"e.g. {w.principal} {w.action} {w.resource} {context}{approvals}", 4, style="dim")
+    if finding.suggestion is not None:
+        indented(console, f"suggested: {finding.suggestion.why}", 4)

@@ -61,6 +61,50 @@ class Proof:
     """Digest of the SMT-LIB script, or of several one after another; empty where no script was asked."""
 
 
+Role = Literal["never-together", "always", "whenever", "then", "nowhere", "true", "false", "errs"]
+"""What a clause has to do with a finding.
+
+`never-together`: no request meets all of these. `always`: every request of the scope meets it. `whenever`: where all of
+these are met, so are, of one of the policies that have them, all those that are `then`. `nowhere`: no request that the
+schema admits is in this part of the scope. `true`, `false`, `errs`: what it comes to on the witness.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """A part of a policy that decides a finding, with its place. `negated`: the policy needs it to be false."""
+
+    role: Role
+    policy: str
+    file: str
+    line: int
+    column: int
+    text: str
+    negated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A change of a file: the text `remove`, which stands at a place, gives way to `insert`. Either may be empty.
+
+    Lines and columns count from 1.
+    """
+
+    file: str
+    line: int
+    column: int
+    remove: str
+    insert: str
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """Edits, all to be made together, after which the finding is gone; `why` says what they do, as sentences."""
+
+    edits: tuple[Edit, ...]
+    why: str
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One answer of one check about one subject."""
@@ -78,6 +122,11 @@ class Finding:
     """The request environment of the witness, as `principal, action, resource`."""
     environments: tuple[RequestEnvironment, ...] = ()
     """The request environments that the finding speaks of: that of its witness, or all that a proof is about."""
+    because: tuple[Clause, ...] = ()
+    """The clauses that decide, as few as were found to suffice. Empty where none could be singled out."""
+    reason: str = ""
+    """What the clauses come to, as a sentence."""
+    suggestion: Suggestion | None = None
 
     @property
     def id(self) -> str:

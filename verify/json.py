@@ -36,6 +36,9 @@ def finding_json(finding: Finding) -> dict[str, Any]:
         "environments": [environment_json(environment) for environment in finding.environments],
         "witness": witness_json(finding.witness),
         "location": asdict(finding.location),
+        "because": [asdict(clause) for clause in finding.because],
+        "reason": finding.reason,
+        "suggestion": None if finding.suggestion is None else _lists(asdict(finding.suggestion)),
         "proof": proof_json(finding.proof),
     }
 

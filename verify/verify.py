@@ -59,6 +59,10 @@ def verify(
 
         findings += chain_findings(loaded, policies)
     kept = tuple(finding for finding in findings if finding.check in chosen)
+    if policies is not None:
+        from verify.explain import explained
+
+        kept = explained(policies, kept)
     named = {finding.proof.smt2_sha256 for finding in kept if finding.proof}
     return Findings(
         kept,

@@ -49,10 +49,16 @@ def _quoted(message: str) -> list[str]:
     return ["".join(groups) for groups in _QUOTED.findall(message)]
 
 
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name nearest to a misspelt one; None where none is near."""
+    found = difflib.get_close_matches(name, [k for k in known if k != name], n=1, cutoff=0.75)
+    return found[0] if found else None
+
+
 def near(name: str, known: Iterable[str]) -> str:
     """A help line with the known name nearest to a misspelt one; empty where none is near."""
-    found = difflib.get_close_matches(name, [k for k in known if k != name], n=1, cutoff=0.75)
-    return f"did you mean `{found[0]}`?" if found else ""
+    found = nearest(name, known)
+    return f"did you mean `{found}`?" if found else ""
 
 
 def too_deep(source: Source) -> list[Diagnostic]:

@@ -35,6 +35,14 @@ def type_place(policy: Policy, name: str) -> Span:
     return _sequence_place(policy, _name_tokens(name))
 
 
+def uid_offsets(policy: Policy, uid: Uid) -> tuple[tuple[int, int], ...]:
+    """From where to where the id of an entity stands in a policy's text, quotes included, wherever it is named."""
+    return tuple(
+        (named[-1].start, named[-1].end)
+        for named in _sequences(policy, (*_name_tokens(uid.type), "::", f'"{escape(uid.id)}"'))
+    )
+
+
 def attribute_places(policy: Policy) -> Mapping[int, Span]:
     """Where each access and test of an attribute stands, by the `id` of its node in `policy.syntax`.
 
@@ -65,10 +73,16 @@ def _name_tokens(name: str) -> tuple[str, ...]:
 
 
 def _sequence_place(policy: Policy, wanted: Sequence[str]) -> Span:
+    return place_at(policy, next((found[0].start for found in _sequences(policy, wanted)), 0))
+
+
+def _sequences(policy: Policy, wanted: Sequence[str]) -> Iterator[Sequence[Token]]:
+    """Where these tokens stand one after another, and not as the end of a longer name."""
     stream = tuple(tokens(policy.text))
     texts = [token.text for token in stream]
-    starts = (n for n in range(len(stream)) if texts[n : n + len(wanted)] == list(wanted))
-    return place_at(policy, next((stream[n].start for n in starts), 0))
+    for n in range(len(stream)):
+        if texts[n : n + len(wanted)] == list(wanted) and "::" not in texts[max(n - 1, 0) : n]:
+            yield stream[n : n + len(wanted)]
 
 
 def _attribute_offsets(stream: Sequence[Token]) -> Mapping[str, list[int]]:

@@ -13,7 +13,8 @@ from models.units import format_duration
 from verify import term as t
 from verify.checks.common import Sought, finding, joined, shown, smallest_cover, told, told_all, undecided
 from verify.checks.rounds import Asking, asked_together, decisions, seek_asking
-from verify.findings import Finding, Proof
+from verify.edits import without_annotations
+from verify.findings import Finding, Proof, Suggestion
 from verify.query import Analysis, Case
 
 Kind = Literal["timeout", "severity"]
@@ -106,9 +107,27 @@ def _dead_values(asking: Asking, index: int, rules: Sequence[int]) -> Iterator[t
         others = tuple(dict.fromkeys(i for one in dead for i in one.cover))
         message = " ".join(_dead_sentence(policies, index, one) for one in dead)
         base = finding("P204", policies, [index, *others], "violated", message)
-        yield replace(base, proof=joined(analysis, [proof for one in dead for proof in one.proofs])), others
+        proof = joined(analysis, [proof for one in dead for proof in one.proofs])
+        yield replace(base, proof=proof, suggestion=_without_dead(policies, index, dead, others)), others
     if unknown:
         yield undecided("P204", policies, [index], unknown), ()
+
+
+def _without_dead(policies: PolicySet, index: int, dead: Sequence[_Dead], others: Sequence[int]) -> Suggestion | None:
+    """The suggestion to delete the dead values; None where the rules would still disagree about another one."""
+    policy, own = policies.policies[index], _escalation(policies, index)
+    alive = [kind for kind in _KINDS if kind not in {one.kind for one in dead} and _strictness(own, kind) is not None]
+    for kind in alive:
+        if any(_strictness(_escalation(policies, i), kind) not in (None, _strictness(own, kind)) for i in others):
+            return None
+    names = [_annotation(policies, one.kind) for one in dead]
+    said = " and ".join(f"`@{name}`" for name in names)
+    why = f"Delete the {said} of `{policy.name}`: what never applies can go, and every answer is bounded as before."
+    return without_annotations(policy, names, why)
+
+
+def _annotation(policies: PolicySet, kind: Kind) -> str:
+    return "approval_timeout_s" if kind == "timeout" and policies.profile == "tiered" else kind
 
 
 def _is_stricter(policies: PolicySet, other: int, index: int, kind: Kind, own: int) -> bool:
@@ -139,7 +158,7 @@ _MERGED: dict[Kind, str] = {"timeout": "the strictest", "severity": "the greates
 
 def _dead_sentence(policies: PolicySet, index: int, dead: _Dead) -> str:
     policy, kind = policies.policies[index], dead.kind
-    annotation = "approval_timeout_s" if kind == "timeout" and policies.profile == "tiered" else kind
+    annotation = _annotation(policies, kind)
     values = " or ".join(dict.fromkeys(_value(_escalation(policies, i), kind) for i in dead.cover))
     quoted = f'`@{annotation}("{policy.annotations[annotation]}")`'
     return (

@@ -1,0 +1,179 @@
+"""Edits that a finding suggests: only such after which the finding is gone and the set still loads.
+
+An edit that is made of a rule that does nothing changes no decision. A linked template is not edited: its text is that
+of all its links.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+from models.cedar.annotations import misspelt, read
+from models.cedar.clauses import annotation_range, clauses_range, effect_offset
+from models.cedar.entities import uid_of
+from models.cedar.faults import nearest
+from models.cedar.places import place_at, uid_offsets
+from models.cedar.policies import Policy, PolicySet
+from models.cedar.uids import Uid, escape
+from models.cedar.usage import uids
+from verify.findings import Edit, Finding, Suggestion
+
+Suggested = Suggestion | None
+
+
+def suggested(policies: PolicySet, finding: Finding, about: Sequence[Policy]) -> Suggested:
+    """The edits that a violated finding about these policies suggests; None where none is known to be safe."""
+    make = _BY_CHECK.get(finding.check)
+    return make(policies, finding, about) if make is not None else None
+
+
+def edit(policy: Policy, start: int, end: int, insert: str) -> Edit:
+    """A change of a stretch of a policy's text."""
+    place = place_at(policy, start)
+    return Edit(place.file, place.line, place.column, policy.text[start:end], insert)
+
+
+def without_annotations(policy: Policy, names: Iterable[str], why: str) -> Suggested:
+    """The suggestion to delete annotations of a policy."""
+    edits = tuple(_without_annotation(policy, name) for name in names)
+    return None if policy.linked else Suggestion(edits, why)
+
+
+def _without_annotation(policy: Policy, name: str) -> Edit:
+    found = annotation_range(policy, name)
+    assert found is not None
+    start, end = found
+    blank = len(policy.text[end:]) - len(policy.text[end:].lstrip(" "))
+    return edit(policy, start, end + blank, "")
+
+
+# --- rules that do nothing --------------------------------------------------------------------------------------------
+
+
+def _deleted(why: str) -> Callable[[PolicySet, Finding, Sequence[Policy]], Suggested]:
+    def delete(policies: PolicySet, finding: Finding, about: Sequence[Policy]) -> Suggested:
+        policy = about[0]
+        if policy.linked or _upholds_its_tier(policies, policy) or finding.witness is not None:
+            return None
+        text = f"Delete `{policy.name}`: {why}. If it was meant to do something, mend it instead."
+        return Suggestion((edit(policy, 0, len(policy.text), ""),), text)
+
+    return delete
+
+
+def _upholds_its_tier(policies: PolicySet, policy: Policy) -> bool:
+    """Whether a policy is the only permit of a tier, without which the tier would permit all."""
+    alone = any(group == (policy.index,) for group in policies.permit_groups)
+    return alone and policies.profile == "tiered"
+
+
+def _without_conditions(_: PolicySet, __: Finding, about: Sequence[Policy]) -> Suggested:
+    policy = about[0]
+    if policy.linked:
+        return None
+    why = f"Delete the conditions of `{policy.name}`: they are always true, so it matches the same requests without."
+    return Suggestion((edit(policy, *clauses_range(policy), ""),), why)
+
+
+# --- names ------------------------------------------------------------------------------------------------------------
+
+
+def _spelt(policies: PolicySet, _: Finding, about: Sequence[Policy]) -> Suggested:
+    """Annotations spelt as they are read, where the policy loads with them."""
+    policy = about[0]
+    wrong = misspelt(policy.annotations, policies.profile)
+    spelt = {wrong.get(name, name): value for name, value in policy.annotations.items()}
+    names = {"rule_id"} & set(wrong.values())
+    if policy.linked or names or len(spelt) < len(policy.annotations):
+        return None
+    if read(spelt, policy.effect, policies.profile, policy.tier).faults:
+        return None
+    edits = []
+    for written, meant in wrong.items():
+        found = annotation_range(policy, written)
+        assert found is not None
+        edits.append(edit(policy, found[0], found[0] + len(written) + 1, f"@{meant}"))
+    changes = ", ".join(f"`@{meant}` for `@{written}`" for written, meant in wrong.items())
+    return Suggestion(tuple(edits), f"Write {changes}.")
+
+
+def _known(policies: PolicySet, finding: Finding, about: Sequence[Policy]) -> Suggested:
+    """Owners and entities spelt as those that exist."""
+    policy = about[0]
+    if policy.linked:
+        return None
+    edits: list[Edit] = []
+    owners = {p.owner for p in policies.policies if p.owner}
+    names = {p.name for p in policies.policies}
+    if unknown := sorted(policy.overrides - owners - names):
+        near = {name: nearest(name, (*sorted(owners), *sorted(names))) for name in unknown}
+        if not all(near.values()):
+            return None
+        spelt = (near.get(name) or name for name in sorted(policy.overrides))
+        edits.append(_overriding(policy, spelt))
+    for uid, meant in _misspelt_entities(policies, policy, finding):
+        places = uid_offsets(policy, uid)
+        if not places:
+            return None  # its id is written with escapes
+        edits += [edit(policy, start, end, f'"{escape(meant)}"') for start, end in places]
+    changes = ", ".join(f"`{one.insert}` for `{one.remove}`" for one in edits)
+    return Suggestion(tuple(edits), f"Write {changes}.") if edits else None
+
+
+def _misspelt_entities(policies: PolicySet, policy: Policy, finding: Finding) -> Iterator[tuple[Uid, str]]:
+    """The entities that a finding says are misspelt, with the ids that were meant."""
+    exist: dict[str, set[str]] = {}
+    for entity in policies.entities:
+        uid = uid_of(entity["uid"])
+        exist.setdefault(uid.type, set()).add(uid.id)
+    for uid in sorted(uids(policy.syntax)):
+        ids = exist.get(uid.type, set())
+        meant = nearest(uid.id, sorted(ids)) if uid.id not in ids and f"`{uid}` " in finding.message else None
+        if meant is not None:
+            yield uid, meant
+
+
+def _overriding(policy: Policy, names: Iterable[str]) -> Edit:
+    """The edit that has a policy override these names."""
+    annotation = f'@overrides("{escape(", ".join(names))}")'
+    if found := annotation_range(policy, "overrides"):
+        return edit(policy, *found, annotation)
+    at = effect_offset(policy)
+    return edit(policy, at, at, f"{annotation} ")
+
+
+def _declared(_: PolicySet, __: Finding, about: Sequence[Policy]) -> Suggested:
+    """The forbid of a conflict declared to go before the owner of the permit, as it does."""
+    if len(about) < 2:
+        return None
+    permit, forbid = about[:2]
+    owner = permit.owner or ""
+    if forbid.linked or not owner or "," in owner or owner != owner.strip():
+        return None
+    why = (
+        f"Declare that `{forbid.name}` of `{forbid.owner}` goes before `{owner}`, as it does: no decision changes. "
+        "If it should not, except the case from it instead."
+    )
+    return Suggestion((_overriding(forbid, [*sorted(forbid.overrides), owner]),), why)
+
+
+def _not_asserted(_: PolicySet, finding: Finding, about: Sequence[Policy]) -> Suggested:
+    """A deployed policy without its `@invariant`."""
+    policy = about[0]
+    if finding.severity != "warning" or finding.witness is not None or finding.proof is not None:
+        return None
+    why = f"Delete the `@invariant` of `{policy.name}`; to have it checked, move the rule to the file of invariants."
+    return without_annotations(policy, ["invariant"], why)
+
+
+_BY_CHECK: Mapping[str, Callable[[PolicySet, Finding, Sequence[Policy]], Suggested]] = {
+    "P101": _deleted("it matches nothing, so no decision changes"),
+    "P102": _without_conditions,
+    "P104": _deleted("others decide the same without it, so no decision changes"),
+    "P105": _deleted("it permits nothing, so no decision changes"),
+    "P106": _declared,
+    "P108": _spelt,
+    "P109": _known,
+    "P201": _deleted("nobody is ever asked because of it, and what it stops is denied anyway, so no decision changes"),
+    "P305": _not_asserted,
+}

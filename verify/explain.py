@@ -1,0 +1,358 @@
+"""Why a finding is what it is: the clauses that decide it, as few as suffice, in a sentence.
+
+What is proved is explained by asking again with conditions left out: those that can go do not decide. What a witness
+shows is explained by what each condition comes to on it. An explanation never changes a verdict: where a question about
+it is not answered, the clause is kept, and where nothing can be singled out, nothing is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import cedarpy
+from cedarpy import pst
+
+from models.cedar.clauses import Part, conditions_of, scope_of, with_conditions
+from models.cedar.decision import decide, matching
+from models.cedar.policies import Policy, PolicySet
+from verify import term as t
+from verify.checks.common import seek
+from verify.checks.elements import has_approvals
+from verify.edits import suggested
+from verify.findings import Clause, Finding, PolicyRef, Role, Witness
+from verify.query import BUDGETS, Analysis, VerifierError, request
+
+CONDITIONS_MAX = 12
+"""Conditions of one policy that are left out one by one; of more, all are told. An assumption."""
+
+PERMITS_MAX = 200
+"""Permits that are looked at together for why none of them matches. An assumption: they cost encoding, not reading."""
+
+NEAR_PERMITS = 3
+"""Permits whose scope fits a request that none of them matches, and that are told. An assumption."""
+
+
+def explained(policies: PolicySet, findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The findings, the violated ones with the clauses that decide them, why, and where there is one an edit."""
+    involved = Involved(policies)
+    return tuple(_explained(involved, f) if f.verdict == "violated" else f for f in findings)
+
+
+@dataclass(frozen=True)
+class Involved:
+    """The policies that findings name."""
+
+    deployed: PolicySet
+
+    def asked(self, finding: Finding) -> PolicySet:
+        """The set that a finding speaks of: with the invariants, where it is about one."""
+        return self.deployed.invariants or self.deployed if finding.check == "P305" else self.deployed
+
+    @cached_property
+    def _indices(self) -> dict[tuple[str, str, int], int]:
+        found: dict[tuple[str, str, int], int] = {}
+        for policy in (self.deployed.invariants or self.deployed).policies:
+            for name in (policy.name, f"{policy.tier}:{policy.name}"):
+                found.setdefault((name, policy.span.file, policy.span.line), policy.index)
+        return found
+
+    def index(self, reference: PolicyRef) -> int | None:
+        """The policy that a finding names; None for another part of a scenario."""
+        return self._indices.get((reference.name, reference.location.file, reference.location.line))
+
+    def policies(self, finding: Finding) -> list[Policy]:
+        """The policies that a finding names, in its order."""
+        among = self.asked(finding).policies
+        indices = (self.index(reference) for reference in finding.policies)
+        return [among[index] for index in indices if index is not None and index < len(among)]
+
+
+def _explained(involved: Involved, finding: Finding) -> Finding:
+    policies = involved.policies(finding)
+    if not policies:
+        return finding
+    whole = involved.asked(finding)
+    because: tuple[Clause, ...] = ()
+    reason = ""
+    try:
+        if finding.witness is not None:
+            because, reason = _on_witness(whole, finding, policies)
+        elif finding.check in _PROVED and not any(p.index in c.policies for p in policies for c in whole.conflicts):
+            because, reason = _PROVED[finding.check](whole, finding, policies)
+    except VerifierError:
+        # Policies with conditions left out need not be well-typed, and Cedar promises nothing of such ones.
+        because, reason = (), ""
+    suggestion = finding.suggestion or suggested(whole, finding, policies)
+    return replace(finding, because=because, reason=reason, suggestion=suggestion)
+
+
+# --- sentences --------------------------------------------------------------------------------------------------------
+
+TEXT_MAX = 160
+"""Characters of a clause that a sentence repeats; its data has all of them."""
+
+
+def _clause(role: Role, policy: Policy, part: Part) -> Clause:
+    place = part.place
+    return Clause(role, policy.name, place.file, place.line, place.column, part.text, part.negated)
+
+
+def _clauses(role: Role, policy: Policy, parts: Iterable[Part]) -> tuple[Clause, ...]:
+    return tuple(_clause(role, policy, part) for part in parts)
+
+
+def _text(clause: Clause, finding: Finding) -> str:
+    """A clause in a sentence, with its line, and its file where that is not the finding's."""
+    text = " ".join(clause.text.split())
+    text = text if len(text) <= TEXT_MAX else f"{text[:TEXT_MAX]}..."
+    here = clause.file == finding.location.file
+    place = f"line {clause.line}" if here else f"{clause.file}:{clause.line}"
+    return f"`{text}` ({place})"
+
+
+def _needed(clause: Clause, finding: Finding) -> str:
+    """A clause in a sentence, as what its policy needs."""
+    return f"{'not ' * clause.negated}{_text(clause, finding)}"
+
+
+def _met(clauses: Sequence[Clause], finding: Finding, missed: bool = False) -> str:
+    """What clauses come to where they are met, or `missed`: `a` (line 1) is true and `b` (line 2) is false."""
+    groups = [
+        (value, [_text(c, finding) for c in clauses if (c.negated != missed) == (value == "false")])
+        for value in ("true", "false")
+    ]
+    return _list([f"{_list(texts)} {'is' if len(texts) == 1 else 'are'} {value}" for value, texts in groups if texts])
+
+
+def _list(words: Sequence[str], joint: str = "and") -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {joint} {words[-1]}"
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
+
+
+# --- what is proved ---------------------------------------------------------------------------------------------------
+
+Explained = tuple[tuple[Clause, ...], str]
+_NOTHING: Explained = ((), "")
+
+
+def _variant(policies: PolicySet, chosen: Sequence[tuple[Policy, Sequence[Part] | None]]) -> PolicySet:
+    """These policies alone, in this order; those with parts have these conditions alone."""
+    made = []
+    for number, (policy, kept) in enumerate(chosen):
+        syntax = policy.syntax if kept is None else with_conditions(policy, kept)
+        made.append(replace(policy, index=number, id=f"policy{number}", syntax=replace(syntax, id=f"policy{number}")))
+    permits = {policy.id: replace(policy.syntax, effect="permit") for policy in made}
+    tree = pst.PolicySet(templates={}, static_policies=permits, template_links=())
+    position = {policy.index: number for number, (policy, _) in enumerate(chosen)}
+    groups = tuple(tuple(position[i] for i in group if i in position) for group in policies.permit_groups)
+    return replace(
+        policies,
+        policies=tuple(made),
+        matcher=cedarpy.PolicySet.from_pst(tree),
+        permit_groups=groups,
+        conflicts=(),
+        invariants=None,
+    )
+
+
+def _impossible(policies: PolicySet, forbids: Sequence[int] = (), permitted: bool = False) -> bool:
+    """Whether the first policy matches no request that none of some others matches, and that permits permit."""
+    analysis = Analysis(policies, BUDGETS["low"])
+    groups = policies.permit_groups if permitted else ()
+    return seek(
+        analysis,
+        analysis.touched(0),
+        lambda e: [
+            analysis.matches(e, 0),
+            *(t.not_(analysis.matches(e, i)) for i in forbids),
+            *(t.or_(*(analysis.matches(e, i) for i in group)) for group in groups),
+        ],
+        lambda case: (
+            0 in case.matched
+            and case.matched.isdisjoint(forbids)
+            and all(case.matched.intersection(group) for group in groups)
+        ),
+        "explanation",
+    ).impossible
+
+
+def _fewest(conditions: Sequence[Part], suffice: Callable[[Sequence[Part]], bool]) -> tuple[Part, ...] | None:
+    """As few of the conditions as suffice, none of which can go; None where all together are not known to."""
+    kept = tuple(conditions)
+    if not suffice(kept):
+        return None
+    if len(kept) > CONDITIONS_MAX:
+        return kept
+    for one in conditions:
+        fewer = tuple(part for part in kept if part is not one)
+        if suffice(fewer):
+            kept = fewer
+    return kept
+
+
+def _contradictory(whole: PolicySet, finding: Finding, policies: Sequence[Policy]) -> Explained:
+    """Conditions of a policy that no request meets together, or the part of its scope that fits none."""
+    policy = policies[0]
+    kept = _fewest(conditions_of(policy), lambda some: _impossible(_variant(whole, [(policy, some)])))
+    if kept is None:
+        return _NOTHING
+    if not kept:
+        return _nowhere(policy, finding)
+    clauses = _clauses("never-together", policy, kept)
+    told = _list([_needed(clause, finding) for clause in clauses])
+    ends = {1: "is true of no request", 2: "cannot both hold"}
+    return clauses, _sentence(f"{told} {ends.get(len(clauses), 'cannot all hold')}")
+
+
+def _nowhere(policy: Policy, finding: Finding) -> Explained:
+    names = ("principal", "action", "resource")
+    clauses = _clauses("nowhere", policy, (part for part in scope_of(policy) if part.text not in names))
+    if not clauses:
+        return (), "The schema admits no request at all."
+    told = _list([_text(clause, finding) for clause in clauses])
+    return clauses, f"No request that the schema admits is of the scope {told}."
+
+
+def _always(_: PolicySet, finding: Finding, policies: Sequence[Policy]) -> Explained:
+    clauses = _clauses("always", policies[0], conditions_of(policies[0]))
+    return clauses, _sentence(f"on every request of its scope {_met(clauses, finding)}")
+
+
+def _covered(whole: PolicySet, finding: Finding, policies: Sequence[Policy]) -> Explained:
+    """Conditions of a policy under which one of others always matches."""
+    subject, *cover = policies
+    if not cover:
+        return _NOTHING
+    others = range(1, len(policies))
+    kept = _fewest(
+        conditions_of(subject),
+        lambda some: _impossible(_variant(whole, [(subject, some), *((one, None) for one in cover)]), others),
+    )
+    if kept is None:
+        return _NOTHING
+    clauses = _clauses("whenever", subject, kept)
+    return _with_cover(finding, clauses, cover, "")
+
+
+def _with_cover(finding: Finding, clauses: tuple[Clause, ...], cover: Sequence[Policy], before: str) -> Explained:
+    """That one of several policies matches, whenever the clauses of another are met."""
+    then = [_clauses("then", one, conditions_of(one)) for one in cover]
+    if len(cover) == 1:
+        always = f"{before}`{cover[0].name}` matches"
+        details = f"{_met(then[0], finding)} then" if then[0] else "it has no condition"
+    else:
+        always = f"{before}one of these matches"
+        details = "; or ".join(
+            f"`{one.name}`, where {_met(some, finding)}" if some else f"`{one.name}`, which has no condition"
+            for one, some in zip(cover, then, strict=True)
+        )
+    whenever = f"whenever {_met(clauses, finding)}, {always}" if clauses else f"{always} every request of its scope"
+    return (*clauses, *(c for some in then for c in some)), _sentence(f"{whenever}: {details}")
+
+
+def _unreachable(whole: PolicySet, finding: Finding, policies: Sequence[Policy]) -> Explained:
+    """Conditions of an escalating forbid under which others deny, or nothing permits."""
+    if (found := _covered(whole, finding, policies)) != _NOTHING:
+        return found
+    subject, *masking = policies
+    permits = [policy for policy in whole.policies if policy.effect == "permit"]
+    if len(permits) > PERMITS_MAX:
+        return _NOTHING
+    beside = [(one, None) for one in (*masking, *permits)]
+    forbids = range(1, len(policies))
+    kept = _fewest(
+        conditions_of(subject),
+        lambda some: _impossible(_variant(whole, [(subject, some), *beside]), forbids, permitted=True),
+    )
+    if kept is None:
+        return _NOTHING
+    clauses = _clauses("whenever", subject, kept)
+    if masking:
+        return _with_cover(finding, clauses, masking, "where a permit matches, ")
+    if not clauses:
+        return (), "No permit matches any request of its scope."
+    return clauses, _sentence(f"whenever {_met(clauses, finding)}, no permit matches")
+
+
+_PROVED: dict[str, Callable[[PolicySet, Finding, Sequence[Policy]], Explained]] = {
+    "P101": _contradictory,
+    "P102": _always,
+    "P104": _covered,
+    "P105": _covered,
+    "P201": _unreachable,
+    "P204": _covered,
+    "P305": _contradictory,
+}
+
+# --- what a witness shows ---------------------------------------------------------------------------------------------
+
+
+def _on_witness(whole: PolicySet, finding: Finding, policies: Sequence[Policy]) -> Explained:
+    """What the conditions of the policies come to on the witness."""
+    witness = finding.witness
+    assert witness is not None
+    told = list(policies)
+    matched, errored = matching(whole, _request(whole, witness), witness.entities)
+    if finding.check == "P103":
+        told = [policy for policy in told if policy.index in errored][:1]
+    elif decide(whole, matched, frozenset(witness.approvals)).kind == "not permitted":
+        told += _near_permits(whole, witness, told)
+    parts = [(policy, part) for policy in told for part in conditions_of(policy)]
+    values = _values(whole, witness, [part for _, part in parts])
+    because: list[Clause] = []
+    sentences: list[str] = []
+    for policy in told:
+        own = [(part, value) for (of, part), value in zip(parts, values, strict=True) if of is policy]
+        clauses = tuple(_clause(value, policy, part) for part, value in _deciding(own, policy.index in matched))
+        because += clauses
+        sentences.append(_on_witness_text(policy, clauses, policy.index in matched, policy.index in errored, finding))
+    return tuple(because), " ".join(filter(None, sentences))
+
+
+def _request(policies: PolicySet, witness: Witness) -> dict[str, object]:
+    """The request of a witness once those have approved who are told to."""
+    asked = request(witness)
+    if witness.approvals and has_approvals(policies, witness.action):
+        asked["context"] = {**witness.context, "approvals": sorted(witness.approvals)}
+    return asked
+
+
+def _near_permits(whole: PolicySet, witness: Witness, told: Sequence[Policy]) -> list[Policy]:
+    """Permits whose scope fits the witness."""
+    permits = [policy for policy in whole.policies if policy.effect == "permit" and policy not in told]
+    bare = _variant(whole, [(policy, ()) for policy in permits])
+    fitting = matching(bare, _request(whole, witness), witness.entities)[0]
+    return [permits[number] for number in sorted(fitting)[:NEAR_PERMITS]]
+
+
+def _values(whole: PolicySet, witness: Witness, parts: Sequence[Part]) -> list[Role]:
+    """What the text of each condition comes to on a witness, by Cedar."""
+    if not parts:
+        return []
+    head = pst.Template("", "permit", pst.ScopeAny(), pst.ScopeAny(), pst.ScopeAny(), (), {})
+    bare = whole.policies[0]
+    asked = [replace(bare, syntax=replace(head, clauses=(pst.When(part.clause.expr),))) for part in parts]
+    alone = _variant(whole, [(policy, None) for policy in asked])
+    matched, errored = matching(alone, _request(whole, witness), witness.entities)
+    return ["true" if n in matched else "errs" if n in errored else "false" for n in range(len(parts))]
+
+
+def _deciding(own: Sequence[tuple[Part, Role]], matches: bool) -> list[tuple[Part, Role]]:
+    """Of a policy that matches all conditions; of another the first that keeps it from matching."""
+    if matches:
+        return list(own)
+    return [(part, value) for part, value in own if value == "errs" or (value == "true") == part.negated][:1]
+
+
+def _on_witness_text(policy: Policy, clauses: Sequence[Clause], matches: bool, errs: bool, finding: Finding) -> str:
+    name = f"`{policy.name}`"
+    if errs:
+        return f"{name} errs: {_list([_text(c, finding) for c in clauses])} cannot be evaluated." if clauses else ""
+    if matches:
+        return f"{name} matches: {_met(clauses, finding)}." if clauses else f"{name} matches: it has no condition."
+    return f"{name} does not match: {_met(clauses, finding, missed=True)}." if clauses else ""
