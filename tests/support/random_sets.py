@@ -8,6 +8,7 @@ from dataclasses import replace
 from models.cedar.entities import entities_handle
 from models.cedar.load import policy_set
 from models.cedar.policies import PolicySet
+from random_policies import Writer
 from random_schemas import World
 
 
@@ -25,3 +26,19 @@ def loaded(texts: Sequence[str], here: World, validated: bool = True) -> PolicyS
         store=entities_handle((), typed.schema),
         conflicts=(),
     )
+
+
+def annotated(writer: Writer, number: int) -> str:
+    """A random policy with the annotations that the verifier reads."""
+    chance = writer.chance
+    kind = chance.choice(("permit", "permit", "forbid", "ask", "ask"))
+    notes = [f'@id("p{number}")']
+    if chance.random() < 0.6:
+        notes.append(f'@owner("{chance.choice("ab")}")')
+    if chance.random() < 0.15:
+        notes.append(f'@overrides("{chance.choice(("p0", "a", "b"))}")')
+    if kind == "ask":
+        notes.append(f'@escalate("{chance.choice(("one", "one", "two"))}")')
+        notes += [f'@timeout("{chance.choice(("5m", "1h"))}")'] * (chance.random() < 0.6)
+        notes += [f'@severity("{chance.choice(("low", "high"))}")'] * (chance.random() < 0.6)
+    return writer.policy(2, " ".join(notes) + "\n", "forbid" if kind == "ask" else kind)
