@@ -367,7 +367,7 @@ class Policies(Part):
     """Cedar entities in JSON. No key: `entities.json` in the folder, else none."""
     invariants: str | None = Field(default=None, max_length=500)
     """Assertions about the policies (check P305), never deployed. No key: `invariants.cedar` of the folder, if any."""
-    profile: Literal["windtunnel", "tiered"] = "windtunnel"
+    profile: Literal["windtunnel", "tiered", "advice"] = "windtunnel"
     """How the set spells escalation."""
 
 

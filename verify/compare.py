@@ -6,7 +6,7 @@ unchanged policies touch are equivalent without a question.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal, NamedTuple
@@ -248,9 +248,9 @@ def _determining(change: Change) -> Iterator[Rule]:
 
 def _decides(policy: Policy, outcome: Outcome) -> bool:
     """Whether a policy can be a reason for an outcome."""
-    if policy.effect == "permit":
-        return outcome == "allow"
-    return outcome == ("deny" if policy.escalation is None else "escalate")
+    if policy.escalation is not None:
+        return outcome == "escalate"
+    return outcome == ("allow" if policy.effect == "permit" else "deny")
 
 
 def _may_match(encoder: Encoder, policy: Policy) -> bool:
@@ -376,9 +376,18 @@ def _outcomes(side: Side, matches: Matches) -> Mapping[Outcome, Term]:
 
     forbids = [policy for policy in policies.policies if policy.effect == "forbid"]
     hard = some(policy.index for policy in forbids if policy.escalation is None)
-    soft = some(policy.index for policy in forbids if policy.escalation is not None)
+    asked = t.or_(some(policy.index for policy in forbids if policy.escalation is not None), *_advised(side, some))
     free = t.and_(t.not_(hard), *(some(group) for group in policies.permit_groups))
-    return {"deny": t.not_(free), "escalate": t.and_(free, soft), "allow": t.and_(free, t.not_(soft))}
+    return {"deny": t.not_(free), "escalate": t.and_(free, asked), "allow": t.and_(free, t.not_(asked))}
+
+
+def _advised(side: Side, some: Callable[[Iterable[int]], Term]) -> Iterator[Term]:
+    """When no permit of a group permits without asking, for each group that has permits that ask."""
+    policies = side.policies.policies
+    for group in side.policies.permit_groups:
+        plain = [index for index in group if policies[index].escalation is None]
+        if len(plain) < len(group):
+            yield t.not_(some(plain))
 
 
 def _asked_differently(joint: Joint, matches: Matches) -> Term:

@@ -31,6 +31,7 @@ class EffortName(StrEnum):
 class ProfileName(StrEnum):
     windtunnel = "windtunnel"
     tiered = "tiered"
+    advice = "advice"
 
 
 class Threshold(StrEnum):

@@ -6,6 +6,8 @@
 `tiered`: two tiers, `hard` and `soft`, by `@tier` or else by the file. A hard rule is absolute. A soft forbid
 escalates, to the chain of `@escalate` or else to `human`; `@rule_id` (or `@id`) names, `@approval_timeout_s` is whole
 seconds. A forbid of no tier is hard.
+
+`advice`: JSON in `@advice` on a permit; where its verdict is `escalate`, the permit asks the chain `human` first.
 """
 
 from __future__ import annotations
@@ -17,11 +19,12 @@ from typing import Literal, get_args
 
 from pydantic_core import PydanticCustomError
 
+from models.cedar.advice import read_advice
 from models.cedar.policies import Escalation, Profile, Severity
 from models.units import DURATION_MAX, SECOND, parse_duration
 
 DEFAULT_CHAIN = "human"
-"""The chain of a soft forbid that names none."""
+"""The chain of a rule that asks people and names no chain."""
 
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 """Least first."""
@@ -39,6 +42,7 @@ _KNOWN: Mapping[Profile, tuple[str, ...]] = {
         "overrides",
         "invariant",
     ),
+    "advice": ("id", "advice", "owner", "overrides", "invariant"),
 }
 _TIERS = ("hard", "soft")
 _NEAR_ENOUGH = 0.77
@@ -84,7 +88,10 @@ def read(
     """What one policy's annotations mean. Never raises; faults are returned, all of them."""
     faults: list[Fault] = []
     tier = _tier(annotations, tier_of_file, faults) if profile == "tiered" else ""
-    escalation = _escalation(annotations, effect, profile, tier, faults)
+    if profile == "advice":
+        escalation = _advised(annotations, effect, faults)
+    else:
+        escalation = _escalation(annotations, effect, profile, tier, faults)
     names = ("rule_id", "id") if profile == "tiered" else ("id",)
     return Reading(
         name=next((annotations[key] for key in names if annotations.get(key)), None),
@@ -93,7 +100,7 @@ def read(
         owner=annotations.get("owner") or None,
         overrides=frozenset(filter(None, (part.strip() for part in annotations.get("overrides", "").split(",")))),
         faults=tuple(faults),
-        warnings=_idle(annotations, profile, escalation),
+        warnings=_unread(annotations, effect) if profile == "advice" else _idle(annotations, profile, escalation),
     )
 
 
@@ -121,6 +128,24 @@ def _escalation(
     else:
         return Escalation(annotations.get("escalate", DEFAULT_CHAIN).strip(), *bounds)
     return None
+
+
+def _advised(annotations: Mapping[str, str], effect: str, faults: list[Fault]) -> Escalation | None:
+    if "advice" not in annotations or effect == "forbid":
+        return None
+    verdict, wrong = read_advice(annotations["advice"])
+    faults += (Fault("advice", f"`@advice`: {message}") for message in wrong)
+    return Escalation(DEFAULT_CHAIN, None, None) if verdict == "escalate" else None
+
+
+def _unread(annotations: Mapping[str, str], effect: str) -> tuple[Fault, ...]:
+    """What stands in a set of the profile `advice` as if it asked people, and does not."""
+    found = []
+    if "advice" in annotations and effect == "forbid":
+        found.append(Fault("advice", "`@advice` does nothing on a forbid: it denies"))
+    if "escalate" in annotations:
+        found.append(Fault("escalate", f"`@escalate` is not read under the profile `advice`: the {effect} stands"))
+    return tuple(found)
 
 
 def _timeout(annotations: Mapping[str, str], profile: Profile, faults: list[Fault]) -> int | None:
@@ -168,7 +193,7 @@ def misspelt(annotations: Mapping[str, str], profile: Profile) -> Mapping[str, s
     """
     known = [name for name in _KNOWN[profile] if len(name) > len("id")]
     found = {}
-    for key in annotations.keys() - {*_KNOWN["windtunnel"], *_KNOWN["tiered"]}:
+    for key in annotations.keys() - {name for names in _KNOWN.values() for name in names}:
         if close := difflib.get_close_matches(key.casefold(), known, n=1, cutoff=_NEAR_ENOUGH):
             found[key] = close[0]
     return dict(sorted(found.items()))

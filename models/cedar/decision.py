@@ -1,8 +1,9 @@
 """The three-outcome decision: allow, deny, or escalate to people.
 
 In this order: a matching forbid that does not escalate denies; with no matching permit (in every permit group) the
-request is denied and nobody is asked; a matching forbid whose chain has not approved escalates; otherwise the request
-is allowed. A policy that errors does not match.
+request is denied and nobody is asked; a matching forbid whose chain has not approved escalates, and so do the matching
+permits of a group where each of them asks a chain that has not (profile `advice`); otherwise the request is allowed. A
+policy that errors does not match.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import cedarpy
 
 from models.cedar.annotations import SEVERITIES
 from models.cedar.entities import entities_handle, explicit, uid_of
-from models.cedar.policies import Escalation, PolicySet, Severity
+from models.cedar.policies import Escalation, Policy, PolicySet, Severity
 from models.cedar.types import SetType, StringType
 from models.cedar.uids import Uid, parse_uid
 
@@ -80,14 +81,21 @@ def decide(policies: PolicySet, matched: Collection[int], granted: frozenset[str
     forbids = [policies.policies[i] for i in sorted(matched) if policies.policies[i].effect == "forbid"]
     if hard := tuple(p.index for p in forbids if p.escalation is None):
         return Decision("deny", "forbidden", hard)
-    permits = [[i for i in group if i in matched] for group in policies.permit_groups]
+    permits = [[policies.policies[i] for i in group if i in matched] for group in policies.permit_groups]
     if not all(permits):
         return Decision("deny", "not permitted", ())
-    asking = [p for p in forbids if p.escalation and p.escalation.chain not in granted]
+    released = [[p for p in group if _released(p, granted)] for group in permits]
+    asking = [p for p in forbids if not _released(p, granted)]
+    asking += [p for group, free in zip(permits, released, strict=True) if not free for p in group]
     if asking:
         escalations = merge(p.escalation for p in asking if p.escalation)
-        return Decision("escalate", "escalated", tuple(p.index for p in asking), escalations)
-    return Decision("allow", "allowed", tuple(sorted({i for group in permits for i in group})))
+        return Decision("escalate", "escalated", tuple(sorted({p.index for p in asking})), escalations)
+    return Decision("allow", "allowed", tuple(sorted({p.index for group in released for p in group})))
+
+
+def _released(policy: Policy, granted: frozenset[str]) -> bool:
+    """Whether a policy asks nobody: it never does, or its chain has approved."""
+    return policy.escalation is None or policy.escalation.chain in granted
 
 
 def matching(

@@ -336,7 +336,8 @@ def _warnings(written: Sequence[_Written], profile: Profile) -> Iterator[str]:
             yield one.warning("the forbid is of no tier: it counts as hard")
     unnamed = [one for one in written if one.reading.escalation and "escalate" not in one.syntax.annotations]
     if unnamed:
-        yield unnamed[0].warning(f"soft forbids without `@escalate` ask the chain `{DEFAULT_CHAIN}`")
+        which = "permits whose advice escalates" if profile == "advice" else "soft forbids without `@escalate`"
+        yield unnamed[0].warning(f"{which} ask the chain `{DEFAULT_CHAIN}`")
 
 
 def permit_groups(policies: Sequence[Policy], profile: Profile) -> tuple[tuple[int, ...], ...]:

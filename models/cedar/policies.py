@@ -14,7 +14,7 @@ from cedarpy import pst
 
 from models.cedar.types import Schema
 
-Profile = Literal["windtunnel", "tiered"]
+Profile = Literal["windtunnel", "tiered", "advice"]
 Severity = Literal["low", "medium", "high", "critical"]
 
 

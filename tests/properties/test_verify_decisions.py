@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from models.cedar.decision import decide
 from models.cedar.load import policy_set
-from models.cedar.policies import PolicySet
+from models.cedar.policies import PolicySet, Profile
 from verify.findings import Finding, Witness
 from verify.query import BUDGETS, Analysis, Case, request
 from verify.verify import verify
@@ -38,7 +38,7 @@ ATOMS = [
 ]
 
 
-def written(chance: random.Random) -> str:
+def written(chance: random.Random, profile: Profile) -> str:
     """Four to seven policies over few atoms, so that they overlap, cover and mask each other."""
     texts = []
     for number in range(chance.randint(4, 7)):
@@ -47,7 +47,9 @@ def written(chance: random.Random) -> str:
         )
         effect = chance.choice(["permit", "permit", "forbid", "ask", "ask"])
         notes = f'@id("p{number}") @owner("{chance.choice("ab")}")'
-        if effect == "ask":
+        if effect == "ask" and profile == "advice":
+            notes, effect = notes + ' @advice("{\\"verdict\\": \\"escalate\\"}")', "permit"
+        elif effect == "ask":
             notes += f' @escalate("{chance.choice(["one", "one", "two"])}") @timeout("{chance.choice([5, 10])}m")'
             notes += f' @severity("{chance.choice(["low", "high"])}")'
         clause = f" when {{ {condition} }}" if chance.random() < 0.9 else ""
@@ -124,7 +126,8 @@ def _refuted(policies: PolicySet, finding: Finding, case: Case) -> bool:
 
 def _judged(seed: int, requests: int) -> list[Finding]:
     chance = random.Random(seed)
-    policies = policy_set(written(chance), SCHEMA, invariants=asserted(chance))
+    profile: Profile = "advice" if seed % 3 == 0 else "windtunnel"
+    policies = policy_set(written(chance, profile), SCHEMA, profile=profile, invariants=asserted(chance))
     findings = verify(policies).findings
     assert not [f for f in findings if f.verdict == "undecided"]
     assert policies.invariants is not None

@@ -1,10 +1,11 @@
-"""P201: can a forbid that escalates ever be the reason to ask?"""
+"""P201: can a policy that escalates ever be the reason to ask?"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 
+from models.cedar.policies import PolicySet
 from verify import term as t
 from verify.checks.common import Sought, finding, joined, seek, shown, smallest_cover, told, told_all, undecided
 from verify.checks.redundancy import hard_forbids
@@ -14,7 +15,7 @@ from verify.query import Case
 
 
 def unreachable(asking: Asking, index: int) -> tuple[Finding, bool]:
-    """P201 of one escalating forbid that can match, and whether other checks of it make sense."""
+    """P201 of one escalating policy that can match, and whether other checks of it make sense."""
     analysis = asking.analysis
     policies = analysis.policies
     policy = policies.policies[index]
@@ -37,7 +38,7 @@ def unreachable(asking: Asking, index: int) -> tuple[Finding, bool]:
 
 
 def _cause(asking: Asking, index: int) -> tuple[str, tuple[int, ...]]:
-    """Why an escalation is unreachable, and the forbids that mask it."""
+    """Why an escalation is unreachable, and the policies that mask it."""
     analysis = asking.analysis
     policies = analysis.policies
     hard = hard_forbids(policies)
@@ -68,6 +69,12 @@ def _cause(asking: Asking, index: int) -> tuple[str, tuple[int, ...]]:
             f"P201 {policies.policies[index].name} permitted",
         )
 
+    if policies.policies[index].effect == "permit":
+        plain = [i for group in policies.permit_groups if index in group for i in group]
+        plain = [i for i in plain if policies.policies[i].escalation is None]
+        if unmasked([*plain, *hard]).impossible:
+            cover = smallest_cover([*plain, *hard], lambda some: unmasked(some).impossible)
+            return f"every request it matches is {_settled(policies, cover)}", cover
     if not permitted(hard).impossible:  # so it is the approvals: those it waits for come too late or from nobody
         return "starting without approvals, no request comes to where it is a reason to ask", ()
     if permitted(()).impossible:
@@ -78,3 +85,10 @@ def _cause(asking: Asking, index: int) -> tuple[str, tuple[int, ...]]:
     cover = smallest_cover(hard, lambda some: permitted(some).impossible)
     where = "every request it matches is denied, for no permit matches it or"
     return f"{where} {told_all(policies, cover)} {'denies' if len(cover) == 1 else 'deny'} it outright", cover
+
+
+def _settled(policies: PolicySet, cover: Sequence[int]) -> str:
+    """How these policies settle requests without a question."""
+    ways = {"permit": "permitted without asking", "forbid": "denied outright"}
+    by = {way: [i for i in cover if policies.policies[i].effect == effect] for effect, way in ways.items()}
+    return " or ".join(f"{way} by {told_all(policies, some)}" for way, some in by.items() if some)

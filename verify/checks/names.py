@@ -56,6 +56,8 @@ def _effect(policy: Policy, meant: str) -> str:
             return f"the rule has no {meant}"
         case "overrides":
             return "the rule goes before no other"
+        case "advice":
+            return "the permit permits without asking" if policy.effect == "permit" else "it does nothing"
         case "tier":
             return f"the rule is of the tier `{policy.tier}`" if policy.tier else "the rule is of no tier"
         case "id" | "rule_id":

@@ -13,6 +13,7 @@ from verify.checks.gaps import unspoken
 from verify.checks.invariants import invariant_findings
 from verify.checks.loops import rounds_end
 from verify.checks.matching import always_matches, never_matches
+from verify.checks.passing import passing
 from verify.checks.redundancy import overridden, redundant
 from verify.checks.rounds import Asking, escalating
 from verify.findings import Finding
@@ -56,4 +57,7 @@ def _escalation_findings(analysis: Analysis, checks: frozenset[str], alive: set[
     if "P203" in checks:
         yield from rounds_end(asking, reachable)
     if "P204" in checks:
-        yield from ambiguous(asking, reachable)
+        advised = [i for i in reachable if analysis.policies.policies[i].effect == "permit"]
+        passed = {i: found for i in advised if (found := passing(asking, i))}
+        yield from passed.values()
+        yield from ambiguous(asking, [i for i in reachable if i not in passed])

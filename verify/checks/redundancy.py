@@ -51,14 +51,16 @@ def _same_kind(policies: PolicySet, index: int) -> tuple[int, ...]:
     """The policies that may stand in for one: of its effect, and able to deny or ask at least as strictly."""
     policy = policies.policies[index]
     if policy.effect == "permit":
-        return tuple(sorted({i for group in policies.permit_groups if index in group for i in group} - {index}))
+        grouped = {i for group in policies.permit_groups if index in group for i in group} - {index}
+        return tuple(i for i in sorted(grouped) if policies.policies[i].escalation in (None, policy.escalation))
     hard = hard_forbids(policies)
     asking = [] if policy.escalation is None else [i for i in _of_chain(policies, policy.escalation) if i != index]
     return tuple(sorted({*hard, *asking} - {index}))
 
 
 def _of_chain(policies: PolicySet, escalation: Escalation) -> tuple[int, ...]:
-    return tuple(p.index for p in policies.policies if p.escalation and p.escalation.chain == escalation.chain)
+    forbids = (p for p in policies.policies if p.effect == "forbid")
+    return tuple(p.index for p in forbids if p.escalation and p.escalation.chain == escalation.chain)
 
 
 def _needed(analysis: Analysis, index: int, others: Sequence[int]) -> Sought:

@@ -28,12 +28,12 @@ Matches = Callable[[int], Term]
 
 
 def escalating(policies: PolicySet) -> tuple[int, ...]:
-    """The forbids that escalate, by index."""
+    """The policies that escalate, by index: forbids, and permits under the profile `advice`."""
     return tuple(p.index for p in policies.policies if p.escalation)
 
 
 def chain_of(policies: PolicySet, index: int) -> str:
-    """The chain that an escalating forbid asks."""
+    """The chain that an escalating policy asks."""
     escalation = policies.policies[index].escalation
     assert escalation is not None
     return escalation.chain
@@ -53,7 +53,18 @@ class Round:
 
     def asks(self, policies: PolicySet, index: int) -> Term:
         """When a policy is a reason to ask in this round, given that the round is reached."""
-        return t.and_(self.allowed, self.matches(index), t.not_(self.granted[chain_of(policies, index)]))
+        asks = t.and_(self.allowed, self.matches(index), t.not_(self.granted[chain_of(policies, index)]))
+        if policies.policies[index].effect == "forbid":
+            return asks
+        groups = (group for group in policies.permit_groups if index in group)
+        return t.and_(asks, t.or_(*(self._nobody_permits(policies, group) for group in groups)))
+
+    def _nobody_permits(self, policies: PolicySet, group: Iterable[int]) -> Term:
+        """When every match in a group of permits asks first."""
+        plain = (i for i in group if policies.policies[i].escalation is None)
+        asking = (i for i in group if policies.policies[i].escalation is not None)
+        approved = (t.and_(self.matches(i), self.granted[chain_of(policies, i)]) for i in asking)
+        return t.not_(t.or_(*map(self.matches, plain), *approved))
 
 
 @dataclass
