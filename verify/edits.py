@@ -20,6 +20,9 @@ from verify.findings import Edit, Finding, Suggestion
 
 Suggested = Suggestion | None
 
+NAMED_MAX = 4
+"""Policies that a sentence names one by one; the edits list all. An assumption."""
+
 
 def suggested(policies: PolicySet, finding: Finding, about: Sequence[Policy]) -> Suggested:
     """The edits that a violated finding about these policies suggests; None where none is known to be safe."""
@@ -34,17 +37,16 @@ def edit(policy: Policy, start: int, end: int, insert: str) -> Edit:
 
 
 def without_annotations(policy: Policy, names: Iterable[str], why: str) -> Suggested:
-    """The suggestion to delete annotations of a policy."""
-    edits = tuple(_without_annotation(policy, name) for name in names)
-    return None if policy.linked else Suggestion(edits, why)
+    """The suggestion to delete annotations of a policy; None where it does not have them all."""
+    ranges = [annotation_range(policy, name) for name in names]
+    found = [one for one in ranges if one is not None]
+    if policy.linked or len(found) < len(ranges):
+        return None
+    return Suggestion(tuple(edit(policy, start, _past_blanks(policy, end), "") for start, end in found), why)
 
 
-def _without_annotation(policy: Policy, name: str) -> Edit:
-    found = annotation_range(policy, name)
-    assert found is not None
-    start, end = found
-    blank = len(policy.text[end:]) - len(policy.text[end:].lstrip(" "))
-    return edit(policy, start, end + blank, "")
+def _past_blanks(policy: Policy, end: int) -> int:
+    return end + len(policy.text[end:]) - len(policy.text[end:].lstrip(" "))
 
 
 # --- rules that do nothing --------------------------------------------------------------------------------------------
@@ -143,18 +145,18 @@ def _overriding(policy: Policy, names: Iterable[str]) -> Edit:
 
 
 def _declared(_: PolicySet, __: Finding, about: Sequence[Policy]) -> Suggested:
-    """The forbid of a conflict declared to go before the owner of the permit, as it does."""
-    if len(about) < 2:
-        return None
-    permit, forbid = about[:2]
+    """The forbids of a conflict declared to go before the owner of the permit, as they do."""
+    permit, *forbids = about
     owner = permit.owner or ""
-    if forbid.linked or not owner or "," in owner or owner != owner.strip():
+    if not forbids or any(one.linked for one in forbids) or not owner or "," in owner or owner != owner.strip():
         return None
+    names = ", ".join(f"`{one.name}`" for one in forbids[:NAMED_MAX])
+    names += f" and {len(forbids) - NAMED_MAX} more" * (len(forbids) > NAMED_MAX)
     why = (
-        f"Declare that `{forbid.name}` of `{forbid.owner}` goes before `{owner}`, as it does: no decision changes. "
-        "If it should not, except the case from it instead."
+        f"Declare by `@overrides` that {names} {'goes' if len(forbids) == 1 else 'go'} before `{owner}`, as is so: no "
+        "decision changes. If it should not be so, except the case from the forbid instead."
     )
-    return Suggestion((_overriding(forbid, [*sorted(forbid.overrides), owner]),), why)
+    return Suggestion(tuple(_overriding(one, [*sorted(one.overrides), owner]) for one in forbids), why)
 
 
 def _not_asserted(_: PolicySet, finding: Finding, about: Sequence[Policy]) -> Suggested:
