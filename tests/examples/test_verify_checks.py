@@ -179,6 +179,46 @@ def test_overridden_by_union() -> None:
     assert found == {("gold", "low", "gold-high"): "violated", ("rest",): "holds"}
 
 
+@pytest.mark.parametrize(
+    ("soft", "more", "named", "words"),
+    [
+        ('action == Action::"look"', "", ("a",), "no permit of another tier matches any request of it."),
+        ("action", "", None, ""),
+        (
+            "action",
+            '@rule_id("f") @tier("hard") forbid(principal, action == Action::"refund", resource);',
+            ("a", "f"),
+            "is denied by",
+        ),
+        (
+            'action == Action::"refund"',
+            '@rule_id("f") @tier("hard") forbid(principal, action, resource) when { principal.level > 3 };'
+            '@rule_id("g") @tier("soft") permit(principal, action, resource) when { principal.level > 5 };',
+            None,
+            "",
+        ),
+        (
+            'action == Action::"look"',
+            '@rule_id("f") @tier("hard") forbid(principal, action, resource) when { principal.level > 3 };'
+            '@rule_id("g") @tier("soft") permit(principal, action, resource) when { principal.level > 5 };',
+            ("a", "f"),
+            "leaves",
+        ),
+    ],
+)
+def test_each_tier_has_to_permit(soft: str, more: str, named: tuple[str, ...] | None, words: str) -> None:
+    text = f"""
+    @rule_id("a") @tier("hard") permit(principal, action == Action::"refund", resource);
+    @rule_id("b") @tier("soft") permit(principal, {soft}, resource);
+    {more}
+    """
+    found = verify(policy_set(text, SCHEMA, profile="tiered"), checks=["P105"]).findings
+    bad = {tuple(p.name for p in f.policies): f for f in found if f.verdict == "violated" and f.policies[0].name == "a"}
+    assert set(bad) == ({named} if named else set())
+    if named:
+        assert words in bad[named].message
+
+
 def test_a_forbid_that_escalates_overrides_nothing() -> None:
     text = PERMIT + '@id("ask") @escalate("desk") forbid(principal, action, resource);'
     assert verdicts(text, "P105") == {("base",): "holds"}

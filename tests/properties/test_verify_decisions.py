@@ -47,10 +47,15 @@ def written(chance: random.Random, profile: Profile) -> str:
         )
         effect = chance.choice(["permit", "permit", "forbid", "ask", "ask"])
         notes = f'@id("p{number}") @owner("{chance.choice("ab")}")'
+        tier = "soft" if effect == "ask" else "hard" if effect == "forbid" else chance.choice(["hard", "soft"])
+        if profile == "tiered":
+            notes += f' @tier("{tier}")'
         if effect == "ask" and profile == "advice":
             notes, effect = notes + ' @advice("{\\"verdict\\": \\"escalate\\"}")', "permit"
         elif effect == "ask":
-            notes += f' @escalate("{chance.choice(["one", "one", "two"])}") @timeout("{chance.choice([5, 10])}m")'
+            notes += f' @escalate("{chance.choice(["one", "one", "two"])}")'
+            minutes = chance.choice([5, 10])
+            notes += f' @approval_timeout_s("{minutes}")' if profile == "tiered" else f' @timeout("{minutes}m")'
             notes += f' @severity("{chance.choice(["low", "high"])}")'
         clause = f" when {{ {condition} }}" if chance.random() < 0.9 else ""
         texts.append(f"{notes} {'forbid' if effect == 'ask' else effect}(principal, action, resource){clause};")
@@ -126,7 +131,7 @@ def _refuted(policies: PolicySet, finding: Finding, case: Case) -> bool:
 
 def _judged(seed: int, requests: int) -> list[Finding]:
     chance = random.Random(seed)
-    profile: Profile = "advice" if seed % 3 == 0 else "windtunnel"
+    profile: Profile = ("windtunnel", "tiered", "advice")[seed % 3]  # type: ignore[assignment]
     policies = policy_set(written(chance, profile), SCHEMA, profile=profile, invariants=asserted(chance))
     findings = verify(policies).findings
     assert not [f for f in findings if f.verdict == "undecided"]
@@ -153,7 +158,7 @@ def test_claims_survive_a_thousand_random_requests(seed: int) -> None:
 
 
 def test_random_sets_are_of_every_kind() -> None:
-    told = {(f.check, f.verdict) for seed in range(12) for f in _judged(seed, 1)}
+    told = {(f.check, f.verdict) for seed in range(24) for f in _judged(seed, 1)}
     for verdict, checks in (
         ("violated", "P101 P103 P104 P105 P106 P107 P201 P204 P305"),
         ("holds", "P101 P102 P103 P104 P105 P107 P201 P202 P204 P305"),

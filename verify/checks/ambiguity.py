@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Literal
@@ -24,7 +24,7 @@ _KINDS: tuple[Kind, ...] = ("timeout", "severity")
 def ambiguous(asking: Asking, rules: Sequence[int]) -> Iterator[Finding]:
     """P204 of rules that can be the reason to ask: dead values, pairs that disagree, and the rules without either.
 
-    A pair of which one rule makes a value of the other dead is not told again as a pair.
+    Of a pair of which one rule makes a value of the other dead, that finding tells everything.
     """
     analysis = asking.analysis
     troubled: set[int] = set()
@@ -105,7 +105,8 @@ def _dead_values(asking: Asking, index: int, rules: Sequence[int]) -> Iterator[t
         dead.append(_Dead(kind, cover, _applies(asking, index, cover).proofs))
     if dead:
         others = tuple(dict.fromkeys(i for one in dead for i in one.cover))
-        message = " ".join(_dead_sentence(policies, index, one) for one in dead)
+        besides = (_besides(asking, index, other, dead) for other in others)
+        message = " ".join([*(_dead_sentence(policies, index, one) for one in dead), *filter(None, besides)])
         base = finding("P204", policies, [index, *others], "violated", message)
         proof = joined(analysis, [proof for one in dead for proof in one.proofs])
         yield replace(base, proof=proof, suggestion=_without_dead(policies, index, dead, others)), others
@@ -114,9 +115,11 @@ def _dead_values(asking: Asking, index: int, rules: Sequence[int]) -> Iterator[t
 
 
 def _without_dead(policies: PolicySet, index: int, dead: Sequence[_Dead], others: Sequence[int]) -> Suggestion | None:
-    """The suggestion to delete the dead values; None where the rules would still disagree about another one."""
+    """The suggestion to delete the dead values; None where the rules would still disagree about something."""
     policy, own = policies.policies[index], _escalation(policies, index)
     alive = [kind for kind in _KINDS if kind not in {one.kind for one in dead} and _strictness(own, kind) is not None]
+    if any(_escalation(policies, i).chain != own.chain for i in others):
+        return None
     for kind in alive:
         if any(_strictness(_escalation(policies, i), kind) not in (None, _strictness(own, kind)) for i in others):
             return None
@@ -131,9 +134,9 @@ def _annotation(policies: PolicySet, kind: Kind) -> str:
 
 
 def _is_stricter(policies: PolicySet, other: int, index: int, kind: Kind, own: int) -> bool:
-    rival = _escalation(policies, other)
-    strictness = _strictness(rival, kind)
-    return rival.chain == _escalation(policies, index).chain and strictness is not None and strictness > own
+    """Whether another rule is stricter. The merge is over all that match, whichever chain they ask."""
+    strictness = _strictness(_escalation(policies, other), kind)
+    return other != index and strictness is not None and strictness > own
 
 
 def _applies(asking: Asking, index: int, stricter: Sequence[int]) -> Sought:
@@ -147,10 +150,20 @@ def _applies(asking: Asking, index: int, stricter: Sequence[int]) -> Sought:
     return seek_asking(
         asking,
         asking.analysis.touched(index),
-        lambda r: [r.asks(policies, index), *(t.not_(r.matches(i)) for i in stricter)],
+        lambda r: [r.asks(policies, index), *(t.not_(r.asks(policies, i)) for i in stricter)],
         accepts,
         f"P204 {policies.policies[index].name}",
     )
+
+
+def _besides(asking: Asking, index: int, other: int, dead: Sequence[_Dead]) -> str:
+    """What else a rule and one that makes a value of it dead say differently, as a sentence; empty for nothing."""
+    policies = asking.analysis.policies
+    told_already = {one.kind for one in dead if other in one.cover}
+    clauses = [clause for about, clause in _disagreements(policies, index, other).items() if about not in told_already]
+    if not clauses or _together(asking, index, other).impossible:
+        return ""
+    return f"It and {told(policies.policies[other])} also {' and '.join(clauses)}."
 
 
 _MERGED: dict[Kind, str] = {"timeout": "the strictest", "severity": "the greatest"}
@@ -170,17 +183,21 @@ def _dead_sentence(policies: PolicySet, index: int, dead: _Dead) -> str:
 # --- pairs ------------------------------------------------------------------------------------------------------------
 
 
-def _disagreements(policies: PolicySet, one: int, other: int) -> tuple[str, ...]:
+def _disagreements(policies: PolicySet, one: int, other: int) -> Mapping[Kind | Literal["chain"], str]:
     """What two rules say differently, as clauses of a sentence. A rule that sets no value disagrees with none."""
     first, second = _escalation(policies, one), _escalation(policies, other)
+    found: dict[Kind | Literal["chain"], str] = {}
     if first.chain != second.chain:
-        return (f"ask different chains (`{first.chain}` and `{second.chain}`)",)
-    return tuple(
-        f"set different {'time-outs' if kind == 'timeout' else 'severities'} "
-        f"({_value(first, kind)} and {_value(second, kind)}; {_value(_strictest(first, second, kind), kind)} applies)"
-        for kind in _KINDS
-        if None not in (a := _strictness(first, kind), b := _strictness(second, kind)) and a != b
-    )
+        found["chain"] = f"ask different chains (`{first.chain}` and `{second.chain}`)"
+    for kind in _KINDS:
+        strict = _strictness(first, kind), _strictness(second, kind)
+        if None not in strict and strict[0] != strict[1]:
+            applies = _value(_strictest(first, second, kind), kind)
+            found[kind] = (
+                f"set different {'time-outs' if kind == 'timeout' else 'severities'} "
+                f"({_value(first, kind)} and {_value(second, kind)}; {applies} applies)"
+            )
+    return found
 
 
 def _strictest(first: Escalation, second: Escalation, kind: Kind) -> Escalation:
@@ -207,6 +224,6 @@ def _disagreement(analysis: Analysis, one: int, other: int, sought: Sought) -> F
     def accepts(case: Case) -> bool:
         return asked_together(policies, [one, other], case)
 
-    how = " and ".join(_disagreements(policies, one, other))
+    how = " and ".join(_disagreements(policies, one, other).values())
     message = f"{told(policies.policies[one])} and {told(policies.policies[other])} can match one request and {how}."
     return shown(analysis, finding("P204", policies, [one, other], "violated", message), sought.found, accepts)[0]

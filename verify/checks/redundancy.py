@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from models.cedar.annotations import SEVERITIES
@@ -146,29 +146,57 @@ def overridden(analysis: Analysis, index: int) -> Finding:
     """P105 of one permit that can match."""
     policies = analysis.policies
     policy, hard = policies.policies[index], hard_forbids(policies)
+    elsewhere = tuple(frozenset(group) for group in policies.permit_groups if index not in group)
 
-    def survives(forbids: Sequence[int]) -> Sought:
+    def survives(forbids: Sequence[int], groups: Sequence[frozenset[int]] = ()) -> Sought:
         return seek(
             analysis,
             analysis.touched(index),
-            lambda e: [analysis.matches(e, index), *(t.not_(analysis.matches(e, i)) for i in forbids)],
-            accepted(forbids),
+            lambda e: [
+                analysis.matches(e, index),
+                *(t.not_(analysis.matches(e, i)) for i in forbids),
+                *(t.or_(*(analysis.matches(e, i) for i in sorted(group))) for group in groups),
+            ],
+            accepted(forbids, groups),
             f"P105 {policy.name}",
             index,
         )
 
-    def accepted(forbids: Sequence[int]) -> Accepts:
+    def accepted(forbids: Sequence[int], groups: Sequence[frozenset[int]]) -> Accepts:
         denying = frozenset(forbids)
-        return lambda case: index in case.matched and case.matched.isdisjoint(denying)
+        return lambda case: (
+            index in case.matched
+            and case.matched.isdisjoint(denying)
+            and not any(case.matched.isdisjoint(group) for group in groups)
+        )
 
-    sought = survives(hard)
+    sought = survives(hard, elsewhere)
     if sought.found:
         base = finding("P105", policies, [index], "holds", f"{told(policy)} permits requests that no forbid denies.")
-        return shown(analysis, base, sought.found, accepted(hard))[0]
-    if sought.unknown:
-        return undecided("P105", policies, [index], sought.unknown)
-    enough = {hard[position - 1] for position in sought.needed - {0}}
+        return shown(analysis, base, sought.found, accepted(hard, elsewhere))[0]
+    denied = survives(hard) if elsewhere and not sought.unknown else sought
+    if sought.unknown or denied.unknown:
+        return undecided("P105", policies, [index], (*sought.unknown, *denied.unknown))
+    if denied.found:
+        return _unshared(analysis, index, hard, lambda forbids: survives(forbids, elsewhere))
+    enough = {hard[position - 1] for position in denied.needed - {0}}
     cover = smallest_cover(hard, lambda some: survives(some).impossible, enough)
     message = f"{told(policy)} permits nothing: every request it matches is denied by {told_all(policies, cover)}."
+    proof = joined(analysis, survives(cover).proofs)
+    return replace(finding("P105", policies, [index, *cover], "violated", message), proof=proof)
+
+
+def _unshared(
+    analysis: Analysis, index: int, hard: Sequence[int], survives: Callable[[Sequence[int]], Sought]
+) -> Finding:
+    """P105 of a permit of one tier that the other tiers, but for what forbids deny, never permit along with it."""
+    policies = analysis.policies
+    alone = survives(())
+    cover = () if alone.impossible else smallest_cover(hard, lambda some: survives(some).impossible)
+    but = f" that {told_all(policies, cover)} {'leaves' if len(cover) == 1 else 'leave'}" if cover else ""
+    message = (
+        f"{told(policies.policies[index])} permits nothing: each tier has to permit, and no permit of another tier "
+        f"matches any request of it{but}."
+    )
     proof = joined(analysis, survives(cover).proofs)
     return replace(finding("P105", policies, [index, *cover], "violated", message), proof=proof)
