@@ -111,7 +111,7 @@ def _policy_files(path: Path, root: Path | None, invariants: Path | None) -> lis
     asserted = invariants.resolve() if invariants else None
     if not path.is_dir():
         if holds_invariants(path) or path.resolve() == asserted:
-            help = "name the policies; invariants are read beside them, or are named beside them"
+            help = "name the policies; their invariants are read beside them, or named by `--invariants`"
             raise input_error("the file holds invariants, not policies to deploy", _shown(path, root), help)
         return [path]
     found = (file for file in path.glob("*.cedar") if not holds_invariants(file) and file.resolve() != asserted)

@@ -13,6 +13,7 @@ from models.load import load
 from verify.findings import Finding
 from verify.query import request
 from verify.verify import verify
+from windtunnel.cli import exit_code
 
 SCHEMA = """
 entity User = { tier: Long };
@@ -196,6 +197,18 @@ def test_an_empty_file_is_told(folder: Path) -> None:
     policies = load_policies(folder)
     assert any("no invariant" in warning for warning in policies.warnings)
     assert not verify(policies, checks=["P305"]).findings
+
+
+def test_the_command_line_names_a_file_and_exits_with_its_verdict(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = folder / "safety.cedar"
+    broken.write_text(asserted("forbid", "wire", "context.amount > 1"))
+    assert exit_code(["verify", str(folder), "--invariants", str(broken), "--format", "json"]) == 1
+    assert '"P305"' in capsys.readouterr().out
+    assert exit_code(["verify", str(folder)]) == 0
+    assert exit_code(["verify", str(broken), "--invariants", str(broken)]) == 2
+    assert "not policies to deploy" in capsys.readouterr().err
 
 
 SCENARIO = """
