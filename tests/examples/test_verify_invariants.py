@@ -202,7 +202,8 @@ def test_an_empty_file_is_told(folder: Path) -> None:
 def test_the_command_line_names_a_file_and_exits_with_its_verdict(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    broken = folder / "safety.cedar"
+    (folder / "elsewhere").mkdir()
+    broken = folder / "elsewhere" / "safety.cedar"
     broken.write_text(asserted("forbid", "wire", "context.amount > 1"))
     assert exit_code(["verify", str(folder), "--invariants", str(broken), "--format", "json"]) == 1
     assert '"P305"' in capsys.readouterr().out
