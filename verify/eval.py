@@ -20,7 +20,7 @@ def term_of(value: Value, sort: Sort) -> Term:
     match sort.kind:
         case "Set":
             assert sort.element is not None
-            return t.elements(sort.element, (term_of(each, sort.element) for each in sorted(value, key=_key)))
+            return t.elements(sort.element, (term_of(each, sort.element) for each in sorted(value, key=sort_key)))
         case "Record":
             held = dict(value)
             args = (
@@ -31,11 +31,11 @@ def term_of(value: Value, sort: Sort) -> Term:
     return t.const(value, sort)
 
 
-def _key(value: Value) -> str:
+def sort_key(value: Value) -> str:
     """A text by which values of one sort are put in an order that does not depend on how they are stored."""
     if not isinstance(value, frozenset | tuple):
         return repr(value)
-    parts = map(_key, value)
+    parts = map(sort_key, value)
     return f"({', '.join(sorted(parts) if isinstance(value, frozenset) else parts)})"
 
 

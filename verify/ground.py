@@ -5,17 +5,18 @@ element, or else a made-up element shows that it does not. A model restricted to
 nothing is lost, and every set in it is finite.
 
 An element that is itself a set or a record is spoken of by a surrogate: a number, and functions from it that say what
-it stands for. Surrogates of equal values are equal. Sets in sets nest, so the outermost elements are compared first:
-comparing them names elements further inside.
+it stands for, or a constant, whose value is known. Surrogates of equal values are equal. Sets in sets nest, so the
+outermost elements are compared first: comparing them names elements further inside.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import combinations
+from itertools import combinations, count, product
 
 from verify import term as t
+from verify.eval import Value, evaluate, term_of
 from verify.simplify import rebuild
 from verify.symbolic import UnsupportedError
 from verify.term import Sort, Symbol, Term, subterms
@@ -47,6 +48,9 @@ class _Lowering:
     """The surrogate of every composite value that is named as an element."""
     comparisons: dict[Term, Term] = field(default_factory=dict)
     """The made-up element of every `subset` and `disjoint`."""
+    alike: list[tuple[Sort, Term, Term, Term]] = field(default_factory=list)
+    """Sets that are the same: the sort of their elements, on what condition, and the sets."""
+    numbers: Iterator[int] = field(default_factory=count)
 
     def lower(self, root: Term) -> Term:
         """A term without sets. A set itself becomes one whose elements are scalars."""
@@ -75,21 +79,29 @@ class _Lowering:
         if not t.is_composite(term.sort):
             return self._name(term.sort, self.done[term])
         if term not in self.boxed:
-            symbol = Symbol("surrogate", "", (str(len(self.boxed)),), "value", (), _surrogate(term.sort))
-            self.boxed[term] = self._name(term.sort, t.leaf(symbol))
+            self.boxed[term] = self._name(term.sort, self._made_up(term))
         return self.boxed[term]
+
+    def _made_up(self, term: Term) -> Term:
+        """A surrogate: a constant where the value has no unknowns, so that solvers see which differ."""
+        sort = _surrogate(term.sort)
+        if all(inner.op != "leaf" for inner in subterms(term)):
+            return t.const(evaluate(term, _no_unknown), sort)
+        return t.leaf(Symbol("surrogate", "", (str(len(self.boxed)),), "value", (), sort))
 
     def _name(self, sort: Sort, element: Term) -> Term:
         self.named.setdefault(sort, {})[element] = None
         return element
 
     def _compared(self, term: Term) -> Term:
-        number = (str(len(self.comparisons)),)
-        sort = term.args[0].sort.element
-        assert sort is not None
-        witness = t.leaf(Symbol("witness", "", number, "value", (), _scalar(sort)))
-        self.comparisons[term] = self._name(sort, witness)
-        return t.leaf(Symbol("flag", term.op, number, "value", (), t.BOOL))
+        number = str(len(self.comparisons))
+        self.comparisons[term] = self._witness(_element_sort(term.args[0]))
+        return t.leaf(Symbol("flag", term.op, (number,), "value", (), t.BOOL))
+
+    def _witness(self, sort: Sort) -> Term:
+        """A made-up element."""
+        number = str(next(self.numbers))
+        return self._name(sort, t.leaf(Symbol("witness", "", (number,), "value", (), _scalar(sort))))
 
     # --- elements that are sets or records ----------------------------------------------------------------------------
 
@@ -99,33 +111,79 @@ class _Lowering:
         while pending := [sort for sort in self.named if t.is_composite(sort) and sort not in finished]:
             sort = max(pending, key=_depth)
             finished.add(sort)
-            if len(self.named[sort]) ** 2 > CONSTRAINTS_MAX:
+            written = [one for one in self.named[sort] if one.op == "const"]
+            unknown = [one for one in self.named[sort] if one.op != "const"]
+            if len(self.named[sort]) * len(unknown) > CONSTRAINTS_MAX:
                 raise UnsupportedError("so many elements of a set that are sets or records themselves")
             for term, surrogate in [(term, one) for term, one in self.boxed.items() if term.sort == sort]:
-                yield self.lower(t.same(content(surrogate), term))
-            for one, other in combinations(self.named[sort], 2):
-                yield self.lower(t.or_(t.eq(one, other), t.not_(t.same(content(one), content(other)))))
+                if surrogate in unknown:
+                    yield from self._agree(content(surrogate), term)
+            for one, other in product(unknown, written):
+                yield from self._agree(content(one), known(other), t.eq(one, other))
+                yield t.or_(t.eq(one, other), self._differ(content(one), known(other)))
+            for one, other in combinations(unknown, 2):
+                yield t.or_(t.eq(one, other), self._differ(content(one), content(other)))
+
+    def _agree(self, one: Term, other: Term, given: Term = t.TRUE) -> Iterator[Term]:
+        """That two values are the same; what that means for sets is said once all elements are known."""
+        if one.sort.kind == "Set":
+            self.alike.append((_element_sort(one), given, self.lower(one), self.lower(other)))
+        elif one.sort.kind != "Record":
+            yield t.implies(given, t.eq(self.lower(one), self.lower(other)))
+        for present, values in _fields(one, other):
+            here, there = map(self.lower, present)
+            yield t.implies(given, t.eq(here, there))
+            yield from self._agree(*values, t.and_(given, here))
+
+    def _differ(self, one: Term, other: Term) -> Term:
+        """That two values are not the same: of two sets, a made-up element is in one only."""
+        if one.sort.kind == "Set":
+            element = self._witness(_element_sort(one))
+            return _unlike(*(_holds(element, self.lower(each)) for each in (one, other)))
+        if one.sort.kind != "Record":
+            return _unlike(one, other)
+        fields = _fields(one, other)
+        return t.or_(*(t.or_(_unlike(*present), t.and_(*present, self._differ(*values))) for present, values in fields))
 
     # --- comparisons --------------------------------------------------------------------------------------------------
 
     def meanings(self) -> Iterator[Term]:
         """What the truth values of comparisons mean."""
-        if sum(len(self.named[_element_sort(term)]) for term in self.comparisons) > CONSTRAINTS_MAX:
+        sorts = (*(_element_sort(term.args[0]) for term in self.comparisons), *(sort for sort, *_ in self.alike))
+        if sum(len(self.named.get(sort, ())) for sort in sorts) > CONSTRAINTS_MAX:
             raise UnsupportedError("set operations on so many elements")
         for term, witness in self.comparisons.items():
             yield t.or_(self.done[term], self._breaks(term, witness))
-            for element in self.named[_element_sort(term)]:
+            for element in self.named[_element_sort(term.args[0])]:
                 yield t.or_(t.not_(self.done[term]), t.not_(self._breaks(term, element)))
+        for sort, given, one, other in self.alike:
+            for element in self.named.get(sort, ()):
+                yield t.implies(given, t.eq(_holds(element, one), _holds(element, other)))
 
     def _breaks(self, term: Term, element: Term) -> Term:
         left, right = (_holds(element, self.done[arg]) for arg in term.args)
         return t.and_(left, t.not_(right) if term.op == "subset" else right)
 
 
-def _element_sort(comparison: Term) -> Sort:
-    element = comparison.args[0].sort.element
+def _unlike(one: Term, other: Term) -> Term:
+    return t.not_(t.eq(one, other))
+
+
+def _no_unknown(symbol: Symbol, _: tuple[Value, ...]) -> Value:
+    raise AssertionError(f"`{symbol.kind}` is an unknown")
+
+
+def _element_sort(collection: Term) -> Sort:
+    element = collection.sort.element
     assert element is not None
     return element
+
+
+def _fields(one: Term, other: Term) -> Iterator[tuple[tuple[Term, Term], tuple[Term, Term]]]:
+    """Whether each attribute is there in two records, and its values; nothing of what are no records."""
+    if one.sort.kind == "Record":
+        args = [*zip(one.args, other.args, strict=True)]
+        yield from zip(args[::2], args[1::2], strict=True)
 
 
 def _surrogate(sort: Sort) -> Sort:
@@ -154,6 +212,12 @@ def content(surrogate: Term) -> Term:
     sort = surrogate.sort.element
     assert sort is not None
     return _inside(surrogate, sort, sort, ())
+
+
+def known(surrogate: Term) -> Term:
+    """The value of a surrogate that is a constant."""
+    assert surrogate.sort.element is not None
+    return term_of(surrogate.data, surrogate.sort.element)
 
 
 def _inside(surrogate: Term, whole: Sort, sort: Sort, path: tuple[str, ...]) -> Term:

@@ -31,7 +31,7 @@ from models.cedar.types import (
     Type,
 )
 from models.cedar.uids import Uid
-from verify.eval import Value, step
+from verify.eval import Value, sort_key, step
 from verify.findings import Witness
 from verify.ground import sort_name
 from verify.literals import to_json
@@ -65,7 +65,7 @@ def entities_read(policies: Iterable[pst.Template]) -> tuple[Uid, ...]:
 
 def _table(script: Script, model: Model, schema: Schema) -> dict[_Key, Value]:
     """What the model says of each unknown, arguments and entities by value."""
-    values_of = _Values(script.numbers, closed_types(schema), script.beyond)
+    values_of = _Values(script.numbers, closed_types(schema), script.beyond, script.composites)
     values: dict[Term, Value] = {}
     table: dict[_Key, Value] = {}
 
@@ -92,6 +92,7 @@ class _Values:
     numbers: Mapping[tuple[str, str], int]
     closed: Mapping[str, tuple[str, ...]]
     beyond: Mapping[str, str]
+    composites: Mapping[tuple[Sort, int], Value]
     _made: dict[tuple[str, int], str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -104,6 +105,8 @@ class _Values:
                 return self.name(sort.name, said or 0)
             case "Ip", int():
                 return ip_of(said)
+            case "Surrogate", int():
+                return self.composites.get((sort, said), said)
             case "String", str():
                 return said if said.isascii() else said.translate(self._readable)
         return said
@@ -229,14 +232,26 @@ class _Lift:
             for (one, another, given, where, role), value in self.table.items()
             if role == "member" and value and (one, another, given[:-1], where) == (kind, owner, args, path)
         ]
-        if isinstance(element, EntityRefType):
-            return [self._reference(element.name, id) for id in sorted(members)]
-        sort = sort_of(element)
-        if is_composite(sort):
-            return [self._value(element, "content", sort_name(sort), (number,), ()) for number in sorted(members)]
-        if sort in CONSTRUCTORS:
-            return [to_json(CONSTRUCTORS[sort], each) for each in sorted(members)]
-        return sorted(members)
+        return self._known(element, members)
+
+    def _known(self, element: Type, members: Iterable[Value]) -> list[Any]:
+        """The elements of a set."""
+        key = sort_key if is_composite(sort_of(element)) else None
+        return [self._element(element, each) for each in sorted(members, key=key)]
+
+    def _element(self, type: Type, value: Value) -> Any:
+        match type:
+            case SetType(element) if isinstance(value, frozenset):
+                return self._known(element, value)
+            case RecordType(attributes) if isinstance(value, frozenset):
+                return {name: self._element(attributes[name].type, held) for name, held in sorted(value)}
+            case SetType() | RecordType():
+                return self._value(type, "content", sort_name(sort_of(type)), (value,), ())
+            case EntityRefType(name):
+                return self._reference(name, value)
+            case ExtensionType():
+                return to_json(CONSTRUCTORS[sort_of(type)], value)
+        return value
 
     def _reference(self, type: str, id: str) -> dict[str, Any]:
         self._need(Uid(type, id))

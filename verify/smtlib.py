@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from verify.eval import Value
 from verify.languages import Complement, Glob, Intersection, Language, Union, characters
 from verify.literals import Ip
 from verify.symbolic import UnsupportedError
@@ -35,13 +36,15 @@ Model = Mapping[str, bool | int | str]
 class Script:
     """A script. `names` has the name of every unknown in it, `numbers` the number of every entity that it names.
 
-    `beyond` has the surrogate that stands for each character above U+2FFFF.
+    `beyond` has the surrogate that stands for each character above U+2FFFF, `composites` the sets and records that are
+    named as elements of sets, by sort and number.
     """
 
     text: str
     names: Mapping[Term, str]
     numbers: Mapping[tuple[str, str], int]
     beyond: Mapping[str, str] = field(default_factory=dict)
+    composites: Mapping[tuple[Sort, int], Value] = field(default_factory=dict)
 
     @cached_property
     def sha256(self) -> str:
@@ -59,6 +62,7 @@ def script(parts: Sequence[Term], title: str) -> Script:
     numbers = _numbers(terms)
     names = _names(terms)
     beyond = _beyond(terms)
+    composites = _composites(terms)
     lines = [f"; {_comment(title)}", "(set-logic ALL)"]
     lines += _ADDRESSES if any(term.sort.kind == "Ip" for term in terms) else ()
     lines += [f"(define-fun {_uid(*uid)} () Int {number})" for uid, number in numbers.items()]
@@ -66,7 +70,7 @@ def script(parts: Sequence[Term], title: str) -> Script:
     texts: dict[Term, str] = {}
     uses = Counter(arg for term in terms for arg in term.args)
     for term in terms:
-        text = _text(term, texts, beyond)
+        text = str(composites[term]) if term in composites else _text(term, texts, beyond)
         if term in names and term.args:
             lines += [f"(declare-const {names[term]} {_sort(term.sort)})", f"(assert (= {names[term]} {text}))"]
             text = names[term]
@@ -76,7 +80,14 @@ def script(parts: Sequence[Term], title: str) -> Script:
             text = name
         texts[term] = text
     lines += [f"(assert {texts[part]})" for part in parts]
-    return Script("\n".join([*lines, "(check-sat)", ""]), names, numbers, beyond)
+    values = {(term.sort, number): term.data for term, number in composites.items()}
+    return Script("\n".join([*lines, "(check-sat)", ""]), names, numbers, beyond, values)
+
+
+def _composites(terms: Sequence[Term]) -> dict[Term, int]:
+    """A number for each constant that is a set or a record."""
+    found = [term for term in terms if term.op == "const" and term.sort.kind == "Surrogate"]
+    return {term: number for number, term in enumerate(found)}
 
 
 def _beyond(terms: Sequence[Term]) -> dict[str, str]:

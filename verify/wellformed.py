@@ -14,7 +14,7 @@ from models.cedar.types import Schema
 from models.cedar.uids import parse_uid
 from verify import term as t
 from verify.encode import ancestor_types
-from verify.ground import CONSTRAINTS_MAX, stored
+from verify.ground import CONSTRAINTS_MAX, known, stored
 from verify.symbolic import UnsupportedError, existence
 from verify.term import Symbol, Term, subterms
 
@@ -73,7 +73,11 @@ def _storable(value: Term) -> Term:
     """What is stored is a number of 64 bits, or made of such."""
     if value.sort in t.NUMBERS:
         return t.in_range(value)
-    return stored(value) if value.sort.kind == "Surrogate" else t.TRUE
+    if value.sort.kind != "Surrogate":
+        return t.TRUE
+    if value.op == "const":
+        return t.and_(*(t.in_range(each) for each in subterms(known(value)) if each.sort in t.NUMBERS))
+    return stored(value)
 
 
 def _order(nodes: Mapping[str, Mapping[Term, None]], schema: Schema) -> Iterator[Term]:

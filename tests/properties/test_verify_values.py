@@ -236,3 +236,23 @@ def test_more_conditions_on_any_values_mean_what_cedar_means(seed: int) -> None:
 
 def test_random_conditions_have_both_answers() -> None:
     assert set().union(*(_checked(seed, 8, 1) for seed in range(6))) == {Found, Impossible}
+
+
+@pytest.mark.parametrize(
+    ("condition", "answer"),
+    [
+        ("context.nested.containsAny([{sets}]) && !context.nested.contains([context.k])", Found),
+        ("context.nested.containsAny([{sets}]) && context.nested.containsAll([[1, 2, context.k]])", Found),
+        ("[{sets}].containsAll(context.nested) && context.nested.contains([context.k])", Impossible),
+        ("context.nested == [{sets}] && !context.nested.containsAny([[3, 2], [1, 1]])", Impossible),
+        ("context.pairs == [{rows}] && !context.pairs.contains({{c: [1], a: 7}})", Impossible),
+        ("context.pairs.containsAny([{rows}]) && [{rows}].containsAll(context.pairs)", Found),
+    ],
+)
+def test_many_elements_that_are_sets_or_records_are_decided(condition: str, answer: type) -> None:
+    """Where numbers grew with the square of the elements, these took minutes."""
+    sets = ", ".join(f"[{number}, {number + 1}]" for number in range(30))
+    rows = ", ".join(f"{{a: {number}, c: [1]}}" for number in range(30))
+    text = f"permit(principal, action, resource) when {{ {condition.format(sets=sets, rows=rows)} }};"
+    about = Analysis(policy_set(text, SCHEMA), BUDGETS["normal"])
+    assert _answered(about, 0, []) is answer
