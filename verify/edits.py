@@ -176,6 +176,6 @@ _BY_CHECK: Mapping[str, Callable[[PolicySet, Finding, Sequence[Policy]], Suggest
     "P106": _declared,
     "P108": _spelt,
     "P109": _known,
-    "P201": _deleted("nobody is ever asked because of it, and what it stops is denied anyway, so no decision changes"),
+    "P201": _deleted("nobody is ever asked because of it, and others decide what it matches, so no decision changes"),
     "P305": _not_asserted,
 }

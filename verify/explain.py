@@ -326,7 +326,7 @@ def _on_witness(whole: PolicySet, finding: Finding, policies: Sequence[Policy]) 
     assert witness is not None
     told = list(policies)
     if finding.check in _DENIED:
-        matched, _ = matching(whole, _request(whole, witness), witness.entities)
+        matched, _ = matching(whole, asked_request(whole, witness), witness.entities)
         if decide(whole, matched, frozenset(witness.approvals)).kind == "not permitted":
             told += _near_permits(whole, witness, told)
     seen = _seen(whole, witness, told)
@@ -346,7 +346,7 @@ class _Seen:
     clauses: tuple[Clause, ...]
 
 
-def _request(policies: PolicySet, witness: Witness) -> dict[str, object]:
+def asked_request(policies: PolicySet, witness: Witness) -> dict[str, object]:
     """The request of a witness once those have approved who are told to."""
     asked = request(witness)
     if witness.approvals and has_approvals(policies, witness.action):
@@ -358,7 +358,7 @@ def _near_permits(whole: PolicySet, witness: Witness, told: Sequence[Policy]) ->
     """Permits whose scope fits the witness."""
     permits = [policy for policy in whole.policies if policy.effect == "permit" and policy not in told]
     bare = _variant(whole, [(policy, ()) for policy in permits])
-    fitting = matching(bare, _request(whole, witness), witness.entities)[0]
+    fitting = matching(bare, asked_request(whole, witness), witness.entities)[0]
     return [permits[number] for number in sorted(fitting)[:NEAR_PERMITS]]
 
 
@@ -370,7 +370,7 @@ def _seen(whole: PolicySet, witness: Witness, told: Sequence[Policy]) -> list[_S
         (replace(policy, syntax=replace(head, clauses=(pst.When(part.clause.expr),))), None) for policy, part in parts
     ]
     asked = _variant(whole, [*((policy, None) for policy in told), *alone])
-    matched, errored = matching(asked, _request(whole, witness), witness.entities)
+    matched, errored = matching(asked, asked_request(whole, witness), witness.entities)
     values: list[Role] = [
         "true" if n in matched else "errs" if n in errored else "false"
         for n in range(len(told), len(told) + len(parts))

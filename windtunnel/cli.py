@@ -18,6 +18,7 @@ from windtunnel.entry import EXIT_INTERRUPTED, interrupted
 from windtunnel.options import (
     EffortName,
     EffortOption,
+    ExplainOption,
     FailOn,
     Format,
     OutFolder,
@@ -109,6 +110,7 @@ def verify(
     fail_on: FailOn = Threshold.error,
     format: OutputFormat = Format.text,
     scripts: Annotated[Path | None, typer.Option(help="Folder to write the SMT-LIB scripts to.")] = None,
+    explain: ExplainOption = None,
 ) -> None:
     """Check what always holds of policies and escalation chains, with a witness for what does not."""
     policies, loaded = _policies(target, schema, entities, invariants, profile)
@@ -118,12 +120,16 @@ def verify(
     from verify.verify import verify as verify_policies
 
     with progress.status("verifying"):
-        findings = verify_policies(policies, loaded, effort=effort.value)
+        findings = verify_policies(policies, loaded, effort=effort.value, checks=[explain] if explain else None)
     if scripts is not None:
         write_scripts(findings.scripts, scripts)
     verdict = judge(findings, None, fail_on=fail_on.value)
     if format is Format.json:
         print_json(to_json(findings) | {"verdict": verdict.result})
+    elif explain is not None:
+        from reports.explanation import print_explanation
+
+        print_explanation(explain, verdict, findings, policies)
     else:
         terminal.print_findings(verdict, findings)
     raise typer.Exit(verdict.exit_code)

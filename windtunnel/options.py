@@ -52,6 +52,22 @@ def one_of(names: type[StrEnum], help: str, name: str = "") -> Any:
     return typer.Option(*filter(None, [name]), parser=parse, metavar="|".join(names), help=help)
 
 
+def _check(text: str) -> str:
+    """The id of a check that verification asks."""
+    from verify.catalogue import CATALOGUE, CHANGES
+    from verify.page import check_named
+
+    found = check_named(text)
+    if found in CHANGES:
+        raise typer.BadParameter(f"{found} is asked of a change: `windtunnel diff` answers it")
+    if found is not None:
+        return found
+    names = [name for check in CATALOGUE.values() if check.id not in CHANGES for name in (check.id, check.name)]
+    close = near(text, names)
+    meant = f"did you mean {quoted(close)}?" if close else f"expected one of {listed(names[::2], len(names))}"
+    raise typer.BadParameter(f"there is no check {quoted(text)}; {meant}")
+
+
 ScenarioPath = Annotated[Path, typer.Argument(metavar="SCENARIO", help="A scenario.yaml or its folder.")]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
 OutFolder = Annotated[Path | None, typer.Option("--out", help="Folder of the run. [default: runs/NAME]")]
@@ -61,6 +77,15 @@ Workers = Annotated[int | None, typer.Option(min=1, max=1024, help="Processes. [
 OutputFormat = Annotated[Format, one_of(Format, "Text for people or JSON for programs.", "--format")]
 EffortOption = Annotated[EffortName, one_of(EffortName, "How far the solvers go before a check is undecided.")]
 FailOn = Annotated[Threshold, one_of(Threshold, "Least severity of a violated check that fails.")]
+ExplainOption = Annotated[
+    str | None,
+    typer.Option(
+        "--explain",
+        metavar="CHECK",
+        parser=_check,
+        help="Ask one check alone, by id or name, and tell all about it and its findings.",
+    ),
+]
 ProfileOption = Annotated[ProfileName, one_of(ProfileName, "How the set spells escalation.")]
 
 
