@@ -116,7 +116,7 @@ class _Lowering:
             if len(self.named[sort]) * len(unknown) > CONSTRAINTS_MAX:
                 raise UnsupportedError("so many elements of a set that are sets or records themselves")
             for term, surrogate in [(term, one) for term, one in self.boxed.items() if term.sort == sort]:
-                if surrogate in unknown:
+                if surrogate.op != "const":
                     yield from self._agree(content(surrogate), term)
             for one, other in product(unknown, written):
                 yield from self._agree(content(one), known(other), t.eq(one, other))
