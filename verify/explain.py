@@ -34,8 +34,8 @@ CONDITIONS_MAX = 12
 PERMITS_MAX = 200
 """Permits that are looked at together for why none of them matches. An assumption: they cost encoding, not reading."""
 
-NEAR_PERMITS = 3
-"""Permits whose scope fits a request that none of them matches, and that are told. An assumption."""
+NEAR = 3
+"""Rules that are told because their scope fits a request and their conditions do not. An assumption."""
 
 
 _GRAVEST = ("error", "warning", "info")
@@ -89,7 +89,7 @@ def _explained(involved: Involved, questions: Questions, finding: Finding) -> Fi
     reason = ""
     try:
         if finding.witness is not None:
-            because, reason = _on_witness(whole, finding, policies)
+            because, reason = _on_witness(involved.deployed, whole, finding, policies)
         elif (
             finding.check in _PROVED
             and finding.proof is not None
@@ -265,7 +265,16 @@ def _perhaps_covered(questions: Questions, whole: PolicySet, finding: Finding, p
     return _NOTHING
 
 
-def _with_cover(finding: Finding, clauses: tuple[Clause, ...], cover: Sequence[Policy], before: str) -> Explained:
+def _barred(_: Questions, __: PolicySet, finding: Finding, policies: Sequence[Policy]) -> Explained:
+    """Clauses of forbids of which one denies every request that a scenario's part makes."""
+    if all(policy.effect == "forbid" and policy.escalation is None for policy in policies):
+        return _with_cover(finding, (), policies, "", "every such request")
+    return _NOTHING
+
+
+def _with_cover(
+    finding: Finding, clauses: tuple[Clause, ...], cover: Sequence[Policy], before: str, what: str = ""
+) -> Explained:
     """That one of several policies matches, whenever the clauses of another are met."""
     then = [_clauses("then", one, conditions_of(one)) for one in cover]
     if len(cover) == 1:
@@ -277,7 +286,11 @@ def _with_cover(finding: Finding, clauses: tuple[Clause, ...], cover: Sequence[P
             f"`{one.name}`, where {_met(some, finding)}" if some else f"`{one.name}`, which has no condition"
             for one, some in zip(cover, then, strict=True)
         )
-    whenever = f"whenever {_met(clauses, finding)}, {always}" if clauses else f"{always} every request of its scope"
+    whenever = (
+        f"whenever {_met(clauses, finding)}, {always}"
+        if clauses
+        else f"{always} {what or 'every request of its scope'}"
+    )
     return (*clauses, *(c for some in then for c in some)), _sentence(f"{whenever}: {details}")
 
 
@@ -310,25 +323,25 @@ _PROVED: dict[str, Callable[[Questions, PolicySet, Finding, Sequence[Policy]], E
     "P105": _covered,
     "P201": _unreachable,
     "P204": _perhaps_covered,
+    "P207": _barred,
+    "P303": _barred,
     "P305": _contradictory,
 }
 
 # --- what a witness shows ---------------------------------------------------------------------------------------------
 
 
-_DENIED = frozenset({"P107", "P202", "P305"})
-"""The checks that may find a request denied for want of a permit."""
+_DECIDED = frozenset({"P107", "P202", "P205", "P206", "P301", "P302", "P305"})
+"""The checks that find a request decided as it should not be: rules that nearly match are told beside."""
 
 
-def _on_witness(whole: PolicySet, finding: Finding, policies: Sequence[Policy]) -> Explained:
+def _on_witness(deployed: PolicySet, whole: PolicySet, finding: Finding, policies: Sequence[Policy]) -> Explained:
     """What the conditions of the policies come to on the witness."""
     witness = finding.witness
     assert witness is not None
     told = list(policies)
-    if finding.check in _DENIED:
-        matched, _ = matching(whole, asked_request(whole, witness), witness.entities)
-        if decide(whole, matched, frozenset(witness.approvals)).kind == "not permitted":
-            told += _near_permits(whole, witness, told)
+    if finding.check in _DECIDED:
+        told += _near(deployed, witness, told)
     seen = _seen(whole, witness, told)
     if finding.check == "P103":
         seen = [one for one in seen if one.errs][:1]
@@ -354,12 +367,17 @@ def asked_request(policies: PolicySet, witness: Witness) -> dict[str, object]:
     return asked
 
 
-def _near_permits(whole: PolicySet, witness: Witness, told: Sequence[Policy]) -> list[Policy]:
-    """Permits whose scope fits the witness."""
-    permits = [policy for policy in whole.policies if policy.effect == "permit" and policy not in told]
-    bare = _variant(whole, [(policy, ()) for policy in permits])
-    fitting = matching(bare, asked_request(whole, witness), witness.entities)[0]
-    return [permits[number] for number in sorted(fitting)[:NEAR_PERMITS]]
+def _near(deployed: PolicySet, witness: Witness, told: Sequence[Policy]) -> list[Policy]:
+    """Rules that would decide the witness otherwise, and whose scope alone fits it."""
+    asked = asked_request(deployed, witness)
+    matched, _ = matching(deployed, asked, witness.entities)
+    kind = decide(deployed, matched, frozenset(witness.approvals)).kind
+    effect = {"not permitted": "permit", "allowed": "forbid"}.get(kind)
+    told_already = matched.union(policy.index for policy in told)
+    others = [p for p in deployed.policies if p.effect == effect and p.index not in told_already]
+    bare = _variant(deployed, [(policy, ()) for policy in others])
+    fitting = matching(bare, asked, witness.entities)[0]
+    return [others[number] for number in sorted(fitting)[:NEAR]]
 
 
 def _seen(whole: PolicySet, witness: Witness, told: Sequence[Policy]) -> list[_Seen]:

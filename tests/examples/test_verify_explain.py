@@ -157,6 +157,18 @@ unless {{ context has approvals && context.approvals.contains("board") }};
     assert "`base` does not match" in finding.reason
 
 
+def test_a_forbid_that_leaves_a_risky_request_alone_is_told_by_the_clause_that_fails() -> None:
+    invariants = f"""@invariant("no-large") forbid{SCOPE} when {{ context.amount > 400 }};"""
+    text = f"""{BASE}@id("large") @escalate("board") forbid{SCOPE} when {{ context.amount > 500 }};
+@id("other") forbid(principal, action == Action::"restart", resource) when {{ context.amount > 500 }};"""
+    (finding,) = violated("", "P305", policy_set(text, SCHEMA, invariants=invariants))
+    assert clauses(finding) == [
+        ("true", "no-large", 1, "context.amount > 400"),
+        ("false", "large", 2, "context.amount > 500"),
+    ]
+    assert "`large` does not match: `context.amount > 500`" in finding.reason
+
+
 # --- edits ------------------------------------------------------------------------------------------------------------
 
 EDITED = {
