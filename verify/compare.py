@@ -20,7 +20,7 @@ from verify.checks.common import environment_text
 from verify.checks.rounds import Asking, Matches
 from verify.encode import Encoder
 from verify.findings import Proof, Witness
-from verify.joint import Joint, Side, fitting, join, meaning
+from verify.joint import Fitting, Joint, Side, join, meaning, only
 from verify.proofs import NOTHING_ASKED, joined
 from verify.query import Accepts, Analysis, Budget, Case, Found, Impossible, Unknown
 from verify.symbolic import UnsupportedError
@@ -51,7 +51,7 @@ TRANSITIONS = (
 )
 
 RULES_MAX = 12
-"""Changed rules of one environment that each get a witness of their own, for each transition. An assumption."""
+"""Changed rules that are looked at for a witness of their own, in each environment and transition. An assumption."""
 
 _RANK: Mapping[Outcome, int] = {"deny": 0, "escalate": 1, "allow": 2}
 
@@ -78,8 +78,8 @@ class Change:
 class EnvironmentDiff:
     """One request environment: the changes in it, and why it is not known whether there are others.
 
-    There is a change for each transition that exists, and one for each changed rule that brings one about, as far as
-    `RULES_MAX` goes. `proof` stands behind there being no other transitions.
+    There is a change for each transition that exists, and one for each changed rule that brings one about, in the first
+    environment where it does, as far as `RULES_MAX` goes. `proof` stands behind there being no other transitions.
     """
 
     environment: RequestEnvironment
@@ -161,6 +161,8 @@ class _Comparison:
     world: World
     budget: Budget
     scripts: dict[str, str]
+    _told: dict[Transition, set[Rule]] = field(default_factory=dict)
+    """The rules that have a witness already."""
 
     def answers(
         self, environment: RequestEnvironment, transitions: Iterable[Transition]
@@ -172,8 +174,9 @@ class _Comparison:
             yield from ((transition, Impossible(NOTHING_ASKED)) for transition in transitions)
             return
         sides = zip((self.world.old, self.world.new), admitting, strict=True)
-        before, after = (fitting(encoder, policies) if admitted else () for policies, admitted in sides)
-        joint = join(self.world.old, self.world.new, self.world.schema, (before, after))
+        fitting = Fitting(encoder)
+        before, after = (fitting.among(policies) if admitted else () for policies, admitted in sides)
+        joint = join(self.world.old, self.world.new, only(self.world.schema, environment), (before, after))
         asked = _Asked(joint, environment, Asking(Analysis(joint.policies, self.budget, self.scripts)))
         for transition, answer in asked.answers(tuple(transitions)):
             if isinstance(answer, Found):
@@ -183,13 +186,15 @@ class _Comparison:
 
     def _changes(self, asked: _Asked, transition: Transition, found: Found) -> Iterator[Change]:
         """The change that was found, and one for each other changed rule that brings the transition about."""
-        yield (first := self._change(asked, transition, found, asked.accepts(transition)))
-        told = {*_determining(first)}
+        told = self._told.setdefault(transition, set())
+        first = self._change(asked, transition, found, asked.accepts(transition))
+        told.update(_determining(first))
+        yield first
         rules = [rule for rule in asked.rules(transition, self._roles) if rule not in told]
         for rule in rules[:RULES_MAX]:
             if rule not in told and isinstance(answer := asked.by_rule(transition, rule), Found):
                 change = self._change(asked, transition, answer, asked.accepts(transition, rule))
-                told |= {*_determining(change)}
+                told.update(_determining(change))
                 yield change
 
     @cached_property

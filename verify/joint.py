@@ -7,7 +7,7 @@ the joint set. So they are encoded once, and what a question says of them on one
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import cedarpy
 from cedarpy import pst
@@ -16,7 +16,7 @@ from models.cedar.decision import Decision, decide
 from models.cedar.entities import entities_handle
 from models.cedar.load import permit_groups
 from models.cedar.policies import Policy, PolicySet, TypeConflict
-from models.cedar.types import Schema
+from models.cedar.types import Action, RequestEnvironment, Schema
 from verify import term as t
 from verify.encode import Encoder
 from verify.symbolic import Scalar
@@ -75,22 +75,51 @@ def join(
 
 def meaning(policy: Policy) -> Hashable:
     """What Cedar makes of a policy: two with the same meaning match the same requests with the same effect."""
-    return policy.effect, _scope(policy), policy.syntax.clauses
+    syntax = policy.syntax
+    return policy.effect, syntax.principal, syntax.action, syntax.resource, syntax.clauses
 
 
-def fitting(encoder: Encoder, policies: PolicySet) -> tuple[int, ...]:
-    """The policies whose scope fits some request of an encoder's environment: no other can match or err."""
-    fits: dict[Hashable, bool] = {}
-    for policy in policies.policies:
-        scope = _scope(policy)
-        if scope not in fits:
-            value = encoder.scope(policy.syntax).value
-            fits[scope] = not (isinstance(value, Scalar) and value.term is t.FALSE)
-    return tuple(policy.index for policy in policies.policies if fits[_scope(policy)])
+def only(schema: Schema, environment: RequestEnvironment) -> Schema:
+    """The schema with no other request environment than this one."""
+
+    def action(one: Action) -> Action:
+        applies = one.uid == environment.action
+        principals, resources = ((environment.principal,), (environment.resource,)) if applies else ((), ())
+        return replace(one, principals=principals, resources=resources)
+
+    return replace(schema, actions={uid: action(one) for uid, one in schema.actions.items()})
 
 
-def _scope(policy: Policy) -> Hashable:
-    return policy.syntax.principal, policy.syntax.action, policy.syntax.resource
+@dataclass
+class Fitting:
+    """Which policies fit an encoder's environment: no other can match or err there."""
+
+    encoder: Encoder
+    _fits: dict[Hashable, bool] = field(default_factory=dict)
+
+    def among(self, policies: PolicySet) -> tuple[int, ...]:
+        """The policies whose scope fits some request, by index."""
+        return tuple(policy.index for policy in policies.policies if self._each_part_fits(policy.syntax))
+
+    def _each_part_fits(self, syntax: pst.Template) -> bool:
+        """Parts of a scope are about different entities, so that all fit if each does. Most policies share them."""
+        return all(
+            self._part_fits(syntax, *part)
+            for part in (("principal", syntax.principal), ("action", syntax.action), ("resource", syntax.resource))
+        )
+
+    def _part_fits(self, syntax: pst.Template, name: str, constraint: Hashable) -> bool:
+        key = name, constraint
+        if key not in self._fits:
+            alone = replace(
+                syntax,
+                principal=syntax.principal if name == "principal" else pst.ScopeAny(),
+                action=syntax.action if name == "action" else pst.ScopeAny(),
+                resource=syntax.resource if name == "resource" else pst.ScopeAny(),
+            )
+            value = self.encoder.scope(alone).value
+            self._fits[key] = not (isinstance(value, Scalar) and value.term is t.FALSE)
+        return self._fits[key]
 
 
 def _set(

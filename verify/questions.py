@@ -103,14 +103,14 @@ def _answer(
 ) -> EnvironmentAnswer:
     """The property in one environment: of the policies of these indices, one a side, or of the whole sides."""
     from verify.encode import Encoder
-    from verify.joint import fitting, join
+    from verify.joint import Fitting, join, only
     from verify.query import Analysis, Found, Unknown
 
     schema = sides[0].schema
-    encoder = Encoder(schema, environment)
-    among = [[index] for index in alone] if alone else [fitting(encoder, side) for side in sides]
+    fitting = Fitting(Encoder(schema, environment))
+    among = [[index] for index in alone] if alone else [fitting.among(side) for side in sides]
     first, second = (*sides, sides[0])[:2]
-    joint = join(first, second, schema, (among[0], among[1] if len(sides) > 1 else ()))
+    joint = join(first, second, only(schema, environment), (among[0], among[1] if len(sides) > 1 else ()))
     places = [tuple(side.at.values()) for side in (joint.old, joint.new)[: len(sides)]]
     analysis = Analysis(joint.policies, budget, scripts)
     arguments = [place[0] for place in places] if alone else places
