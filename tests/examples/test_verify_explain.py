@@ -9,6 +9,7 @@ import pytest
 from models.cedar.load import policy_set
 from models.cedar.policies import PolicySet
 from verify.diff import diff
+from verify.explain import Questions
 from verify.findings import Edit, Finding
 from verify.verify import verify
 
@@ -123,6 +124,22 @@ def test_an_escalation_that_no_permit_lies_beneath_is_told_by_what_the_permits_l
     (finding,) = violated(text, "P201")
     assert clauses(finding) == [("whenever", "large", 2, "context.amount > 500")]
     assert finding.reason == "Whenever `context.amount > 500` (line 2) is true, no permit matches."
+
+
+def test_where_no_question_is_left_all_conditions_are_told_and_the_verdict_stands(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = f'@id("p") permit{SCOPE} when {{ principal has manager && context.amount > 5 && context.amount < 3 }};'
+    (few,) = violated(text, "P101")
+    monkeypatch.setattr(Questions.__init__, "__defaults__", (0,))
+    (all_,) = violated(text, "P101")
+    assert [len(few.because), len(all_.because)] == [2, 3]
+    assert (few.message, few.proof, few.id) == (all_.message, all_.proof, all_.id)
+
+
+def test_a_deployed_invariant_is_not_said_to_be_contradictory() -> None:
+    (finding,) = violated(f'{BASE}@id("f") @invariant("x") forbid{SCOPE} when {{ context.amount > 5 }};', "P305")
+    assert (finding.because, finding.reason) == ((), "")
 
 
 # --- what a witness shows ---------------------------------------------------------------------------------------------
