@@ -9,52 +9,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from agreement import WILD, decided
 from models.cedar.load import policy_set
-from models.cedar.types import RequestEnvironment
-from models.cedar.uids import parse_uid
-from points import pinned
-from random_policies import Writer
-from random_schemas import world
-from random_sets import loaded
-from random_stores import Inputs, Oracle
 from verify import term as t
-from verify.query import BUDGETS, Analysis, Found, Impossible, Unknown
+from verify.query import BUDGETS, Analysis, Impossible
 
 quick = settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 thorough = settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 worlds = st.randoms(use_true_random=False)
-WILD = 0.08
-
-
-def decided(chance: random.Random, wild: float = 0.0, missing: float = 0.0, points: int = 2) -> Counter[str]:
-    """Asks whether a policy matches, and errs, at concrete requests; and whether it does not. Counts the answers."""
-    here = world(chance)
-    writer, inputs = Writer(here, chance, wild), Inputs(here, chance)
-    texts = [writer.policy()]
-    oracle = Oracle(texts, here)
-    analysis = Analysis(loaded(texts, here, not wild), BUDGETS["low"], missing=missing > 0)
-    counts: Counter[str] = Counter()
-    for _ in range(points):
-        witness = inputs.input(chance.choice(analysis.reach(0)), missing)
-        environment = RequestEnvironment(
-            parse_uid(witness.principal).type, witness.action, parse_uid(witness.resource).type
-        )
-        truth = oracle.judge(witness)
-        matches, succeeds = analysis.matches(environment, 0), analysis.succeeds(environment, 0)
-        point = [*pinned([matches, succeeds], witness)]
-        questions = (
-            (matches, 0 in truth.matched, lambda case: 0 in case.matched),
-            (t.not_(matches), 0 not in truth.matched, lambda case: 0 not in case.matched),
-            (succeeds, 0 not in truth.errored, lambda case: 0 not in case.errored),
-            (t.not_(succeeds), 0 in truth.errored, lambda case: 0 in case.errored),
-        )
-        for part, truly, accepts in questions:
-            answer = analysis.solve(environment, [*point, part], accepts, "at a point")
-            counts[type(answer).__name__] += 1
-            if not isinstance(answer, Unknown):
-                assert isinstance(answer, Found) == truly, (here.text, texts, witness, answer)
-    assert counts["Unknown"] <= counts.total() // 4
-    return counts
 
 
 @given(worlds)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter
-from collections.abc import Sequence
 from typing import get_args
 
 import cedarpy
@@ -14,68 +13,14 @@ from cedarpy import pst
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from agreement import POLICIES, WILD, agrees
 from models.cedar.syntax import walk
-from models.cedar.types import RequestEnvironment
-from models.cedar.uids import parse_uid
 from random_policies import Writer
-from random_schemas import World, world
-from random_stores import Inputs, Judgement, Oracle
-from verify.encode import Encoder, Match
-from verify.eval import evaluate
-from verify.findings import Witness
-from verify.world import interpretation
+from random_schemas import world
 
 quick = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 thorough = settings(max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 worlds = st.randoms(use_true_random=False)
-
-POLICIES, STORES, REQUESTS = 4, 2, 6
-WILD = 0.08
-"""Of the operands of a `wild` writer, the share that is of any type."""
-
-
-def environment_of(witness: Witness) -> RequestEnvironment:
-    return RequestEnvironment(parse_uid(witness.principal).type, witness.action, parse_uid(witness.resource).type)
-
-
-class Encodings:
-    """Policies as terms, in each environment."""
-
-    def __init__(self, texts: Sequence[str], here: World, missing: bool) -> None:
-        self._syntax = [cedarpy.policies_to_pst(text).static_policies["policy0"] for text in texts]
-        self._here, self._missing = here, missing
-        self._matches: dict[RequestEnvironment, list[Match]] = {}
-
-    def matches(self, environment: RequestEnvironment) -> list[Match]:
-        if environment not in self._matches:
-            encoder = Encoder(self._here.schema, environment, self._missing)
-            self._matches[environment] = [encoder.match(syntax) for syntax in self._syntax]
-        return self._matches[environment]
-
-    def judge(self, witness: Witness) -> Judgement:
-        """What the terms say of a request."""
-        meaning = interpretation(witness)
-        matches = list(enumerate(self.matches(environment_of(witness))))
-        return Judgement(
-            frozenset(position for position, match in matches if evaluate(match.matches, meaning)),
-            frozenset(position for position, match in matches if not evaluate(match.ok, meaning)),
-        )
-
-
-def agrees(chance: random.Random, wild: float = 0.0, missing: float = 0.0) -> Counter[str]:
-    """Random policies on random requests: terms and cedarpy say the same. Counts what they say."""
-    here = world(chance)
-    writer, inputs = Writer(here, chance, wild), Inputs(here, chance)
-    texts = [writer.policy() for _ in range(POLICIES)]
-    oracle, terms = Oracle(texts, here), Encodings(texts, here, missing > 0)
-    said: Counter[str] = Counter()
-    for _ in range(STORES):
-        store = inputs.store(missing)
-        requests = [inputs.request(store) for _ in range(REQUESTS)]
-        for witness, truth in zip(requests, oracle.judge_all(requests), strict=True):
-            assert terms.judge(witness) == truth, (here.text, texts, witness)
-            said += Counter(matches=len(truth.matched), errs=len(truth.errored), requests=1)
-    return said
 
 
 @given(worlds)

@@ -278,7 +278,9 @@ class Writer:
             case StringType():
                 return quoted(self.chance.choice(palette.strings))
             case ExtensionType(name):
-                return f"{CONSTRUCTORS[name]}({quoted(self.chance.choice(palette.extensions[name]))})"
+                constant = quoted(self.chance.choice(palette.extensions[name]))
+                made_of = self.leaf(STRING, where) if self.wild and self.maybe(0.1) else constant
+                return f"{CONSTRUCTORS[name]}({made_of})"
             case EntityRefType(name):
                 return self._entity_literal(name)
             case SetType(element):
@@ -305,13 +307,12 @@ class Writer:
 
         match type:
             case LongType():
-                unit = self.pick("toMilliseconds", "toSeconds", "toMinutes", "toHours", "toDays")
                 return [
                     lambda: f"({of(LONG)} {self.pick('+', '-')} {of(LONG)})",
                     lambda: f"({of(LONG)} * {self.pick('2', '-3', '0', '-1')})",
                     lambda: f"({of(LONG) if self.maybe(0.1) else self.pick('2', '1000')} * {of(LONG)})",
                     lambda: f"(-({of(LONG)}))",
-                    lambda: f"{of(DURATION)}.{unit}()",
+                    lambda: f"{of(DURATION)}.{self.unit()}()",
                 ]
             case ExtensionType("datetime"):
                 return [lambda: f"{of(DATETIME)}.offset({of(DURATION)})", lambda: f"{of(DATETIME)}.toDate()"]
@@ -324,6 +325,9 @@ class Writer:
             case RecordType(attributes) if self.literal_of(type) and attributes:
                 return [lambda: f"{{{', '.join(f'{quoted(n)}: {of(one.type)}' for n, one in attributes.items())}}}"]
         return [lambda: f'{{"a": {of(type)}, "ok": {of(BOOL)}}}.a']
+
+    def unit(self) -> str:
+        return self.pick("toMilliseconds", "toSeconds", "toMinutes", "toHours", "toDays")
 
     # --- truth values -------------------------------------------------------------------------------------------------
 
@@ -384,6 +388,8 @@ class Writer:
     def about(self, path: Path, depth: int, where: Where) -> str:
         """A truth value about an expression, by its type."""
 
+        depth = self.chance.choice((0, depth))
+
         def of(wanted: Type) -> str:
             return self.expression(wanted, depth, where)
 
@@ -393,6 +399,11 @@ class Writer:
         match type:
             case BoolType():
                 return self.pick(text, f"!{text}", equality)
+            case ExtensionType("duration") if self.maybe(0.3):
+                return f"{text}.{self.unit()}() {order} {self.pick('0', '1', '(-1)', self.leaf(LONG, where))}"
+            case LongType() if self.maybe(0.3):
+                step = self.pick("0", "1", "(-1)", self.leaf(LONG, where))
+                return f"{text} {self.pick('+', '-')} {step} {order} {of(type)}"
             case LongType() | ExtensionType("datetime" | "duration"):
                 sides = (text, of(type)) if self.maybe(0.7) else (of(type), text)
                 return self.pick(equality, *(f"{sides[0]} {order} {sides[1]}",) * 3)

@@ -6,6 +6,7 @@ neighbours. So both sides of a comparison are met often.
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 from collections.abc import Iterator, Sequence
@@ -22,27 +23,34 @@ LONG_MAX, LONG_MIN = 2**63 - 1, -(2**63)
 LONGS = (0, 1, 5, 100, -7, 2**31, 2**62, 3_037_000_500, LONG_MAX, LONG_MIN)
 STRINGS = ("", "a", "b", "ab", "ba", "aab", "a*b", "é", "aé", "a\n", 'q"', "b\\", "a.env", "a😀", "A")
 PIECES = ("a", "b", "ab", "*", "é", ".env", "\\", '"', "😀", "\n")
-EXTENSIONS = {
+EXTENSIONS: dict[str, tuple[tuple[str, ...], ...]] = {
     "decimal": (
-        *("0.0", "0.0001", "-0.0001", "1.5", "1.50", "1.4999", "1.5001", "-1.5", "01.5"),
-        *("922337203685477.5807", "922337203685477.5806", "-922337203685477.5808", "-922337203685477.5807"),
+        ("0.0", "0.0001", "-0.0001", "-1.5"),
+        ("1.5", "1.50", "1.4999", "1.5001", "01.5"),
+        ("922337203685477.5807", "922337203685477.5806"),
+        ("-922337203685477.5808", "-922337203685477.5807"),
     ),
     "datetime": (
-        *("1970-01-01", "1969-12-31T23:59:59.999Z", "1970-01-01T00:00:00.001Z", "2024-02-29", "2024-02-29T12:00:00Z"),
-        *("2024-02-29T23:59:59.999Z", "2024-03-01", "2024-03-01T01:00:00+0100", "2023-02-28T23:00:00-0500"),
-        *("1582-10-15", "9999-12-31T23:59:59.999Z", "0001-01-01"),
+        ("1970-01-01", "1969-12-31T23:59:59.999Z", "1970-01-01T00:00:00.001Z"),
+        ("2024-02-29", "2024-02-29T12:00:00Z", "2024-02-29T23:59:59.999Z", "2024-03-01", "2024-03-01T01:00:00+0100"),
+        ("2023-02-28T23:00:00-0500", "2023-03-01T04:00:00Z"),
+        ("1582-10-15", "9999-12-31T23:59:59.999Z", "0001-01-01"),
     ),
     "duration": (
-        *("0ms", "1ms", "-1ms", "999ms", "1s", "1001ms", "59m", "1h", "60m", "23h59m", "1d", "-1d", "1d1ms"),
-        *("9223372036854775807ms", "-9223372036854775808ms", "9223372036854775ms"),
+        ("0ms", "1ms", "-1ms", "-999ms", "999ms"),
+        ("1s", "-1001ms", "1001ms", "59m", "1h", "60m"),
+        ("23h59m", "1d", "-1d", "-25h", "1d1ms"),
+        ("9223372036854775807ms", "-9223372036854775808ms", "9223372036854775ms"),
     ),
     "ipaddr": (
-        *("0.0.0.0", "127.0.0.1", "127.255.255.255", "128.0.0.0", "126.255.255.255", "10.0.0.1", "10.0.0.0/8"),
-        *("10.0.0.1/24", "10.0.1.0/24", "10.0.0.1/32", "0.0.0.0/0", "224.0.0.1", "239.255.255.255/4", "240.0.0.0"),
-        *("255.255.255.255", "224.0.0.0/3", "::1", "::", "::/0", "::2", "ff00::", "ff02::1/16", "fe80::1", "FE80::/10"),
-        *("::7f00:1", "1:2:3:4:5:6:7:8", "::1/127"),
+        ("127.0.0.1", "127.255.255.255", "128.0.0.0", "126.255.255.255", "127.0.0.0/7"),
+        ("10.0.0.1", "10.0.0.0/8", "10.0.0.1/24", "10.0.1.0/24", "10.0.0.1/32", "0.0.0.0/0"),
+        ("224.0.0.1", "239.255.255.255/4", "240.0.0.0", "255.255.255.255", "224.0.0.0/3"),
+        ("::1", "::", "::/0", "::2", "::1/127", "::7f00:1"),
+        ("ff00::", "ff02::1/16", "fe80::1", "FE80::/10", "1:2:3:4:5:6:7:8"),
     ),
-}  # fmt: skip
+}
+"""Texts of extension values, those that lie beside or inside each other together."""
 NAMES = ("a", "b", "c", "d e", "if", "ü")
 IDS = ("a", "b", "c d", 'q"', "é", "*", "\\")
 
@@ -69,9 +77,9 @@ class Palette:
 def palette(chance: random.Random) -> Palette:
     """A few constants of every kind: few enough to meet."""
     return Palette(
-        tuple(chance.sample(LONGS, 3)),
+        (chance.choice((0, 1, LONG_MAX, LONG_MIN)), *chance.sample(LONGS, 2)),
         tuple(chance.sample(STRINGS, 4)),
-        {name: tuple(chance.sample(texts, 4)) for name, texts in EXTENSIONS.items()},
+        {name: tuple(itertools.chain(*chance.sample(near, 2))) for name, near in EXTENSIONS.items()},
         tuple(chance.sample(IDS, 3)),
     )
 
@@ -122,8 +130,8 @@ class _Writer:
 
     def text(self) -> str:
         lines: dict[str, list[str]] = {space: [] for space in self.spaces}
-        if self.maybe(0.3):
-            shared = self.record(1)
+        if self.maybe(0.5):
+            shared = self.record(1, least=1)
             space = self.spaces[0]
             lines[space].append(f"type Shared = {shared};")
             self.shared = f"{space}::Shared" if space else "Shared"
@@ -145,7 +153,7 @@ class _Writer:
             case "set":
                 return f"Set<{self.type(depth - 1)}>"
             case "record":
-                return self.shared if self.shared and self.maybe(0.3) else self.record(depth - 1)
+                return self.shared if self.shared and self.maybe(0.6) else self.record(depth - 1)
         return str(chosen)
 
     def record(self, depth: int, least: int = 0, optional: float = 0.35) -> str:
@@ -167,7 +175,7 @@ class _Writer:
         groups: list[str] = []
         for id in ("all", "some of")[: self.chance.randint(0, 2)]:
             space = self.chance.choice(self.spaces)
-            yield space, f"action {quoted(id)}{self._within(groups)};"
+            yield space, f"action {quoted(id)}{self._within(groups, 0.8)};"
             groups.append(f'{space}::Action::"{id}"' if space else f'Action::"{id}"')
         for id in ("view", "edit it", "x")[: self.chance.randint(1, 3)]:
             principals = self.chance.sample(self.types, min(len(self.types), self.chance.choice((1, 1, 2))))
@@ -178,8 +186,8 @@ class _Writer:
             line = f"action {quoted(id)}{self._within(groups)} appliesTo {{{applies}, context: {{{fields}}}}};"
             yield self.chance.choice(self.spaces), line
 
-    def _within(self, groups: Sequence[str]) -> str:
-        chosen = [group for group in groups if self.maybe(0.5)]
+    def _within(self, groups: Sequence[str], share: float = 0.4) -> str:
+        chosen = [group for group in groups if self.maybe(share)]
         return f" in [{', '.join(chosen)}]" if chosen else ""
 
 
