@@ -13,6 +13,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, get_args
 
+from models.cedar.types import RequestEnvironment
 from models.diagnostics import input_error
 from sim.run import FINDINGS
 from verify.findings import SCHEMA as FINDINGS_SCHEMA
@@ -133,10 +134,15 @@ def _finding(value: Mapping[str, Any]) -> Finding:
         witness=_witness(witness) if witness else None,
         proof=Proof(str(proof["solver"]), str(proof["checked_by"]), str(proof["smt2_sha256"])) if proof else None,
         environment=str(value.get("environment", "")),
+        environments=tuple(map(_environment, value.get("environments", ()))),
         because=tuple(map(_clause, value.get("because", ()))),
         reason=str(value.get("reason", "")),
         suggestion=_suggestion(value.get("suggestion")),
     )
+
+
+def _environment(value: Mapping[str, Any]) -> RequestEnvironment:
+    return RequestEnvironment(str(value["principal"]), str(value["action"]), str(value["resource"]))
 
 
 def _clause(value: Mapping[str, Any]) -> Clause:

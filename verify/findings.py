@@ -59,6 +59,8 @@ class Proof:
     checked_by: str
     smt2_sha256: str
     """Digest of the SMT-LIB script, or of several one after another; empty where no script was asked."""
+    environments: tuple[RequestEnvironment, ...] = ()
+    """Those that were asked about, where a proof says so."""
 
 
 Role = Literal["never-together", "always", "whenever", "then", "nowhere", "true", "false", "errs"]
@@ -121,7 +123,7 @@ class Finding:
     environment: str = ""
     """The request environment of the witness, as `principal, action, resource`."""
     environments: tuple[RequestEnvironment, ...] = ()
-    """The request environments that the finding speaks of: that of its witness, or all that a proof is about."""
+    """The request environments that the finding speaks of: that of its witness, else all that its subject reaches."""
     because: tuple[Clause, ...] = ()
     """The clauses that decide, as few as were found to suffice. Empty where none could be singled out."""
     reason: str = ""

@@ -55,7 +55,9 @@ def witness_json(witness: Witness | None) -> dict[str, Any] | None:
 
 def proof_json(proof: Proof | None) -> dict[str, Any] | None:
     """What stands behind a verdict."""
-    return None if proof is None else asdict(proof)
+    if proof is None:
+        return None
+    return {"solver": proof.solver, "checked_by": proof.checked_by, "smt2_sha256": proof.smt2_sha256}
 
 
 def _policies(policies: Iterable[PolicyRef]) -> list[dict[str, Any]]:

@@ -24,4 +24,5 @@ def joined(scripts: MutableMapping[str, str], proofs: Sequence[Proof]) -> Proof:
     text = "(reset)\n".join(scripts[digest] for digest in digests)
     digest = hashlib.sha256(text.encode()).hexdigest()
     scripts[digest] = text
-    return Proof(solvers, "none" if "none" in checkers else ", ".join(checkers), digest)
+    environments = tuple(dict.fromkeys(environment for proof in proofs for environment in proof.environments))
+    return Proof(solvers, "none" if "none" in checkers else ", ".join(checkers), digest, environments)

@@ -40,6 +40,7 @@ def verify(
     asked: Mapping[str, int] = {}
     if policies is not None and any(check.startswith("P") for check in chosen - SPELLING):
         from verify.checks.guesses import without_guesses
+        from verify.checks.places import with_environments
         from verify.checks.policies import policy_findings
         from verify.query import BUDGETS, Analysis
 
@@ -49,6 +50,7 @@ def verify(
             from verify.checks.scenario import scenario_findings
 
             findings += without_guesses(policies, scenario_findings(analysis, loaded, chosen))
+        findings = [*with_environments(analysis, findings)]
         scripts, asked = analysis.scripts, analysis.answered
     if policies is not None and not chosen.isdisjoint(SPELLING):
         from verify.checks.names import name_findings

@@ -58,7 +58,7 @@ def seek(
         if isinstance(answer, Found):
             return Sought((environment, answer))
         if isinstance(answer, Impossible):
-            proofs.append(answer.proof)
+            proofs.append(replace(answer.proof, environments=(environment,)))
             needed |= answer.needed
         else:
             unknown[answer.reason] = None
