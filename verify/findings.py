@@ -62,6 +62,11 @@ class Proof:
     environments: tuple[RequestEnvironment, ...] = ()
     """Those that were asked about, where a proof says so."""
 
+    @property
+    def single_solver(self) -> bool:
+        """Whether a proof rests on one solver alone, because the other ran out of its budget."""
+        return self.checked_by == "none" and not {"z3", "cvc5"}.isdisjoint(self.solver.split(", "))
+
 
 Role = Literal["never-together", "always", "whenever", "then", "nowhere", "true", "false", "errs"]
 """What a clause has to do with a finding.

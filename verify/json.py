@@ -57,7 +57,12 @@ def proof_json(proof: Proof | None) -> dict[str, Any] | None:
     """What stands behind a verdict."""
     if proof is None:
         return None
-    return {"solver": proof.solver, "checked_by": proof.checked_by, "smt2_sha256": proof.smt2_sha256}
+    return {
+        "solver": proof.solver,
+        "checked_by": proof.checked_by,
+        "single_solver": proof.single_solver,
+        "smt2_sha256": proof.smt2_sha256,
+    }
 
 
 def _policies(policies: Iterable[PolicyRef]) -> list[dict[str, Any]]:

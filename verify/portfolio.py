@@ -33,6 +33,11 @@ BUDGETS: Mapping[Effort, Budget] = {
 globs z3 counts little of what it does: one question about 13 globs took 135 s for a million units, and cvc5 60 ms."""
 
 
+GLOBS_MAX = 24
+"""Globs in a question that z3 is asked about. Measured within its 40,000 units, proofs that some globs are covered by
+others: 0.04 s on 16 globs, 0.2 s on 24, 0.7 s on 32; but on 75 globs of rules that ask and forbid 7 to 22 s."""
+
+
 class VerifierError(Exception):
     """The verifier contradicts itself or Cedar: a defect of ours, exit code 70. `bundle` is what a report needs."""
 
@@ -55,15 +60,19 @@ class Unsat(NamedTuple):
     checked_by: str
 
 
-def check(text: str, budget: Budget) -> Sat | Unsat | None:
-    """Whether a script has a model; None where neither solver knows.
+def check(text: str, budget: Budget, globs: int = 0) -> Sat | Unsat | None:
+    """Whether a script, with so many globs in it, has a model; None where neither solver knows.
 
-    Raises VerifierError where the solvers contradict each other.
+    z3 is not asked to repeat a proof about globs. Raises VerifierError where the solvers contradict each other.
     """
     first = cvc5_backend.check(text, budget.cvc5)
     if first.status == "sat":
         return Sat("cvc5", first.model)
-    second = z3_backend.check(text, budget.z3_globs if "str.in_re" in text else budget.z3)
+    if globs and first.status == "unsat":
+        return Unsat("cvc5", "none")
+    if globs > GLOBS_MAX:
+        return None
+    second = z3_backend.check(text, budget.z3_globs if globs else budget.z3)
     if second.status == "sat":
         if first.status == "unsat":
             raise VerifierError("the solvers contradict each other", {"script": text, "z3": str(second.model)})
@@ -71,6 +80,16 @@ def check(text: str, budget: Budget) -> Sat | Unsat | None:
     if second.status == "unsat":
         return Unsat("z3", "cvc5" if first.status == "unsat" else "none")
     return Unsat("cvc5", "none") if first.status == "unsat" else None
+
+
+def repeated(text: str, budget: Budget, globs: int) -> bool:
+    """Whether z3 repeats cvc5's proof about globs cheaply. Raises VerifierError where it finds a model."""
+    if globs > GLOBS_MAX:
+        return False
+    reply = z3_backend.check(text, budget.z3_globs)
+    if reply.status == "sat":
+        raise VerifierError("the solvers contradict each other", {"script": text, "z3": str(reply.model)})
+    return reply.status == "unsat"
 
 
 def refuted(text: str, budget: Budget) -> bool:

@@ -14,12 +14,14 @@ NOTHING_ASKED = Proof("folded", "none", "")
 def joined(scripts: MutableMapping[str, str], proofs: Sequence[Proof]) -> Proof:
     """Several proofs as one, as strong as the weakest. Several scripts are put one after another, with resets.
 
+    Where folding left nothing to confirm, nothing is weak.
     `scripts` maps the sha256 of each script to its text; the joined one is added.
     """
     if len(proofs) < 2:
         return proofs[0] if proofs else NOTHING_ASKED
     solvers = ", ".join(sorted({solver for proof in proofs for solver in proof.solver.split(", ")}))
-    checkers = sorted({proof.checked_by for proof in proofs})
+    open_ = [proof for proof in proofs if (proof.solver, proof.checked_by) != ("folded", "none")] or proofs
+    checkers = sorted({proof.checked_by for proof in open_})
     digests = dict.fromkeys(proof.smt2_sha256 for proof in proofs if proof.smt2_sha256)
     text = "(reset)\n".join(scripts[digest] for digest in digests)
     digest = hashlib.sha256(text.encode()).hexdigest()

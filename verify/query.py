@@ -8,9 +8,9 @@ decides within its budget is `unknown`. Old witnesses are looked through first: 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from typing import NamedTuple
 
 import cedarpy
@@ -23,10 +23,11 @@ from models.cedar.types import RequestEnvironment
 from models.cedar.uids import Uid
 from verify import portfolio
 from verify import term as t
+from verify.cases import UNENCODED, Indices, Valuation, changed, reads
 from verify.cases import Case as Case
-from verify.cases import Indices, Valuation
 from verify.encode import Encoder, Match
 from verify.findings import Proof, Witness
+from verify.grafts import Known, grafted, known
 from verify.ground import without_sets
 from verify.lift import entities_read, lift
 from verify.portfolio import BUDGETS as BUDGETS
@@ -35,6 +36,7 @@ from verify.portfolio import Effort as Effort
 from verify.portfolio import Sat, Unsat
 from verify.portfolio import VerifierError as VerifierError
 from verify.shrink import shrink
+from verify.simplify import globs_in, without_globs
 from verify.smtlib import Script, script
 from verify.symbolic import Scalar, UnsupportedError
 from verify.term import Symbol, Term, subterms
@@ -106,13 +108,15 @@ class Analysis:
     _touched: dict[int, dict[RequestEnvironment, None]] = field(default_factory=dict)
     _cases: dict[RequestEnvironment, dict[str, Case]] = field(default_factory=dict)
     _matching: dict[tuple[RequestEnvironment, int], list[Case]] = field(default_factory=dict)
+    _pool: dict[RequestEnvironment, dict[str, Known]] = field(default_factory=dict)
     _settled: dict[tuple[Term, ...], Impossible | Unknown] = field(default_factory=dict)
+    _places: dict[RequestEnvironment, Mapping[str, frozenset[int]]] = field(default_factory=dict)
     _plain: dict[RequestEnvironment, Valuation] = field(default_factory=dict)
 
     @property
     def answered(self) -> Mapping[str, int]:
-        """Questions by how they were answered: by an old witness, by folding of terms, by a solver, or not at all."""
-        return {how: self.asked[how] for how in ("recalled", "folded", "solved", "unknown")}
+        """Questions by how they were answered: by an old witness, by several, by folding, by a solver, not at all."""
+        return {how: self.asked[how] for how in ("recalled", "grafted", "folded", "solved", "unknown")}
 
     @cached_property
     def scopes_only(self) -> PolicySet:
@@ -269,6 +273,8 @@ class Analysis:
     def _solved(self, question: Question) -> Answer:
         environment, parts, _, title = question
         conditions = dict(_conditions(parts))
+        if (guess := self._guessed(question, conditions)) is not None:
+            return guess
         chosen = list(conditions)
         if len(chosen) > AT_ONCE:
             plain = self._plain_request(environment)
@@ -286,36 +292,69 @@ class Analysis:
                 continue
             printed, reply = answer
             witness = lift(printed, reply.model, self.policies.schema, environment, self._read)
+            bundle = {"script": printed.text, "model": str(dict(reply.model)), "witness": str(witness)}
             value = Valuation(interpretation(witness))
             broken = [term for term in conditions if not self._open(term) and not value(term)]
             if not broken:
-                return self._confirmed(question, printed, reply, witness)
+                return self._confirmed(question, witness, Proof(reply.solver, "cedarpy", printed.sha256), bundle)
             if not set(broken).isdisjoint(chosen) and len(chosen) < len(conditions):
                 # Apart from the others, a condition may tell of an entity that need not be in the store.
                 chosen = list(conditions)
                 continue
             if not set(broken).isdisjoint(chosen):
-                bundle = {"script": printed.text, "model": str(dict(reply.model)), "witness": str(witness)}
                 raise VerifierError("a witness does not fulfil the question it was found for", bundle)
             self._remember(environment, self.case(witness))
             chosen += broken
 
+    def _guessed(self, question: Question, conditions: Collection[Term]) -> Found | None:
+        """A request put together from old witnesses of the environment."""
+        if any(self._open(term) for term in conditions):
+            return None
+        pool = self._pool.setdefault(question.environment, {})
+        for key, case in self._cases.get(question.environment, {}).items():
+            pool.setdefault(key, known(case.witness))
+        witness = grafted(conditions, tuple(pool.values()))
+        if witness is None:
+            return None
+        case = self.case(witness)
+        if not question.accepts(case):
+            return None  # terms may leave open what a question does not, such as approvals that a request brings along
+        self._remember(question.environment, case)
+        return Found(case, REPLAYED)
+
     def _checked(self, parts: Sequence[Term], title: str) -> Proof | tuple[Script, Sat] | None:
         """A proof that the parts contradict each other, or a script with its model; None where no solver knows."""
-        lowered = without_sets(parts)
-        printed = script((*lowered, *constraints(lowered, self.policies.schema)), title)
-        self.scripts[printed.sha256] = printed.text
+        printed = self._script(parts, title)
         if t.FALSE in parts:
-            return Proof("folded", "none", printed.sha256)  # the script is `false`: to ask would confirm nothing
-        if t.and_(*parts) is t.FALSE:
-            confirmed = portfolio.refuted(printed.text, self.budget)
-            return Proof("folded", "cvc5" if confirmed else "none", printed.sha256)
-        match portfolio.check(printed.text, self.budget):
+            return self._proof("folded", "none", printed)  # the script is `false`: to ask would confirm nothing
+        if t.and_(*parts) is t.FALSE and portfolio.refuted(printed.text, self.budget):
+            return self._proof("folded", "cvc5", printed)
+        globs = globs_in(parts)
+        match portfolio.check(printed.text, self.budget, globs):
             case Sat() as found:
+                self.scripts[printed.sha256] = printed.text
                 return printed, found
+            case Unsat("cvc5", "none") if globs:
+                return self._refuted_with_globs(parts, printed, title)
             case Unsat(solver, checked_by):
-                return Proof(solver, checked_by, printed.sha256)
+                return self._proof(solver, checked_by, printed)
         return None
+
+    def _refuted_with_globs(self, parts: Sequence[Term], printed: Script, title: str) -> Proof:
+        """The strongest proof of what cvc5 has refuted: mostly it does not matter which texts the globs are of."""
+        relaxed = self._script(without_globs(parts), f"{title}, whatever the globs mean")
+        if portfolio.check(relaxed.text, self.budget) == Unsat("z3", "cvc5"):
+            return self._proof("z3", "cvc5", relaxed)
+        both = portfolio.repeated(printed.text, self.budget, globs_in(parts))
+        return self._proof("z3" if both else "cvc5", "cvc5" if both else "none", printed)
+
+    def _script(self, parts: Sequence[Term], title: str) -> Script:
+        lowered = without_sets(parts)
+        return script((*lowered, *constraints(lowered, self.policies.schema)), title)
+
+    def _proof(self, solver: str, checked_by: str, printed: Script) -> Proof:
+        self.scripts[printed.sha256] = printed.text
+        return Proof(solver, checked_by, printed.sha256)
 
     def _open(self, term: Term) -> bool:
         """Whether a term depends on a policy that cannot be encoded."""
@@ -328,17 +367,19 @@ class Analysis:
             self._plain[environment] = Valuation(interpretation(witness))
         return self._plain[environment]
 
-    def _confirmed(self, question: Question, printed: Script, reply: Sat, witness: Witness) -> Found | Unknown:
+    def _confirmed(
+        self, question: Question, witness: Witness, proof: Proof, bundle: Mapping[str, str]
+    ) -> Found | Unknown:
+        """The answer that a witness is, by cedarpy. Raises VerifierError where cedarpy does not confirm it."""
         case = self.case(witness)
         if not question.accepts(case):
             reasons = [self._unsupported[term] for term in subterms(*question.parts) if term in self._unsupported]
             if reasons:
                 return Unknown("; ".join(dict.fromkeys(reasons)))
-            bundle = {"script": printed.text, "model": str(dict(reply.model)), "witness": str(witness)}
-            bundle["matched"] = str(sorted(case.matched))
-            raise VerifierError("cedarpy does not confirm a witness", bundle)
+            told = {"title": question.title, **bundle, "witness": str(witness), "matched": str(sorted(case.matched))}
+            raise VerifierError("cedarpy does not confirm a witness", told)
         self._remember(question.environment, case)
-        return Found(case, Proof(reply.solver, "cedarpy", printed.sha256))
+        return Found(case, proof)
 
     # --- concrete requests --------------------------------------------------------------------------------------------
 
@@ -352,31 +393,56 @@ class Analysis:
         fitting = Indices(range(len(self.policies.policies)), lambda index: index in scopes())
         return Case(witness, *matching(self.policies, request(witness), witness.entities), fitting, self.case)
 
-    def _by_terms(self, environment: RequestEnvironment) -> Callable[[Witness], Case]:
-        """Evaluates concrete requests of an environment by the terms of the policies; by cedarpy what has none."""
+    def _by_terms(self, environment: RequestEnvironment, witness: Witness, near: Case | None = None) -> Case:
+        """A concrete request of an environment, evaluated by the terms of the policies; by cedarpy where one has none.
+
+        Policies that read nothing in which the request differs from the one of `near` do as they do there.
+        """
         among = self._fitting.get(environment, {})
+        value = Valuation(interpretation(witness))
+        by_cedar = cache(lambda: self.case(witness))
+        places = None if near is None else changed(near.witness, witness)
 
-        def judged(witness: Witness) -> Case:
-            value = Valuation(interpretation(witness))
-            by_cedar = cache(lambda: self.case(witness))
+        def matches(index: int) -> bool:
+            term = self.matches(environment, index)
+            return index in by_cedar().matched if self._open(term) else bool(value(term))
 
-            def matches(index: int) -> bool:
-                term = self.matches(environment, index)
-                return index in by_cedar().matched if self._open(term) else bool(value(term))
+        def errs(index: int) -> bool:
+            term = self.succeeds(environment, index)
+            return index in by_cedar().errored if self._open(term) else not value(term)
 
-            def errs(index: int) -> bool:
-                term = self.succeeds(environment, index)
-                return index in by_cedar().errored if self._open(term) else not value(term)
+        if near is None or places is None:
+            matched = Indices(among, matches)
+        else:
+            readers = self._readers(environment)
+            apart = frozenset[int]().union(*(readers.get(place, ()) for place in (*places, UNENCODED)))
+            matched = Indices(apart, matches, near.matched)
+        fits = Indices(among, lambda index: bool(value(self.scope(environment, index))))
+        return Case(witness, matched, Indices(among, errs), fits, partial(self._by_terms, environment))
 
-            fits = Indices(among, lambda index: bool(value(self.scope(environment, index))))
-            return Case(witness, Indices(among, matches), Indices(among, errs), fits, judged)
-
-        return judged
+    def _readers(self, environment: RequestEnvironment) -> Mapping[str, frozenset[int]]:
+        """The policies whose match depends on a place of a request or its store, by place."""
+        if environment not in self._places:
+            found: dict[str, set[int]] = {}
+            for index in self._fitting.get(environment, ()):
+                for place in reads(self.matches(environment, index)):
+                    found.setdefault(place, set()).add(index)
+            self._places[environment] = {place: frozenset(indices) for place, indices in found.items()}
+        return self._places[environment]
 
     def shrunk(self, environment: RequestEnvironment, case: Case, accepts: Accepts) -> Witness:
         """The smallest witness near a case that is still accepted; cedarpy confirms it."""
-        judge = self._by_terms(environment)
-        smallest = shrink(case.witness, self.policies.schema, lambda one: accepts(judge(one)), self._read)
+        last = case
+
+        def fits(witness: Witness) -> bool:
+            nonlocal last
+            found = self._by_terms(environment, witness, last)
+            if accepts(found):
+                last = replace(found, matched=frozenset(found.matched))
+                return True
+            return False
+
+        smallest = shrink(case.witness, self.policies.schema, fits, self._read)
         confirmed = self.case(smallest)
         if not accepts(confirmed):
             bundle = {"witness": str(smallest), "matched": str(sorted(confirmed.matched))}
@@ -411,7 +477,7 @@ def _how(answer: Answer) -> str:
     """How a question was answered, for the count."""
     if isinstance(answer, Unknown):
         return "unknown"
-    return "folded" if answer.proof.solver == "folded" else "solved"
+    return {"folded": "folded", "none": "grafted"}.get(answer.proof.solver, "solved")
 
 
 def _text(uid: pst.EntityUid) -> str:

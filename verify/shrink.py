@@ -1,8 +1,9 @@
 """Witnesses cut down to what matters: fewest attributes, shortest strings, small numbers.
 
-Greedy and deterministic: each round tries smaller witnesses, largest cuts first, and takes the first that still shows
-what the witness is for. Every candidate is judged by the caller, that is by cedarpy. A cut never leaves a store that is
-not well-formed: an attribute goes only where the schema makes it optional, an entity only when nothing refers to it.
+Greedy and deterministic: place by place, largest cuts first, the first smaller witness is taken that still shows what
+the witness is for, until none does at any place. Every candidate is judged by the caller. A cut never leaves a store
+that is not well-formed: an attribute goes only where the schema makes it optional, an entity only when nothing refers
+to it.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
+from itertools import chain, islice
 from typing import Any
 
 from models.cedar.entities import uid_of
-from models.cedar.types import EntityRefType, ExtensionType, RecordType, Schema, SetType, Type
+from models.cedar.types import Attribute, EntityRefType, ExtensionType, RecordType, Schema, SetType, Type
 from models.cedar.uids import Uid, parse_uid
 from models.cedar.values import LONG_MIN
 from verify.findings import Witness
@@ -29,35 +31,39 @@ CANDIDATES_MAX = 3_000
 
 def shrink(witness: Witness, schema: Schema, accepts: Judge, read: Collection[Uid] = ()) -> Witness:
     """The smallest witness that the cuts lead to. `accepts` holds of the one given; entities of `read` stay."""
-    tries = CANDIDATES_MAX
     seen: set[str] = set()
-    found = True
-    while found:
-        found = False
-        for candidate in _smaller(witness, schema, read):
-            key = json.dumps([candidate.principal, candidate.resource, candidate.context, candidate.entities])
-            if key in seen:
-                continue
-            seen.add(key)
-            tries -= 1
-            if tries < 0:
-                return witness
-            if accepts(candidate):
-                witness, found = candidate, True
-                break
+
+    def fits(candidate: Witness) -> bool:
+        key = json.dumps([candidate.principal, candidate.resource, candidate.context, candidate.entities])
+        if key in seen or len(seen) == CANDIDATES_MAX:
+            return False
+        seen.add(key)
+        return accepts(candidate)
+
+    before = None
+    while before is not witness:
+        before, place = witness, 0
+        while (cuts := next(islice(_places(witness, schema, read), place, None), None)) is not None:
+            smaller = next(filter(fits, cuts), None)
+            if smaller is None:
+                place += 1
+            else:
+                witness = smaller
     return witness
 
 
-def _smaller(witness: Witness, schema: Schema, read: Collection[Uid]) -> Iterator[Witness]:
-    """Witnesses one cut away."""
-    yield from _without_entities(witness, read)
-    context = schema.actions[witness.action].context
-    for smaller in _record(witness.context, context):
-        yield replace(witness, context=smaller)
+def _places(witness: Witness, schema: Schema, read: Collection[Uid]) -> Iterator[Iterator[Witness]]:
+    """Witnesses one cut away, by the place of the cut."""
+    yield _without_entities(witness, read)
+    for cuts in _attributes(witness.context, schema.actions[witness.action].context):
+        yield (replace(witness, context=context) for context in cuts)
     for position, entity in enumerate(witness.entities):
-        for changed in _entity(entity, schema):
-            entities = (*witness.entities[:position], changed, *witness.entities[position + 1 :])
-            yield replace(witness, entities=entities)
+        for changes in _entity(entity, schema):
+            yield (_with_entity(witness, position, changed) for changed in changes)
+
+
+def _with_entity(witness: Witness, position: int, entity: Mapping[str, Any]) -> Witness:
+    return replace(witness, entities=(*witness.entities[:position], entity, *witness.entities[position + 1 :]))
 
 
 def _without_entities(witness: Witness, read: Collection[Uid]) -> Iterator[Witness]:
@@ -83,27 +89,31 @@ def references(value: object) -> Iterator[Uid]:
             yield from references(inner)
 
 
-def _entity(entity: Mapping[str, Any], schema: Schema) -> Iterator[dict[str, Any]]:
+def _entity(entity: Mapping[str, Any], schema: Schema) -> Iterator[Iterator[dict[str, Any]]]:
     declared = schema.entity_types[uid_of(entity["uid"]).type]
-    for parent in entity["parents"]:
-        yield {**entity, "parents": [other for other in entity["parents"] if other != parent]}
-    for attributes in _record(entity["attrs"], declared.attributes):
-        yield {**entity, "attrs": attributes}
-    tags = entity.get("tags", {})
+    parents = entity["parents"]
+    yield ({**entity, "parents": [other for other in parents if other != parent]} for parent in parents)
+    for cuts in _attributes(entity["attrs"], declared.attributes):
+        yield ({**entity, "attrs": attributes} for attributes in cuts)
+    if declared.tags is not None and "tags" in entity:
+        yield ({**entity, "tags": tags} for tags in _tags(entity["tags"], declared.tags))
+
+
+def _tags(tags: Mapping[str, Any], type: Type) -> Iterator[dict[str, Any]]:
     for key, value in tags.items():
-        yield {**entity, "tags": {name: kept for name, kept in tags.items() if name != key}}
-        assert declared.tags is not None
-        for smaller in _value(value, declared.tags):
-            yield {**entity, "tags": tags | {key: smaller}}
+        yield {name: kept for name, kept in tags.items() if name != key}
+        yield from ({**tags, key: smaller} for smaller in _value(value, type))
 
 
-def _record(record: Mapping[str, Any], type: RecordType) -> Iterator[dict[str, Any]]:
-    for name in record:
-        if not type.attributes[name].required:
-            yield {other: value for other, value in record.items() if other != name}
-    for name, value in record.items():
-        for smaller in _value(value, type.attributes[name].type):
-            yield {**record, name: smaller}
+def _attributes(record: Mapping[str, Any], type: RecordType) -> Iterator[Iterator[dict[str, Any]]]:
+    """Smaller records, by attribute."""
+    return (_attribute(record, name, type.attributes[name]) for name in record)
+
+
+def _attribute(record: Mapping[str, Any], name: str, type: Attribute) -> Iterator[dict[str, Any]]:
+    if not type.required:
+        yield {other: value for other, value in record.items() if other != name}
+    yield from ({**record, name: smaller} for smaller in _value(record[name], type.type))
 
 
 def _value(value: Any, type: Type) -> Iterator[Any]:
@@ -126,7 +136,7 @@ def _value(value: Any, type: Type) -> Iterator[Any]:
                         sorted([*others, e], key=repr) for e in _value(element, type.element) if e not in others
                     )
         case dict() if isinstance(type, RecordType):
-            yield from _record(value, type)
+            yield from chain.from_iterable(_attributes(value, type))
         case dict() if isinstance(type, ExtensionType):
             constructor = CONSTRUCTORS[EXTENSIONS[type.name]]
             yield from (to_json(constructor, smaller) for smaller in _plainer(of_json(value), constructor))

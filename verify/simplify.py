@@ -1,50 +1,49 @@
-"""Formulas in the shape that solvers take best: negations inside, known facts used, `like`s of one string together."""
+"""Terms rebuilt: with subterms replaced, and with globs taken for unknown truth values."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from verify import term as t
-from verify.term import Term, subterms
-
-_ROUNDS_MAX = 8
-"""Times that facts found are put to use; what is left after that is left to the solver."""
+from verify.languages import Complement, Glob, Intersection, Language, Union
+from verify.term import Symbol, Term, subterms
 
 
-def simplify(parts: Iterable[Term]) -> tuple[Term, ...]:
-    """Parts whose conjunction means the same. `(false,)` where that is plain; nothing where it is plainly true."""
-    whole = t.and_(*map(_inwards, parts))
-    for _ in range(_ROUNDS_MAX):
-        facts = {part: t.TRUE for part in _conjuncts(whole) if part.op not in ("and", "or")}
-        facts |= {t.not_(part): t.FALSE for part in facts}
-        rest = [part for part in _conjuncts(whole) if part not in facts]
-        known = [part for part, value in facts.items() if value is t.TRUE]
-        simpler = t.and_(*known, *(substitute(part, facts) for part in rest))
-        if simpler is whole:
-            break
-        whole = simpler
-    return _conjuncts(whole)
+def without_globs(parts: Sequence[Term]) -> tuple[Term, ...]:
+    """The parts with an unknown truth value of each text for each glob: what contradicts itself then, does anyway."""
+    tests = {term: _unknown(term.args[0], term.data) for term in subterms(*parts) if term.op == "matches"}
+    return tuple(substitute(part, tests) for part in parts)
 
 
-def _conjuncts(term: Term) -> tuple[Term, ...]:
-    return term.args if term.op == "and" else () if term is t.TRUE else (term,)
+def _unknown(text: Term, language: Language) -> Term:
+    match language:
+        case Glob(pieces):
+            return t.leaf(Symbol("flag", "glob", pieces, "value", (t.STRING,), t.BOOL), text)
+        case Complement(inner):
+            return t.not_(_unknown(text, inner))
+        case Union(parts):
+            return t.or_(*(_unknown(text, part) for part in parts))
+        case Intersection(parts):
+            return t.and_(*(_unknown(text, part) for part in parts))
 
 
-def _inwards(root: Term) -> Term:
-    """The term with `not` on atoms only."""
-    plain: dict[Term, Term] = {}
-    negated: dict[Term, Term] = {}
-    for term in subterms(root):
-        if term.op == "not":
-            plain[term], negated[term] = negated[term.args[0]], plain[term.args[0]]
-        elif term.op in ("and", "or"):
-            same, dual = (t.and_, t.or_) if term.op == "and" else (t.or_, t.and_)
-            plain[term] = same(*(plain[arg] for arg in term.args))
-            negated[term] = dual(*(negated[arg] for arg in term.args))
-        else:
-            plain[term] = rebuild(term, [plain[arg] for arg in term.args])
-            negated[term] = t.not_(plain[term]) if term.sort == t.BOOL else plain[term]
-    return plain[root]
+def globs_in(parts: Sequence[Term]) -> int:
+    """How many globs the parts test, each counted once for each text."""
+    found: set[tuple[Term, Glob]] = set()
+    for term in subterms(*parts):
+        if term.op == "matches":
+            found |= {(term.args[0], glob) for glob in _globs(term.data)}
+    return len(found)
+
+
+def _globs(language: Language) -> tuple[Glob, ...]:
+    match language:
+        case Glob():
+            return (language,)
+        case Complement(inner):
+            return _globs(inner)
+        case Union(parts) | Intersection(parts):
+            return tuple(glob for part in parts for glob in _globs(part))
 
 
 def substitute(root: Term, values: dict[Term, Term]) -> Term:

@@ -57,8 +57,20 @@ def test_a_hole_keeps_a_value_alive() -> None:
         rule("low", "context.n > 0 && context.n < 5", "5m", ""),
         rule("high", "context.n > 5", "3m", ""),
     )
-    assert found.keys() == {("mild", "low"), ("mild", "high")}
-    assert all("can match one request" in finding.message for finding in found.values())
+    (finding,) = found.values()
+    assert [policy.name for policy in finding.policies] == ["mild", "low", "high"]
+    assert "can match together with 2 rules" in finding.message
+    assert "can never apply" not in finding.message
+
+
+def test_a_rule_is_told_once_with_every_later_rule_that_it_disagrees_with() -> None:
+    found = judged(*(rule(f"r{n}", f"context.n > {n}", "5m", "", f"chain-{n}") for n in range(7)))
+    assert [len(names) for names in found] == [7, 6, 5, 4, 3, 2]
+    first = found["r0", "r1", "r2", "r3", "r4", "r5", "r6"]
+    assert "with `r4`" in first.message
+    assert "`r5`" not in first.message
+    assert first.message.endswith("; and 2 more.")
+    assert first.witness is not None
 
 
 def test_the_merge_is_over_all_chains() -> None:

@@ -65,7 +65,8 @@ def test_json_has_full_names() -> None:
     assert none["environments"] == [
         {"principal": one.principal, "action": one.action, "resource": one.resource} for one in VIEWS
     ]
-    assert all(set(f["proof"]) == {"solver", "checked_by", "smt2_sha256"} for f in findings if f["proof"])
+    proofs = [f["proof"] for f in findings if f["proof"]]
+    assert all(set(proof) == {"solver", "checked_by", "single_solver", "smt2_sha256"} for proof in proofs)
 
 
 def test_findings_kept_with_a_run_keep_them() -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
 from typing import Literal
 
 from models.cedar.annotations import SEVERITIES
@@ -15,16 +14,21 @@ from verify.checks.common import Sought, finding, joined, shown, smallest_cover,
 from verify.checks.rounds import Asking, asked_together, decisions, seek_asking
 from verify.edits import without_annotations
 from verify.findings import Finding, Proof, Suggestion
-from verify.query import Analysis, Case
+from verify.query import Accepts, Analysis, Case
 
 Kind = Literal["timeout", "severity"]
+
+NAMED_MAX = 4
+"""Rules that a sentence names; the finding lists all. An assumption about what is read."""
+
 _KINDS: tuple[Kind, ...] = ("timeout", "severity")
 
 
 def ambiguous(asking: Asking, rules: Sequence[int]) -> Iterator[Finding]:
-    """P204 of rules that can be the reason to ask: dead values, pairs that disagree, and the rules without either.
+    """P204 of rules that can be the reason to ask: dead values, disagreements, and the rules without either.
 
-    Of a pair of which one rule makes a value of the other dead, that finding tells everything.
+    A rule is told once, with all later rules that it disagrees with. Of a pair of which one rule makes a value of the
+    other dead, that finding tells everything.
     """
     analysis = asking.analysis
     troubled: set[int] = set()
@@ -35,16 +39,21 @@ def ambiguous(asking: Asking, rules: Sequence[int]) -> Iterator[Finding]:
             troubled |= {index, *cover}
             yield result
     apart: dict[int, list[Proof]] = {index: [] for index in rules}
-    for one, other in combinations(rules, 2):
-        if frozenset({one, other}) in settled or not _disagreements(analysis.policies, one, other):
+    for position, one in enumerate(rules):
+        later = [i for i in rules[position + 1 :] if frozenset({one, i}) not in settled]
+        rivals = [i for i in later if _disagreements(analysis.policies, one, i)]
+        if not rivals:
             continue
-        sought = _together(asking, one, other)
-        if sought.impossible:
-            apart[one] += sought.proofs
-            apart[other] += sought.proofs
-            continue
-        troubled |= {one, other}
-        yield _disagreement(analysis, one, other, sought)
+        others, sought = _at_odds(asking, one, rivals)
+        rest = [i for i in rivals if i not in others]
+        if others:
+            yield _disagreement(asking, one, others)
+        if sought.unknown:
+            yield undecided("P204", analysis.policies, [one, *rest], sought.unknown)
+        troubled |= {one, *others} if others else set()
+        troubled |= {one, *rest} if sought.unknown else set()
+        for index in (one, *rest):
+            apart[index] += sought.proofs
     yield from (_clear(analysis, index, apart[index]) for index in rules if index not in troubled)
 
 
@@ -161,7 +170,7 @@ def _besides(asking: Asking, index: int, other: int, dead: Sequence[_Dead]) -> s
     policies = asking.analysis.policies
     told_already = {one.kind for one in dead if other in one.cover}
     clauses = [clause for about, clause in _disagreements(policies, index, other).items() if about not in told_already]
-    if not clauses or _together(asking, index, other).impossible:
+    if not clauses or _together(asking, index, [other]).impossible:
         return ""
     return f"It and {told(policies.policies[other])} also {' and '.join(clauses)}."
 
@@ -204,26 +213,53 @@ def _strictest(first: Escalation, second: Escalation, kind: Kind) -> Escalation:
     return max(first, second, key=lambda escalation: _strictness(escalation, kind) or 0)
 
 
-def _together(asking: Asking, one: int, other: int) -> Sought:
-    """A request that in some round both rules are reasons to ask of."""
+def _together(asking: Asking, one: int, others: Collection[int]) -> Sought:
+    """A request that in some round a rule is a reason to ask of, and one of the others too."""
     policies = asking.analysis.policies
+    among = {environment for other in others for environment in asking.analysis.touched(other)}
     return seek_asking(
         asking,
-        asking.analysis.touched(one, other),
-        lambda r: [r.asks(policies, one), r.asks(policies, other)],
-        lambda case: asked_together(policies, [one, other], case),
-        f"P204 {policies.policies[one].name} {policies.policies[other].name}",
+        [environment for environment in asking.analysis.touched(one) if environment in among],
+        lambda r: [r.asks(policies, one), t.or_(*(r.asks(policies, other) for other in others))],
+        _asked_with(policies, one, others),
+        f"P204 {policies.policies[one].name}",
     )
 
 
-def _disagreement(analysis: Analysis, one: int, other: int, sought: Sought) -> Finding:
+def _asked_with(policies: PolicySet, one: int, others: Collection[int]) -> Accepts:
+    some = frozenset(others)
+    return lambda case: any(
+        made.outcome == "escalate" and one in made.determining and not some.isdisjoint(made.determining)
+        for made in decisions(policies, case)
+    )
+
+
+def _at_odds(asking: Asking, one: int, others: Sequence[int]) -> tuple[list[int], Sought]:
+    """Those of the others that a rule can be a reason to ask with, and what is proved or not known of the rest."""
+    policies = asking.analysis.policies
+    found: list[int] = []
+    rest = list(others)
+    while True:
+        sought = _together(asking, one, rest)
+        if sought.found is None:
+            return sorted(found), sought
+        case = sought.found[1].case
+        found += [other for other in rest if asked_together(policies, [one, other], case)]
+        rest = [other for other in rest if other not in found]
+
+
+def _disagreement(asking: Asking, one: int, others: Sequence[int]) -> Finding:
+    """The finding about a rule and those that it can match together with and does not agree with."""
+    analysis = asking.analysis
     policies = analysis.policies
-    if sought.found is None:
-        return undecided("P204", policies, [one, other], sought.unknown)
-
-    def accepts(case: Case) -> bool:
-        return asked_together(policies, [one, other], case)
-
-    how = " and ".join(_disagreements(policies, one, other).values())
-    message = f"{told(policies.policies[one])} and {told(policies.policies[other])} can match one request and {how}."
-    return shown(analysis, finding("P204", policies, [one, other], "violated", message), sought.found, accepts)[0]
+    sought = _together(asking, one, others[:1])
+    assert sought.found is not None, "a request was found before"
+    hows = [" and ".join(_disagreements(policies, one, other).values()) for other in others]
+    named = [told(policies.policies[other]) for other in others]
+    message = f"{told(policies.policies[one])} and {named[0]} can match one request and {hows[0]}."
+    if len(others) > 1:
+        pairs = "; ".join(f"with {name} they {how}" for name, how in list(zip(named, hows, strict=True))[:NAMED_MAX])
+        more = f"; and {len(others) - NAMED_MAX} more" if len(others) > NAMED_MAX else ""
+        message = f"{told(policies.policies[one])} can match together with {len(others)} rules: {pairs}{more}."
+    base = finding("P204", policies, [one, *others], "violated", message)
+    return shown(analysis, base, sought.found, _asked_with(policies, one, others[:1]))[0]

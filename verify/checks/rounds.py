@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from models.cedar.decision import Decision, decide
 from models.cedar.policies import PolicySet
@@ -95,14 +96,19 @@ class Asking:
 
     def sees_approvals(self, environment: RequestEnvironment) -> bool:
         """Whether the policies of an environment can tell who has approved."""
-        policies = self.analysis.policies
-        return _shown(policies, environment.action) and any("approvals" in p.text for p in policies.policies)
+        return self._mentioned and _shown(self.analysis.policies, environment.action)
+
+    @cached_property
+    def _mentioned(self) -> bool:
+        return any("approvals" in policy.text for policy in self.analysis.policies.policies)
 
     def _follow(self, environment: RequestEnvironment) -> Iterator[Round]:
         policies = self.analysis.policies
         granted: dict[str, Term] = dict.fromkeys(policies.chains, t.FALSE)
         reached: tuple[Term, ...] = ()
-        for number in range(min(len(policies.chains), ROUNDS_MAX) + 1):
+        # Where no policy sees who has approved, nothing changes but that: all are asked in the first round.
+        most = ROUNDS_MAX if self.sees_approvals(environment) else 1
+        for number in range(min(len(policies.chains), most) + 1):
             matches = self._matches(environment, granted, number)
             round_ = Round(reached, matches, not_denied(policies, matches), granted)
             yield round_
