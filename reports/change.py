@@ -37,7 +37,8 @@ def print_diff(diff: Diff) -> None:
     console.print(line)
     results = Counter(one.result for one in diff.environments)
     counts = ", ".join(f"{number} {result.replace('_', ' ')}" for result, number in sorted(results.items()))
-    indented(console, f"{words.count(len(diff.environments), 'request environment')}: {counts}", 2)
+    number = words.count(len(diff.environments), "request environment")
+    indented(console, f"{number}: {counts}" if counts else "no request environment: there is no request to decide", 2)
     _caveats(console, diff.findings)
     told = [finding for finding in diff.findings.findings if finding.verdict != "holds"]
     for finding in told[:MOST]:
@@ -89,10 +90,10 @@ def print_query(result: QueryResult) -> None:
     line.append(f"  {result.name}", style="bold")
     console.print(line)
     counts = Counter(one.verdict for one in result.environments)
-    told = ", ".join(
-        f"{counts[verdict]} {verdict}" for verdict in ("violated", "undecided", "holds") if counts[verdict]
-    )
-    indented(console, f"{words.count(len(result.environments), 'request environment')}: {told}", 2)
+    told = [f"{verdict} in {counts[verdict]}" for verdict in ("violated", "undecided", "holds") if counts[verdict]]
+    indented(console, f"{words.count(len(result.environments), 'request environment')}: {', '.join(told)}", 2)
+    for note in result.notes:
+        indented(console, f"note: {note}", 2)
     open_or_broken = [one for one in result.environments if one.verdict != "holds"]
     for one in open_or_broken[:MOST]:
         _answer(console, one)

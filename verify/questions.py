@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -41,6 +41,8 @@ class QueryResult:
     name: str
     """Of the property."""
     environments: tuple[EnvironmentAnswer, ...]
+    notes: tuple[str, ...] = ()
+    """What a reader must know beside the verdict, as sentences."""
     scripts: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
@@ -79,9 +81,8 @@ def query(
 
     if effort not in BUDGETS:
         raise ValueError(f"unknown effort {effort!r}: expected one of {', '.join(BUDGETS)}")
-    canonical, property = known_property(name)
-    sides = (policies,) if property.sides == 1 else (policies, _second(canonical, policies, other, other_policy))
-    _expect_none(canonical, property, other, policy, other_policy)
+    canonical, property = asked_property(name, other is not None, policy, other_policy)
+    sides = (policies,) if property.sides == 1 else (policies, policies if other is None else other)
     alone: list[int] | None = None
     if property.of == "policy":
         named = zip(sides, (policy, other_policy), ("--policy", "--other-policy"), strict=False)
@@ -90,7 +91,14 @@ def query(
     scripts: dict[str, str] = {}
     answers = tuple(_answer(property, sides, alone, one, BUDGETS[effort], scripts) for one in environments)
     kept = {one.proof.smt2_sha256 for one in answers if one.proof}
-    return QueryResult(canonical, answers, {d: text for d, text in sorted(scripts.items()) if d in kept})
+    scripts = {digest: text for digest, text in sorted(scripts.items()) if digest in kept}
+    return QueryResult(canonical, answers, tuple(_notes(property, sides)), scripts)
+
+
+def _notes(property: Property, sides: Sequence[PolicySet]) -> Iterator[str]:
+    yield from dict.fromkeys(warning for side in sides for warning in side.warnings)
+    if property.of == "set" and any(side.chains for side in sides):
+        yield "A forbid with @escalate denies here, as Cedar itself decides."
 
 
 def _answer(
@@ -127,32 +135,27 @@ def _answer(
 # --- names ------------------------------------------------------------------------------------------------------------
 
 
-def known_property(name: str) -> tuple[str, Property]:
-    """A property by its name, with `-` or `_`, and the name as it is written. Raises InputError."""
+def asked_property(
+    name: str, other: bool = False, policy: str | None = None, other_policy: str | None = None
+) -> tuple[str, Property]:
+    """A property by its name, written with `-` or `_`, and the name as it is printed.
+
+    `other` is whether there is another set. Raises InputError where there is no such property, or where what is given
+    is more or less than what the property is about.
+    """
     from verify.properties import PROPERTIES
 
     canonical = name.replace("_", "-")
     if canonical not in PROPERTIES:
         raise input_error(f"unknown property {quoted(name)}", "query", suggestion(canonical, PROPERTIES, "properties"))
-    return canonical, PROPERTIES[canonical]
-
-
-def _second(name: str, policies: PolicySet, other: PolicySet | None, other_policy: str | None) -> PolicySet:
-    if other is not None:
-        return other
-    if other_policy is not None:
-        return policies
-    raise input_error(f"{quoted(name)} is about two, and only one is given", "query", "name the other with --other")
-
-
-def _expect_none(
-    name: str, property: Property, other: PolicySet | None, policy: str | None, other_policy: str | None
-) -> None:
-    """Nothing is given that the property does not ask about."""
-    if property.sides == 1 and (other is not None or other_policy is not None):
-        raise input_error(f"{quoted(name)} is about one, and another is given", "query", "leave out the other")
+    property = PROPERTIES[canonical]
     if property.of == "set" and (policy is not None or other_policy is not None):
-        raise input_error(f"{quoted(name)} is about whole sets, and a policy is named", "query", "leave out the policy")
+        raise input_error(f"{quoted(canonical)} is about whole sets, and a policy is named", "query", "leave it out")
+    if property.sides == 1 and (other or other_policy is not None):
+        raise input_error(f"{quoted(canonical)} is about one, and another is given", "query", "leave out the other")
+    if property.sides == 2 and not other and other_policy is None:
+        raise input_error(f"{quoted(canonical)} is about two, and one is given", "query", "name the other with --other")
+    return canonical, property
 
 
 def _chosen(policies: PolicySet, id: str | None, option: str) -> int:

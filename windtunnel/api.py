@@ -94,8 +94,10 @@ def query(
     """
     from models.cedar.pair import load_under_one
     from models.cedar.policies import PolicySet
+    from verify.questions import asked_property
     from verify.questions import query as ask
 
+    asked_property(property, other is not None, policy, other_policy)
     sets: list[PolicySet] = [one for one in (policies, other) if isinstance(one, PolicySet)]
     paths = [Path(one) for one in (policies, other) if isinstance(one, str | Path)]
     if sets and paths:

@@ -99,9 +99,6 @@ def query(
     scripts: ScriptFolder = None,
 ) -> None:
     """Ask whether a property of Cedar's symbolic compiler holds. Decisions are Cedar's: @escalate forbids deny."""
-    from verify.questions import known_property
-
-    known_property(property)  # before the files and the heavy libraries
     from reports import progress
     from reports.change import print_query
     from verify.json import write_scripts

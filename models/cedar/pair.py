@@ -6,11 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import cedarpy
-
 from models.cedar.entities import entities_handle
-from models.cedar.inference import infer
-from models.cedar.load import load_policies, schema_beside
+from models.cedar.load import inferred_schema, load_policies, schema_beside
 from models.cedar.policies import PolicySet, Profile
 from models.cedar.schema import parse_schema
 from models.diagnostics import Diagnostic, InputError, input_error
@@ -99,13 +96,8 @@ def _under(policies: PolicySet, other: PolicySet) -> PolicySet:
 def _inferred_together(old: PolicySet, new: PolicySet) -> tuple[PolicySet, PolicySet]:
     count = len(old.policies)
     moved = [replace(policy, index=policy.index + count) for policy in new.policies]
-    inferred = infer([*old.policies, *moved])
-    try:
-        text = str(cedarpy.Schema.from_str(inferred.text))
-    except ValueError as error:
-        message = f"no schema can be inferred from both policy sets together: {error}"
-        file = next((policy.span.file for policy in new.policies), "")
-        raise input_error(message, file, "name a schema") from None
+    file = next((policy.span.file for policy in (*new.policies, *old.policies)), "")
+    text, inferred = inferred_schema([*old.policies, *moved], file)
     schema = parse_schema(text)
 
     def under(policies: PolicySet, first: int) -> PolicySet:

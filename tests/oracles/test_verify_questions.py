@@ -11,6 +11,7 @@ import pytest
 
 from models.cedar.load import policy_set
 from verify.questions import query, to_json
+from windtunnel.cli import exit_code
 
 DATA = Path(__file__).parents[2] / ".." / "shared" / "data" / "cedar"
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="the public verdicts are not beside the project")
@@ -39,7 +40,22 @@ def test_every_property_has_the_published_verdict(case: Mapping[str, Any]) -> No
             resource_type=named(case, "resource_type"),
         )
     )
-    if result["verdict"] == "undecided":
-        pytest.skip(f"not yet encoded: {result['environments'][0]['reason']}")
     assert result["verdict"] == ("holds" if case["holds"] else "violated")
     assert (result["witness"] is None) == case["holds"]
+
+
+@pytest.mark.parametrize("case", cases()[::8], ids=lambda case: case["name"])
+def test_the_command_line_says_so_too(
+    case: Mapping[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "schema.cedarschema").write_text(case["schema"])
+    arguments = ["query", case["property"], "--schema", str(tmp_path / "schema.cedarschema"), "--format", "json"]
+    for key, option in (("policies", "policies"), ("policies1", "policies"), ("policies2", "other")):
+        if key in case:
+            (tmp_path / f"{option}.cedar").write_text("\n".join(case[key]))
+            arguments += [f"--{option}", str(tmp_path / f"{option}.cedar")]
+    for key, option in (("principal_type", "principal-type"), ("action", "action"), ("resource_type", "resource-type")):
+        if (name := named(case, key)) is not None:
+            arguments += [f"--{option}", name]
+    assert exit_code(arguments) == (0 if case["holds"] else 1)
+    assert json.loads(capsys.readouterr().out)["verdict"] == ("holds" if case["holds"] else "violated")
