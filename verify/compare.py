@@ -22,7 +22,7 @@ from verify.encode import Encoder
 from verify.findings import Proof, Witness
 from verify.joint import Fitting, Joint, Side, join, meaning, only
 from verify.proofs import NOTHING_ASKED, joined
-from verify.query import Accepts, Analysis, Budget, Case, Found, Impossible, Unknown
+from verify.query import Accepts, Analysis, Budget, Case, Found, Impossible, Unknown, guessed
 from verify.symbolic import UnsupportedError
 from verify.term import Term
 from verify.worlds import Name, World, admits, admitted_by, worlds
@@ -179,10 +179,22 @@ class _Comparison:
         joint = join(self.world.old, self.world.new, only(self.world.schema, environment), (before, after))
         asked = _Asked(joint, environment, Asking(Analysis(joint.policies, self.budget, self.scripts)))
         for transition, answer in asked.answers(tuple(transitions)):
-            if isinstance(answer, Found):
-                yield from ((transition, change) for change in self._changes(asked, transition, answer))
-            else:
+            if not isinstance(answer, Found):
                 yield transition, answer
+                continue
+            changes = [*self._changes(asked, transition, answer)]
+            reliable = [change for change in changes if not self._guess(change)]
+            yield from ((transition, change) for change in reliable)
+            if not reliable:
+                yield transition, Unknown(self._guess(changes[0]))
+
+    def _guess(self, change: Change) -> str:
+        """Why a change may be no more than what an inferred schema guesses of the types; empty where it is not."""
+        sides: dict[Name, PolicySet] = {"old": self.world.old, "new": self.world.new}
+        rules = [*_determining(change)]
+        conflicts = ((name, conflict) for name, side in sides.items() for conflict in side.conflicts)
+        reasons = (guessed(c) for name, c in conflicts if any(r.side == name and r.policy in c.policies for r in rules))
+        return "; ".join(dict.fromkeys(reasons))
 
     def _changes(self, asked: _Asked, transition: Transition, found: Found) -> Iterator[Change]:
         """The change that was found, and one for each other changed rule that brings the transition about."""
@@ -213,7 +225,16 @@ class _Comparison:
         """Whether a changed policy may match, or permits must match in more groups, or fewer, than before."""
         if len(self.old.permit_groups) != len(self.new.permit_groups):
             return True
-        return any(_may_match(encoder, policy) for policy in self._changed)
+        return any(self._is_guessed(policy) or _may_match(encoder, policy) for policy in self._changed)
+
+    def _is_guessed(self, policy: Policy) -> bool:
+        """Whether a policy reads an attribute of which an inferred schema does not know the type."""
+        sides = self.world.old, self.world.new
+        return any(
+            policy in (side.policies[index] for index in conflict.policies)
+            for side in sides
+            for conflict in side.conflicts
+        )
 
     def _change(self, asked: _Asked, transition: Transition, found: Found, accepts: Accepts) -> Change:
         case = asked.shrunk(found.case, accepts)

@@ -17,13 +17,24 @@ from cedarpy import pst
 
 from models.cedar.policies import Policy, PolicySet
 from models.cedar.syntax import with_children
-from models.cedar.types import Action, Attribute, RecordType, RequestEnvironment, Schema, SetType, StringType
+from models.cedar.types import (
+    Action,
+    Attribute,
+    EntityType,
+    RecordType,
+    RequestEnvironment,
+    Schema,
+    SetType,
+    StringType,
+    Type,
+)
 from models.cedar.uids import parse_uid
 from verify.findings import Witness
 from verify.query import place, request
 from verify.symbolic import UnsupportedError
 
 Name = Literal["old", "new"]
+"""A side."""
 
 APPROVALS = Attribute(SetType(StringType()), required=True)
 """How a schema declares the approvals that policies may read."""
@@ -31,9 +42,8 @@ APPROVALS = Attribute(SetType(StringType()), required=True)
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """The requests that one schema admits, and both policy sets as they read them."""
+    """The requests that a schema admits, and both policy sets as they read them."""
 
-    name: Name
     schema: Schema
     old: PolicySet
     new: PolicySet
@@ -42,22 +52,33 @@ class World:
 def worlds(old: PolicySet, new: PolicySet) -> Mapping[RequestEnvironment, tuple[World, ...]]:
     """Every request environment of either schema, in order, with the worlds that its requests stand in.
 
-    Where an environment is in both schemas and they say the same of it, one world has all its requests. Raises
-    UnsupportedError where the schemas group actions differently and a policy names a group by more than its name.
+    Where an environment is in both schemas and they say the same of it, one world has all its requests. Where they do
+    not, the requests that both admit come first, as far as a schema can say which they are. Raises UnsupportedError
+    where the schemas group actions differently and a policy names a group by more than its name.
     """
     if old.schema == new.schema:
-        only = World("new", new.schema, old, new)
+        only = World(new.schema, old, new)
         return dict.fromkeys(new.schema.environments(), (only,))
     alike = _grouped_alike(old.schema, new.schema)
-    before, after = (old, new) if alike else (_written_out(old), _written_out(new))
-    here = World("old", _world_schema(old.schema, new.schema, alike), before, after)
-    there = World("new", _world_schema(new.schema, old.schema, alike), before, after)
-    had, has = frozenset(old.schema.environments()), frozenset(new.schema.environments())
-    return {
-        environment: (there,) * (environment in has)
-        + (here,) * (environment in had and not (environment in has and _same(old.schema, new.schema, environment)))
-        for environment in sorted(had | has, key=lambda one: (one.action, one.principal, one.resource))
-    }
+    sides = (old, new) if alike else (_written_out(old), _written_out(new))
+    before, after = _world_schema(old.schema, new.schema, alike), _world_schema(new.schema, old.schema, alike)
+    here, there = World(before, *sides), World(after, *sides)
+    shared = shared_schema(before, after)
+    both = () if shared is None else (World(shared, *sides),)
+    had, has = frozenset(before.environments()), frozenset(after.environments())
+
+    def of(environment: RequestEnvironment) -> tuple[World, ...]:
+        if environment not in had:
+            return (there,)
+        if environment not in has:
+            return (here,)
+        if _same(before, after, environment):
+            return (there,)
+        common = shared is not None and environment in shared.environments()
+        return (*(both if common else ()), there, here)
+
+    every = sorted(had | has, key=lambda one: (one.action, one.principal, one.resource))
+    return {environment: of(environment) for environment in every}
 
 
 def admits(policies: PolicySet, environment: RequestEnvironment) -> bool:
@@ -84,6 +105,67 @@ def _world_schema(schema: Schema, other: Schema, groups: bool) -> Schema:
         return replace(one, parents=one.parents if groups else (), context=RecordType(attributes))
 
     return replace(schema, actions={uid: action(one) for uid, one in schema.actions.items()})
+
+
+# --- what both schemas admit ------------------------------------------------------------------------------------------
+
+
+def shared_schema(one: Schema, other: Schema) -> Schema | None:
+    """A schema of requests that both admit; None where none such is found.
+
+    An attribute that either requires is required, one that only one side has is left out. Entity types are those of
+    both, and differ in their attributes alone.
+    """
+    if one.entity_types.keys() != other.entity_types.keys():
+        return None
+    types = {name: _shared_type(type, other.entity_types[name]) for name, type in one.entity_types.items()}
+    actions = {
+        uid: _shared_action(action, other.actions[uid]) for uid, action in one.actions.items() if uid in other.actions
+    }
+    if None in types.values():
+        return None
+    return Schema(
+        {name: type for name, type in types.items() if type is not None},
+        {uid: action for uid, action in actions.items() if action is not None},
+    )
+
+
+def _shared_type(one: EntityType, other: EntityType) -> EntityType | None:
+    attributes = _shared_record(one.attributes, other.attributes)
+    alike = (one.parents, one.tags, one.ids) == (other.parents, other.tags, other.ids)
+    return replace(one, attributes=attributes) if alike and attributes is not None else None
+
+
+def _shared_action(one: Action, other: Action) -> Action | None:
+    context = _shared_record(one.context, other.context)
+    if context is None:
+        return None
+    return replace(
+        one,
+        principals=tuple(name for name in one.principals if name in other.principals),
+        resources=tuple(name for name in one.resources if name in other.resources),
+        context=context,
+    )
+
+
+def _shared_record(one: RecordType, other: RecordType) -> RecordType | None:
+    """What records of both types are like; None where there are none."""
+    found: dict[str, Attribute] = {}
+    for name in dict.fromkeys((*one.attributes, *other.attributes)):
+        mine, theirs = one.attributes.get(name), other.attributes.get(name)
+        required = any(attribute is not None and attribute.required for attribute in (mine, theirs))
+        type = _shared_value(mine.type, theirs.type) if mine and theirs else None
+        if type is not None:
+            found[name] = Attribute(type, required)
+        elif required:
+            return None
+    return RecordType(found)
+
+
+def _shared_value(one: Type, other: Type) -> Type | None:
+    if isinstance(one, RecordType) and isinstance(other, RecordType):
+        return _shared_record(one, other)
+    return one if one == other else None
 
 
 # --- action groups ----------------------------------------------------------------------------------------------------

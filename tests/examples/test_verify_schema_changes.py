@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from models.cedar.load import policy_set
+from models.cedar.schema import parse_schema
 from verify.diff import Diff, diff, to_json
+from verify.worlds import shared_schema
 
 SCHEMA = """
 entity Team;
@@ -139,3 +141,35 @@ def test_approvals_are_there_where_either_schema_has_them() -> None:
     (change,) = (change for one in found.environments for change in one.changes)
     assert change.witness.context == {"amount": 10, "approvals": []}
     assert change.schemas == ("old", "new")
+
+
+def test_a_request_that_both_schemas_admit_shows_what_the_policies_change() -> None:
+    found = changed(PUBLIC, GUARDED.replace('"view"', '"list"'), SCHEMA, OPTIONAL)
+    assert told(found) == [("deny", "allow", ("old", "new")), ("allow", "deny", ("old", "new"))]
+
+
+def test_what_both_schemas_admit_is_admitted_by_both() -> None:
+    one = """entity E { a: Long, b?: String, r: { x?: Long, y: Long } };
+             action go appliesTo { principal: E, resource: E, context: { s: Long, t?: Long } };"""
+    other = """entity E { a?: Long, c?: String, b?: Long, r: { x: Long, y: Long } };
+               action go appliesTo { principal: E, resource: E, context: { s: Long, u?: Long } };"""
+    shared = shared_schema(parse_schema(one), parse_schema(other))
+    expected = """entity E { a: Long, r: { x: Long, y: Long } };
+                  action go appliesTo { principal: E, resource: E, context: { s: Long } };"""
+    assert shared == parse_schema(expected)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "entity E { a: Long }; action go appliesTo { principal: E, resource: E };",
+        "entity E; action go appliesTo { principal: E, resource: E, context: { a: String } };",
+        "entity E, F; action go appliesTo { principal: E, resource: E };",
+        "entity E in [E]; action go appliesTo { principal: E, resource: E };",
+        "entity E; action stop appliesTo { principal: E, resource: E };",
+    ],
+)
+def test_where_no_request_is_admitted_by_both_there_is_no_shared_environment(text: str) -> None:
+    one = "entity E; action go appliesTo { principal: E, resource: E, context: { a: Long } };"
+    shared = shared_schema(parse_schema(one), parse_schema(text))
+    assert shared is None or shared.environments() == ()

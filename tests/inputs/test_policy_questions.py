@@ -251,3 +251,25 @@ def test_the_same_as_python_functions(folder: Path) -> None:
         wt.diff(same, same, forbid=["everything"])
     with pytest.raises(ValueError, match="unknown effort"):
         wt.query("always-denies", same, effort="vast")  # type: ignore[arg-type]
+
+
+# --- inferred schemas -------------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_claimed_of_attributes_that_the_two_sets_use_as_different_types() -> None:
+    old = 'permit(principal, action == Action::"pay", resource) when { context.amount > 5 };'
+    new = old + ' forbid(principal, action == Action::"pay", resource) when { context.amount == "all" };'
+    found = wt.diff(policy_set(old), policy_set(new))
+    assert found.verdict == "undecided"
+    (pay,) = found.environments
+    assert pay.result == "undecided"
+    assert all("`context.amount` is used as" in reason for reason in pay.unknown.values())
+    assert wt.diff(policy_set(new), policy_set(new)).result == "equivalent"
+
+
+def test_one_inferred_schema_has_what_either_set_reads() -> None:
+    old = 'permit(principal, action == Action::"pay", resource) when { context.amount > 5 };'
+    new = 'permit(principal, action == Action::"pay", resource) when { context.amount > 5 && context.ok };'
+    found = wt.diff(policy_set(old), policy_set(new))
+    assert [one.result for one in found.environments] == ["more_permissive"]
+    assert "one is inferred" in found.findings.caveats[0]

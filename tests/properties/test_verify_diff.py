@@ -47,6 +47,9 @@ ATOMS = [
 ]
 SCOPES = ["action", 'action == Action::"go"', 'action == Action::"stop"', 'action in Action::"any"']
 
+PROFILES: list[Profile] = ["windtunnel", "tiered", "advice"]
+ADVICE = ' @advice("{\\"verdict\\": \\"escalate\\"}")'
+
 
 def rule(chance: random.Random, name: str, profile: Profile) -> str:
     condition = f" {chance.choice(['&&', '||'])} ".join(f"({a})" for a in chance.sample(ATOMS, chance.randint(1, 2)))
@@ -54,11 +57,14 @@ def rule(chance: random.Random, name: str, profile: Profile) -> str:
     notes = f'@id("{name}")'
     if profile == "tiered":
         notes += chance.choice(["", ' @tier("hard")', ' @tier("soft")'])
+    elif profile == "advice":
+        notes += ADVICE if effect == "ask" else ""
     elif effect == "ask":
         notes += f' @escalate("{chance.choice(["one", "one", "two"])}") @timeout("{chance.choice([5, 10])}m")'
         notes += chance.choice(["", ' @severity("low")', ' @severity("high")'])
     clause = f" when {{ {condition} }}" if chance.random() < 0.9 else ""
-    return f"{notes} {'forbid' if effect == 'ask' else effect}(principal, {chance.choice(SCOPES)}, resource){clause};"
+    written = ("permit" if profile == "advice" else "forbid") if effect == "ask" else effect
+    return f"{notes} {written}(principal, {chance.choice(SCOPES)}, resource){clause};"
 
 
 def changed(chance: random.Random, rules: list[str], profile: Profile) -> list[str]:
@@ -149,14 +155,14 @@ def judged(
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.integers(0, 2**32), st.sampled_from(["windtunnel", "tiered"]))
+@given(st.integers(0, 2**32), st.sampled_from(PROFILES))
 def test_changes_of_random_requests_are_told(seed: int, profile: Profile) -> None:
     judged(seed, 150, profile)
 
 
 @pytest.mark.long
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.integers(0, 2**32), st.sampled_from(["windtunnel", "tiered"]))
+@given(st.integers(0, 2**32), st.sampled_from(PROFILES))
 def test_changes_of_a_thousand_random_requests_are_told(seed: int, profile: Profile) -> None:
     judged(seed, 1000, profile)
 
