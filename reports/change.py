@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from rich.console import Console
 
 from models.cedar.types import RequestEnvironment
-from models.cedar.uids import Uid
 from reports import words
 from reports.console import indented, mark, open_console
+from reports.witness import print_witness
 from verify.diff import Diff
 from verify.findings import Finding, Findings, Proof, Witness
 from verify.questions import EnvironmentAnswer, QueryResult
@@ -71,7 +69,7 @@ def _finding(console: Console, diff: Diff, finding: Finding) -> None:
     if len(finding.environments) > 1 or finding.witness is None:
         indented(console, f"in {_environments(finding.environments)}", 4, style="dim")
     if finding.witness is not None:
-        _witness(console, finding.witness)
+        print_witness(console, finding.witness)
         if diff.old.schema != diff.new.schema and (only := _only_side(diff, finding.witness)):
             indented(console, f"only the {only} schema admits this request", 9, style="dim")
 
@@ -107,7 +105,7 @@ def _answer(console: Console, answer: EnvironmentAnswer) -> None:
     if answer.reason:
         indented(console, answer.reason, 4)
     if answer.witness is not None:
-        _witness(console, answer.witness)
+        print_witness(console, answer.witness)
 
 
 def _environments(environments: tuple[RequestEnvironment, ...]) -> str:
@@ -131,29 +129,3 @@ def _proof(proof: Proof | None) -> str:
 def _caveats(console: Console, findings: Findings) -> None:
     for caveat in findings.caveats:
         indented(console, f"note: {caveat}", 2)
-
-
-def _witness(console: Console, witness: Witness) -> None:
-    """The request on a line, and the entities that say something."""
-    context = json.dumps(dict(witness.context), ensure_ascii=False)
-    indented(console, f"e.g. {witness.principal} {witness.action} {witness.resource} {context}", 4, style="dim")
-    for entity in witness.entities:
-        if said := _said(entity):
-            indented(console, f"{_uid(entity['uid'])} {said}", 9, style="dim")
-
-
-def _said(entity: Mapping[str, Any]) -> str:
-    """Attributes, tags and parents of an entity."""
-    attributes = entity.get("attrs") or {}
-    tags = entity.get("tags") or {}
-    parents = [_uid(parent) for parent in entity.get("parents") or ()]
-    parts = [
-        *([json.dumps(attributes, ensure_ascii=False)] if attributes else []),
-        *([f"tags {json.dumps(tags, ensure_ascii=False)}"] if tags else []),
-        *([f"in {', '.join(parents)}"] if parents else []),
-    ]
-    return " ".join(parts)
-
-
-def _uid(value: Mapping[str, str]) -> str:
-    return str(Uid(value["type"], value["id"]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -13,6 +12,7 @@ from models.cedar.policies import Policy, PolicySet
 from reports import words
 from reports.console import indented, mark, open_console
 from reports.verdict import Verdict, told_as
+from reports.witness import uid, value
 from verify.catalogue import CATALOGUE
 from verify.explain import Involved, asked_request
 from verify.findings import Clause, Finding, Findings, Suggestion, Witness
@@ -28,7 +28,7 @@ _CHANGES: Final = {
     "whenever": "a request that the first rule matches and the others leave alone: loosen its clauses above, or narrow "
     "the others'.",
     "then": "a request that the first rule matches and the others leave alone: narrow the clauses above.",
-    "true": "for this request, a clause above that comes to something else on it; for good, when none like it is left.",
+    "true": "for this request, another outcome of a clause above; for good, rules under which no request does this.",
     "errs": "a clause that can be evaluated on every request.",
 }
 """What would change a verdict, by the role of the clause that decides first."""
@@ -137,7 +137,7 @@ def _marks(line: str, clauses: Iterable[Clause]) -> str:
 
 def _story(witness: Witness, policies: PolicySet | None) -> str:
     """The witness as a short story: who asks for what, with what, who they are, and what comes of it."""
-    context = ", ".join(f"{name} = {_value(value)}" for name, value in witness.context.items())
+    context = ", ".join(f"{name} = {value(given)}" for name, given in witness.context.items())
     told = [
         f"{witness.principal} asks for {witness.action} on {witness.resource}" + f", with {context}" * bool(context)
     ]
@@ -151,28 +151,13 @@ def _story(witness: Witness, policies: PolicySet | None) -> str:
 
 def _facts(entity: Mapping[str, Any]) -> str:
     """What an entity of the store has, and is in; nothing where that is nothing."""
-    name = _value(entity["uid"])
-    facts = [f"{attribute} = {_value(value)}" for attribute, value in entity.get("attrs", {}).items()]
-    facts += [f"the tag {tag} = {_value(value)}" for tag, value in entity.get("tags", {}).items()]
+    name = uid(entity["uid"])
+    facts = [f"{attribute} = {value(held)}" for attribute, held in entity.get("attrs", {}).items()]
+    facts += [f"the tag {tag} = {value(held)}" for tag, held in entity.get("tags", {}).items()]
     has = f"{name} has {', '.join(facts)}" if facts else ""
-    parents = [_value(parent) for parent in entity.get("parents", ())]
+    parents = [uid(parent) for parent in entity.get("parents", ())]
     within = f"{name} is in {words.listed(parents)}" if parents else ""
     return ". ".join(filter(None, (has, within)))
-
-
-def _value(value: object) -> str:
-    """A value in Cedar's JSON, entities and extension values as they are written."""
-    if isinstance(value, dict):
-        if value.keys() == {"__entity"}:
-            return _value(value["__entity"])
-        if value.keys() == {"type", "id"}:
-            return f"{value['type']}::{json.dumps(value['id'], ensure_ascii=False)}"
-        if value.keys() == {"__extn"}:
-            return f"{value['__extn']['fn']}({json.dumps(value['__extn']['arg'], ensure_ascii=False)})"
-        return "{" + ", ".join(f"{name}: {_value(inner)}" for name, inner in value.items()) + "}"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(_value, value)) + "]"
-    return json.dumps(value, ensure_ascii=False)
 
 
 def _outcome(witness: Witness, policies: PolicySet) -> str:

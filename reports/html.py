@@ -24,6 +24,7 @@ from reports.locks import longer_lock
 from reports.outcomes import Outcomes, assess
 from reports.ring import headline, member_sentence
 from reports.verdict import FailOn, Verdict, judge, told_as, unnamed
+from reports.witness import value
 from verify.findings import Finding, Findings
 
 if TYPE_CHECKING:
@@ -235,18 +236,18 @@ def _fields(finding: Finding) -> tuple[tuple[str, str], ...]:
 
 
 def _flat(context: Any, prefix: str = "", depth: int = 0) -> Iterable[tuple[str, str]]:
-    for name, value in context.items():
-        if isinstance(value, dict) and value and depth < 8 and not name.startswith("__"):
-            yield from _flat(value, f"{prefix}{name}.", depth + 1)
+    for name, given in context.items():
+        if isinstance(given, dict) and given and depth < 8 and not given.keys() & {"__entity", "__extn"}:
+            yield from _flat(given, f"{prefix}{name}.", depth + 1)
         else:
-            yield f"{prefix}{name}", json.dumps(value, ensure_ascii=False)
+            yield f"{prefix}{name}", value(given)
 
 
 def _witness_json(finding: Finding) -> str:
     witness = finding.witness
     if witness is None:
         return ""
-    value = {
+    whole = {
         "principal": witness.principal,
         "action": witness.action,
         "resource": witness.resource,
@@ -254,7 +255,7 @@ def _witness_json(finding: Finding) -> str:
         "entities": [dict(entity) for entity in witness.entities],
         "approvals": list(witness.approvals),
     }
-    text = json.dumps(value, indent=2, ensure_ascii=False)
+    text = json.dumps(whole, indent=2, ensure_ascii=False)
     return text if len(text) <= WITNESS_MAX else text[:WITNESS_MAX] + "\n... cut; findings.json has all of it"
 
 

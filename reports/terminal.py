@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,6 +15,7 @@ from reports import words
 from reports.console import indented, mark, open_console
 from reports.ring import ring_lines
 from reports.verdict import told_as, unnamed
+from reports.witness import print_witness
 from verify.findings import Finding, Findings
 
 if TYPE_CHECKING:
@@ -137,9 +137,6 @@ def _finding(console: Console, finding: Finding) -> None:
     if where:
         indented(console, words.listed(where), 4, style="dim")
     if finding.witness is not None:
-        w = finding.witness
-        approvals = f", approved by {words.listed(w.approvals)}" if w.approvals else ""
-        context = json.dumps(dict(w.context), ensure_ascii=False)
-        indented(console, f"e.g. {w.principal} {w.action} {w.resource} {context}{approvals}", 4, style="dim")
+        print_witness(console, finding.witness)
     if finding.suggestion is not None:
         indented(console, f"suggested: {finding.suggestion.why}", 4)
