@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable
 from typing import Final, get_args
 
@@ -12,6 +11,7 @@ from rich.table import Table
 from models.cedar.decision import Outcome
 from reports import words
 from reports.console import indented, mark, open_console
+from reports.witness import request
 from verify.backtest import Backtest, Change, RuleUse
 from verify.findings import PolicyRef
 
@@ -54,9 +54,8 @@ def _change(console: Console, change: Change) -> None:
     by = _told(change.rules_after) if change.rules_after else "no rule: no permit matches"
     indented(console, f"now by {by}", 4)
     first = change.first
-    context = json.dumps(dict(first.context), ensure_ascii=False)
-    where = f"first: line {first.line}: {first.principal} {first.action} {first.resource} {context}"
-    indented(console, where, 4, style="dim")
+    asked = request(first.principal, first.action, first.resource, first.context)
+    indented(console, f"first: line {first.line}: {asked}", 4, style="dim")
 
 
 def _told(rules: Iterable[PolicyRef]) -> str:
@@ -74,9 +73,11 @@ def _notes(console: Console, result: Backtest, two_sets: bool) -> None:
         if use.errors:
             number = words.count(use.errors, "request")
             notes.append(f"{use.rule.name} errs on {number} and is skipped there")
-    for note in notes:
-        indented(console, f"\nnote: {note}", 0)
     console.print()
+    for note in notes:
+        indented(console, f"note: {note}", 2)
+    if notes:
+        console.print()
 
 
 def _rules(rules: Iterable[RuleUse], two_sets: bool) -> Table:

@@ -38,7 +38,7 @@ def test_two_sets_are_compared_on_what_came(folder: Path, capsys: pytest.Capture
     assert "4 requests decided, 3 differently" in told
     assert "2 requests escalate -> allow (unescalated)" in told
     assert "1 request allow -> escalate (newly-escalated)" in told
-    assert "2 decisions on record are not what the old set says" in told
+    assert "\n  note: 2 decisions on record are not what the old set says\n" in told
 
 
 def test_one_set_is_compared_with_the_record(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
