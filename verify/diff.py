@@ -219,11 +219,15 @@ def _why(side: Side, mine: PolicySet, other: PolicySet, change: Change) -> str:
         case "forbidden":
             return f"{_told(mine, decision.determining)} {_verb(decision, 'forbids', 'forbid')} it"
         case "allowed":
-            return f"{_told(mine, decision.determining)} {_verb(decision, 'permits', 'permit')} it"
+            reason = f"{_told(mine, decision.determining)} {_verb(decision, 'permits', 'permit')} it"
+            return reason + _silent(side, mine, other, change, "forbid")
         case "escalated":
             asked = ", ".join(map(_asked, decision.escalations))
-            return f"{_told(mine, decision.determining)} {_verb(decision, 'asks', 'ask')} {asked}"
-    return f"no permit matches{_missing(side, mine, other, change)}"
+            reason = f"{_told(mine, decision.determining)} {_verb(decision, 'asks', 'ask')} {asked}"
+            return reason + _silent(side, mine, other, change, "forbid")
+    if len(mine.permit_groups) > 1:
+        return "not every tier has a permit that matches"
+    return f"no permit matches{_silent(side, mine, other, change, 'permit')}"
 
 
 def _verb(decision: Decision, one: str, several: str) -> str:
@@ -239,17 +243,25 @@ def _asked(escalation: Escalation) -> str:
     return f"`{escalation.chain}`" + (f" ({', '.join(bounds)})" if bounds else "")
 
 
-def _missing(side: Side, mine: PolicySet, other: PolicySet, change: Change) -> str:
-    """Which permits of this side bear the names of those that the other side's decision rests on, and do not match."""
-    decision = change.new if side == "old" else change.old
-    names = {other.policies[index].name for index in decision.determining}
-    alike = [p for p in mine.policies if p.effect == "permit" and p.name in names and "id" in p.annotations]
+def _silent(side: Side, mine: PolicySet, other: PolicySet, change: Change, effect: Literal["permit", "forbid"]) -> str:
+    """The rules of an effect that the other side's decision rests on, and that do not match on this side.
+
+    They are known by their names. Where a side allows or asks, every forbid that matches is a reason; where it is not
+    permitted, no permit matches. So what is no reason does not match, or errs.
+    """
+    here, there = (change.old, change.new) if side == "old" else (change.new, change.old)
+    names = {other.policies[index].name for index in there.determining}
     erring = change.erring[0 if side == "old" else 1]
-    errs = [p.index for p in alike if p.index in erring]
-    misses = [p.index for p in alike if p.index not in erring]
-    told = [f"{_told(mine, misses)} {'does' if len(misses) == 1 else 'do'} not"] if misses else []
+    alike = [
+        p.index
+        for p in mine.policies
+        if p.effect == effect and p.name in names and "id" in p.annotations and p.index not in here.determining
+    ]
+    misses = [index for index in alike if index not in erring]
+    errs = [index for index in alike if index in erring]
+    told = [f"{_told(mine, misses)} {'does' if len(misses) == 1 else 'do'} not match"] if misses else []
     told += [f"{_told(mine, errs)} {'errs' if len(errs) == 1 else 'err'} on it"] if errs else []
-    return "".join(f", {one}" for one in told)
+    return "".join(f", and {one}" for one in told)
 
 
 def _told(policies: PolicySet, indices: Sequence[int]) -> str:

@@ -154,7 +154,8 @@ def asked_property(
     if property.sides == 1 and (other or other_policy is not None):
         raise input_error(f"{quoted(canonical)} is about one, and another is given", "query", "leave out the other")
     if property.sides == 2 and not other and other_policy is None:
-        raise input_error(f"{quoted(canonical)} is about two, and one is given", "query", "name the other with --other")
+        option = "--other" if property.of == "set" else "--other-policy, of the same set or of --other"
+        raise input_error(f"{quoted(canonical)} is about two, and one is given", "query", f"name the other with {option}")
     return canonical, property
 
 
@@ -163,15 +164,14 @@ def _chosen(policies: PolicySet, id: str | None, option: str) -> int:
     from verify.checks.common import reference
 
     names = [reference(policies, policy.index).name for policy in policies.policies]
-    file = next((policy.span.file for policy in policies.policies), "query")
     if id is None:
         if len(names) == 1:
             return 0
         if not names:
-            raise input_error("the policy set is empty, and the property is about one policy", file)
-        raise input_error("several policies could be meant", file, f"name one with {option}: {listed(names)}")
+            raise input_error("the policy set is empty, and the property is about one policy", "query")
+        raise input_error("several policies could be meant", "query", f"name one with {option}: {listed(names)}")
     if id not in names:
-        raise input_error(f"there is no policy {quoted(id)}", file, suggestion(id, names, "policies"))
+        raise input_error(f"there is no policy {quoted(id)}", "query", suggestion(id, names, "policies"))
     return names.index(id)
 
 
@@ -186,7 +186,7 @@ def _environments(
         Diagnostic(
             f"no request has the {options[part]} {quoted(name)}",
             "query",
-            help=suggestion(name, known, f"{options[part]}s"),
+            help=_members(schema, name) or suggestion(name, known, f"{options[part]}s"),
         )
         for part, name in wanted.items()
         if name is not None
@@ -197,12 +197,23 @@ def _environments(
         raise InputError(*faults)
     chosen = tuple(e for e in every if all(name in (None, getattr(e, part)) for part, name in wanted.items()))
     if not chosen:
-        apart = ", ".join(quoted(name) for name in wanted.values() if name is not None)
-        message = (
-            f"the schema lets {apart} not go together" if apart else "the schema has no action that applies to anything"
-        )
-        raise input_error(message, "query")
+        apart = ", ".join(f"the {options[part]} {quoted(name)}" for part, name in wanted.items() if name is not None)
+        message = f"no request has {apart} together" if apart else "the schema has no action that applies to anything"
+        raise input_error(message, "query", _together(every, wanted))
     return chosen
+
+
+def _members(schema: Schema, group: str) -> str:
+    """What to name instead of a group of actions; empty where the name is of no group."""
+    members = [uid for uid, action in sorted(schema.actions.items()) if group in action.member_of and action.principals]
+    return f"it is a group; its actions: {listed(members)}" if members else ""
+
+
+def _together(every: Sequence[RequestEnvironment], wanted: Mapping[str, str | None]) -> str:
+    """What the action that is wanted applies to."""
+    pairs = sorted((one.principal, one.resource) for one in every if one.action == wanted["action"])
+    told = ", ".join(f"{quoted(principal)} on {quoted(resource)}" for principal, resource in pairs[:10])
+    return f"the action applies to {told}{', ...' if len(pairs) > 10 else ''}" if pairs else ""
 
 
 def _uid(action: str | None) -> str | None:

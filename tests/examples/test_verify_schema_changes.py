@@ -48,7 +48,7 @@ def test_an_attribute_made_optional_and_allowed_when_absent() -> None:
     assert results(found)['Action::"view"'] == "less_permissive"
     assert told(found) == [("deny", "allow", ("new",))]
     (finding, _) = found.findings.findings
-    assert "no permit matches, `public` (old.cedar:1) errs on it" in finding.message
+    assert "no permit matches, and `public` (old.cedar:1) errs on it" in finding.message
 
 
 def test_an_attribute_made_required_refuses_nothing_that_was_allowed() -> None:

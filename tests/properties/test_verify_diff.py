@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
@@ -168,12 +167,9 @@ def test_changes_of_a_thousand_random_requests_are_told(seed: int, profile: Prof
 
 
 def test_random_changes_are_of_every_kind() -> None:
-    told = Counter(
-        change.transition for seed in range(40) for one in judged(seed, 0).environments for change in one.changes
-    )
-    assert told.keys() == set(TRANSITIONS)
-    results = Counter(one.result for seed in range(40) for one in judged(seed, 0).environments)
-    assert results.keys() == {"equivalent", "more_permissive", "less_permissive", "incomparable"}
+    compared = [one for seed in range(24) for one in judged(seed, 0).environments]
+    assert {change.transition for one in compared for change in one.changes} == set(TRANSITIONS)
+    assert {one.result for one in compared} == {"equivalent", "more_permissive", "less_permissive", "incomparable"}
 
 
 # --- schemas ----------------------------------------------------------------------------------------------------------
