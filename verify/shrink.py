@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
-from itertools import chain, islice
+from itertools import chain, islice, takewhile
 from typing import Any
 
 from models.cedar.entities import uid_of
@@ -28,23 +28,32 @@ Judge = Callable[[Witness], bool]
 CANDIDATES_MAX = 3_000
 """Candidates that one witness is tried with at most. An assumption: a fraction of a second."""
 
+CHARACTERS_MAX = 10_000_000
+"""Characters of all these candidates together. An assumption: some seconds where texts are long."""
+
 
 def shrink(witness: Witness, schema: Schema, accepts: Judge, read: Collection[Uid] = ()) -> Witness:
     """The smallest witness that the cuts lead to. `accepts` holds of the one given; entities of `read` stay."""
     seen: set[str] = set()
+    characters = 0
 
     def fits(candidate: Witness) -> bool:
+        nonlocal characters
         key = json.dumps([candidate.principal, candidate.resource, candidate.context, candidate.entities])
-        if key in seen or len(seen) == CANDIDATES_MAX:
+        characters += len(key)
+        if key in seen:
             return False
         seen.add(key)
         return accepts(candidate)
+
+    def more(_: Witness) -> bool:
+        return len(seen) < CANDIDATES_MAX and characters < CHARACTERS_MAX
 
     before = None
     while before is not witness:
         before, place = witness, 0
         while (cuts := next(islice(_places(witness, schema, read), place, None), None)) is not None:
-            smaller = next(filter(fits, cuts), None)
+            smaller = next(filter(fits, takewhile(more, cuts)), None)
             if smaller is None:
                 place += 1
             else:
