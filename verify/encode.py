@@ -45,6 +45,9 @@ from verify.symbolic import (
 from verify.symbolic import field as field_of
 from verify.term import Sort, Symbol, Term
 
+PATTERN_MAX = 5_000
+"""Characters and wildcards of one pattern. An assumption: far above what policies have, and still seconds to solve."""
+
 
 @dataclass(frozen=True, slots=True)
 class Match:
@@ -364,6 +367,8 @@ class Encoder:
         return self._groups[uid]
 
     def _like(self, base: Result, elements: Sequence[pst.PatternElem]) -> Result:
+        if len(elements) > PATTERN_MAX:
+            raise UnsupportedError("`like` with so long a pattern", "like")
         fits, text = as_term(base.value, t.STRING)
         return Result(t.and_(base.ok, fits), Scalar(t.matches(text, pattern(elements))))
 

@@ -34,6 +34,13 @@ _SCHEMA_KEYWORDS = (
     *("Bool", "Long", "String", "Set", "decimal", "ipaddr", "datetime", "duration"),
 )
 
+POLICY_CHARACTERS_MAX = 50_000
+"""The longest policy. An assumption: five times what Amazon Bedrock AgentCore takes (10 KB). Solvers take strings of
+65,536 characters."""
+
+POLICIES_MAX = 10_000
+"""The policies of one set. An assumption: ten times what an AgentCore engine takes."""
+
 
 def _complaint(parse: Callable[[str], object], text: str) -> str:
     """What Cedar says against a text; empty where it reads it."""
@@ -61,14 +68,27 @@ def near(name: str, known: Iterable[str]) -> str:
     return f"did you mean `{found}`?" if found else ""
 
 
+def too_many(sources: Iterable[Source]) -> list[Diagnostic]:
+    """The fault of more policies than a set may have, at the first of these."""
+    places = ((source, statement) for source in sources for statement in source.statements)
+    beyond = next(itertools.islice(places, POLICIES_MAX, None), None)
+    if beyond is None:
+        return []
+    source, statement = beyond
+    return [source.diagnostic(f"the set has more than {POLICIES_MAX:,} policies", statement.start)]
+
+
 def too_deep(source: Source) -> list[Diagnostic]:
-    """Policies that `cedarpy` must not be given: it dies of them."""
+    """Policies that are too large to be worked with, or that `cedarpy` dies of."""
     found = []
     for statement in source.statements:
         if statement.nesting > NESTING_MAX:
             found.append(source.diagnostic(f"brackets are nested more than {NESTING_MAX} deep", statement.start))
         elif statement.operators > OPERATORS_MAX:
             message = f"one policy has more than {OPERATORS_MAX} operators"
+            found.append(source.diagnostic(message, statement.start, "split it into several policies"))
+        elif statement.end - statement.start > POLICY_CHARACTERS_MAX:
+            message = f"one policy has more than {POLICY_CHARACTERS_MAX:,} characters"
             found.append(source.diagnostic(message, statement.start, "split it into several policies"))
     return found
 

@@ -25,6 +25,7 @@ from models.cedar.faults import (
     quoted_offset_or_none,
     schema_faults,
     schema_too_deep,
+    too_many,
     validation_help,
     validation_message,
 )
@@ -223,6 +224,8 @@ def _build(
 ) -> PolicySet:
     """The set of all sources; policies of a `further` one stand last."""
     last = () if further is None else (further,)
+    if many := too_many((*sources, *last)):
+        raise InputError(*many)
     faults = [fault for source in (*sources, *last) for fault in policy_faults(source)]
     handle: cedarpy.Schema | None = None
     if schema is not None:

@@ -25,14 +25,13 @@ OPERATORS_MAX = 1000
 """
 
 # As in Cedar's own lexer; the last branch takes a stray character, which Cedar then refuses.
-_TOKEN = re.compile(
-    r"""(?P<skip>[\s]+|//[^\n\r]*)
-    |(?P<string>"(?:\\.|[^"\\])*")
+_OPEN_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*')
+_OTHER = r"""(?P<skip>[\s]+|//[^\n\r]*)
     |(?P<word>[A-Za-z_][A-Za-z0-9_]*)
     |(?P<number>[0-9]+)
-    |(?P<mark>::|==|!=|<=|>=|&&|\|\||[^\s])""",
-    re.VERBOSE,
-)
+    |(?P<mark>::|==|!=|<=|>=|&&|\|\||[^\s])"""
+_TOKEN = re.compile(rf'(?P<string>{_OPEN_STRING.pattern}")|{_OTHER}', re.VERBOSE)
+_TOKEN_BUT_STRING = re.compile(_OTHER, re.VERBOSE)
 _OPERATORS = frozenset({"&&", "||", "+", "-", "*", ".", "[", "!", "if", "has", "when", "unless"})
 _OPENING, _CLOSING = frozenset("([{"), frozenset(")]}")
 
@@ -59,9 +58,28 @@ class Token:
 
 def tokens(text: str) -> Iterator[Token]:
     """The tokens of Cedar policy or schema text, without white space and comments."""
-    for found in _TOKEN.finditer(text):
-        if found.lastgroup != "skip" and found.lastgroup is not None:
-            yield Token(found.lastgroup, found[0], found.start())
+    start = 0
+    while start < len(text):
+        for found in _TOKEN.finditer(text, start):
+            if found[0] == '"':
+                break
+            yield from _token(found)
+            start = found.end()
+        else:
+            return
+        # No string that starts inside this open one ends either. To look for the end of each would take for ever.
+        broken = _OPEN_STRING.match(text, start)
+        assert broken is not None
+        for found in _TOKEN_BUT_STRING.finditer(text, start):
+            if found.start() >= broken.end():
+                break
+            yield from _token(found)
+            start = found.end()
+
+
+def _token(found: re.Match[str]) -> Iterator[Token]:
+    if found.lastgroup != "skip" and found.lastgroup is not None:
+        yield Token(found.lastgroup, found[0], found.start())
 
 
 @dataclass(frozen=True, slots=True)
