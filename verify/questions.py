@@ -155,7 +155,9 @@ def asked_property(
         raise input_error(f"{quoted(canonical)} is about one, and another is given", "query", "leave out the other")
     if property.sides == 2 and not other and other_policy is None:
         option = "--other" if property.of == "set" else "--other-policy, of the same set or of --other"
-        raise input_error(f"{quoted(canonical)} is about two, and one is given", "query", f"name the other with {option}")
+        raise input_error(
+            f"{quoted(canonical)} is about two, and one is given", "query", f"name the other with {option}"
+        )
     return canonical, property
 
 
@@ -205,7 +207,11 @@ def _environments(
 
 def _members(schema: Schema, group: str) -> str:
     """What to name instead of a group of actions; empty where the name is of no group."""
-    members = [uid for uid, action in sorted(schema.actions.items()) if group in action.member_of and action.principals]
+    within, size = {group}, 0
+    while len(within) > size:
+        size = len(within)
+        within |= {uid for uid, action in schema.actions.items() if within.intersection(action.parents)}
+    members = [uid for uid in sorted(within) if uid in schema.actions and schema.actions[uid].principals]
     return f"it is a group; its actions: {listed(members)}" if members else ""
 
 

@@ -23,6 +23,12 @@ from windtunnel.options import (
 
 EXIT_CODES = {"pass": 0, "holds": 0, "fail": 1, "violated": 1, "undecided": 3}
 
+FORBID = "Changes that fail, with commas: newly-allowed, newly-denied, newly-escalated, unescalated"
+PROPERTIES = (
+    "Of a policy: never-errors, always-matches, never-matches. Of two: matches-equivalent, matches-implies, "
+    "matches-disjoint. Of a set: always-allows, always-denies. Of two: equivalent, implies, disjoint."
+)
+
 ScriptFolder = Annotated[Path | None, typer.Option("--scripts", help="Folder to write the SMT-LIB scripts to.")]
 
 
@@ -38,7 +44,7 @@ def diff(
     effort: EffortOption = EffortName.normal,
     forbid: Annotated[
         list[str] | None,
-        typer.Option(help="Changes that fail: newly-allowed, newly-denied, newly-escalated, unescalated, ..."),
+        typer.Option(metavar="CHANGES", help=f"{FORBID}, escalated-differently."),
     ] = None,
     format: OutputFormat = Format.text,
     scripts: ScriptFolder = None,
@@ -84,7 +90,7 @@ def changes_named(given: Iterable[str], known: Collection[str]) -> tuple[str, ..
 
 
 def query(
-    property: Annotated[str, typer.Argument(metavar="PROPERTY", help="never-errors, always-allows, implies, ...")],
+    property: Annotated[str, typer.Argument(metavar="PROPERTY", help=PROPERTIES)],
     policies: Annotated[Path, typer.Option(help="A .cedar file or a folder of them.")],
     other: Annotated[Path | None, typer.Option(help="The other, where the property is about two.")] = None,
     schema: Annotated[Path | None, typer.Option(help="Cedar or JSON schema. [default: the folder's]")] = None,
@@ -141,7 +147,7 @@ def backtest(
     profile: ProfileOption = ProfileName.windtunnel,
     forbid: Annotated[
         list[str] | None,
-        typer.Option(help="Changes that fail: newly-allowed, newly-denied, newly-escalated, unescalated."),
+        typer.Option(metavar="CHANGES", help=f"{FORBID}."),
     ] = None,
     format: OutputFormat = Format.text,
 ) -> None:

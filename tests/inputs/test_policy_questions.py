@@ -99,7 +99,7 @@ def test_text_names_the_rules_on_both_sides(folder: Path, capsys: pytest.Capture
     assert "Allowed before: `own` (old.cedar:2) permits it, and `never` (old.cedar:5) does not match. " in out
     assert "Denied now: `never` (newly-denied.cedar:5) forbids it." in out
     assert "Escalated before: `large` (old.cedar:3) asks `finance` (within 4h)." in out
-    assert '"amount": 4001' in out
+    assert "{amount: 4001}" in out
 
 
 def test_a_request_of_the_witness_is_complete(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -232,7 +232,7 @@ def test_bad_input_of_query_is_refused(folder: Path, capsys: pytest.CaptureFixtu
 
 def test_environments_that_no_schema_lets_go_together_are_refused() -> None:
     schema = SCHEMA.rstrip().rstrip("}") + "entity Bot; action run appliesTo { principal: Bot, resource: Doc }; }"
-    with pytest.raises(InputError, match="not go together"):
+    with pytest.raises(InputError, match="together"):
         wt.query("always-denies", policy_set("", schema), principal_type="Shop::Bot", action='Shop::Action::"view"')
 
 
