@@ -98,7 +98,10 @@ def test_text_names_the_rules_on_both_sides(folder: Path, capsys: pytest.Capture
     assert "D402 newly-denied forbidden" in out
     assert "Allowed before: `own` (old.cedar:2) permits it, and `never` (old.cedar:5) does not match. " in out
     assert "Denied now: `never` (newly-denied.cedar:5) forbids it." in out
-    assert "Escalated before: `large` (old.cedar:3) asks `finance` (within 4h)." in out
+    assert (
+        "Escalated before: `large` (old.cedar:3) asks `finance` (within 4h), and `never` (old.cedar:5) does not match."
+        in out
+    )
     assert "{amount: 4001}" in out
 
 
