@@ -5,6 +5,8 @@ Off a terminal, or with NO_COLOR set, it is plain text. Verdicts are words and s
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import Final
 
 from rich.console import Console
@@ -25,10 +27,23 @@ _SYMBOLS: Final = {
 _PLAIN_SYMBOLS: Final = _SYMBOLS | {"pass": "+", "holds": "+", "fail": "x", "violated": "x"}
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        silence()
+
+
+def silence() -> None:
+    """Say nothing more on standard output: its reader has gone. The command goes on, and exits with its verdict."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
 def open_console() -> Console:
     """Standard output, no wider than reads well."""
-    console = Console(highlight=False)
-    return Console(highlight=False, width=min(console.width, WIDTH_MAX))
+    console = _Console(highlight=False)
+    return _Console(highlight=False, width=min(console.width, WIDTH_MAX))
 
 
 def mark(console: Console, word: str) -> Text:

@@ -90,14 +90,21 @@ ProfileOption = Annotated[ProfileName, one_of(ProfileName, "How the set spells e
 
 
 def print_json(value: Any, out: Path | None = None) -> None:
-    """Print JSON, or write it to a file."""
+    """Print JSON, or write it to a file. A reader that goes early changes nothing about how the command ends."""
     import json
+    import sys
+
+    from reports.console import silence
 
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
-    if out is None:
-        typer.echo(text)
-    else:
+    if out is not None:
         write(out, text + "\n")
+        return
+    try:
+        typer.echo(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        silence()
 
 
 def write(out: Path, text: str) -> None:
