@@ -300,7 +300,7 @@ class Usage:
                 _agree(left, right, at)
             case "less" | "less_eq" | "greater" | "greater_eq":
                 both = join(left, right, at)
-                self._later.append(lambda: _or_else(both, "Long", at))
+                self._later.append(lambda: _number(both, at))
             case "in":
                 self.member(left, right, at)
             case "contains":
@@ -347,9 +347,11 @@ def _agree(left: Cell, right: Cell, at: Span) -> None:
     join(left, right, at)
 
 
-def _or_else(cell: Cell, kind: str, at: Span) -> None:
+def _number(cell: Cell, at: Span) -> None:
+    """Takes what is only compared with `<` for a number, unless something says more."""
     if not cell.root().kind:
-        join(cell, Cell(kind), at)
+        cell.root().note = "is only compared: it is taken as Long, and could be a datetime or a duration"
+        join(cell, Cell("Long"), at)
 
 
 def narrowed(condition: pst.Expr, variables: Variables) -> Variables:
