@@ -6,6 +6,7 @@ for schemas that were given: in an inferred one every attribute is optional, whi
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -29,9 +30,10 @@ from models.cedar.faults import (
     validation_help,
     validation_message,
 )
+from models.cedar.folder import beside, left_out, policy_files, schema_beside, shown
 from models.cedar.inference import Inferred, infer
 from models.cedar.invariants import beside as invariants_beside
-from models.cedar.invariants import holds_invariants, invariant_faults
+from models.cedar.invariants import invariant_faults
 from models.cedar.policies import Policy, PolicySet, Profile, TypeConflict
 from models.cedar.schema import growth_fault, parse_schema
 from models.cedar.source import Source, Statement
@@ -65,15 +67,15 @@ def load_policies(
     found.
     """
     invariant_file = invariants or invariants_beside(path)
-    files = _policy_files(path, root, invariant_file)
+    files = policy_files(path, root, invariant_file)
     schema_file = schema or schema_beside(path, root)
-    entity_file = entities or _beside(path, ("entities.json",), (".entities.json",), root)
-    link_file = links or _beside(path, ("links.json",), (".links.json",), root)
+    entity_file = entities or beside(path, ("entities.json",), (".entities.json",), root)
+    link_file = links or beside(path, ("links.json",), (".links.json",), root)
     named = [*files, *(file for file in (schema_file, entity_file, link_file, invariant_file) if file)]
     sources, faults = _read_all(named, root)
     if faults:
         raise InputError(*faults)
-    return _asserted(
+    loaded = _asserted(
         [sources[file] for file in files],
         sources[schema_file] if schema_file else None,
         sources[entity_file] if entity_file else (),
@@ -82,6 +84,7 @@ def load_policies(
         {sources[file].file: file.stem for file in files},
         sources[invariant_file] if invariant_file else None,
     )
+    return replace(loaded, warnings=(*loaded.warnings, *left_out(path, root)))
 
 
 def policy_set(
@@ -101,69 +104,33 @@ def policy_set(
     return _asserted([Source(file, text)], schema, tuple(entities), profile, link_source, stems, asserted)
 
 
-def _shown(path: Path, root: Path | None) -> str:
-    if root is not None and path.resolve().is_relative_to(root.resolve()):
-        return path.resolve().relative_to(root.resolve()).as_posix()
-    return path.as_posix()
-
-
-def _policy_files(path: Path, root: Path | None, invariants: Path | None) -> list[Path]:
-    """The files of the policies to deploy: none of them holds invariants."""
-    asserted = invariants.resolve() if invariants else None
-    if not path.is_dir():
-        if holds_invariants(path) or path.resolve() == asserted:
-            help = "name the policies; their invariants are read beside them, or named by `--invariants`"
-            raise input_error("the file holds invariants, not policies to deploy", _shown(path, root), help)
-        return [path]
-    found = (file for file in path.glob("*.cedar") if not holds_invariants(file) and file.resolve() != asserted)
-    files = sorted(found, key=lambda file: file.name)
-    if not files:
-        raise input_error("the folder holds no `*.cedar` file", _shown(path, root))
-    return files
-
-
-def schema_beside(path: Path, root: Path | None = None) -> Path | None:
-    """The schema that goes with the policies of a file or folder. Raises InputError where several could."""
-    return _beside(path, ("*.cedarschema", "schema.json"), (".cedarschema", ".cedarschema.json"), root)
-
-
-def _beside(path: Path, patterns: Sequence[str], suffixes: Sequence[str], root: Path | None) -> Path | None:
-    """The one file of a kind that goes with the policies."""
-    if path.is_dir():
-        found = sorted({file for pattern in patterns for file in path.glob(pattern)})
-        found += sorted(path.glob("*.cedarschema.json")) if ".cedarschema.json" in suffixes else []
-    else:
-        found = [file for suffix in suffixes if (file := path.with_name(path.stem + suffix)).is_file()]
-    if len(found) > 1:
-        names = ", ".join(file.name for file in found)
-        raise input_error(f"several files could be meant: {names}", _shown(path, root), "name the one to use")
-    return found[0] if found else None
-
-
 def _read_all(files: Iterable[Path], root: Path | None) -> tuple[dict[Path, Source], list[Diagnostic]]:
     sources: dict[Path, Source] = {}
     faults: list[Diagnostic] = []
     for file in files:
         try:
-            sources[file] = _read(file, _shown(file, root))
+            sources[file] = _read(file, shown(file, root))
         except InputError as error:
             faults += error.diagnostics
     return sources, faults
 
 
-def _read(file: Path, shown: str) -> Source:
+def _read(file: Path, name: str) -> Source:
     try:
         with file.open("rb") as stream:
             content = stream.read(FILE_BYTES_MAX + 1)
     except OSError as error:
-        raise input_error(f"cannot read the file: {error.strerror or error}", shown) from None
+        raise input_error(f"cannot read the file: {error.strerror or error}", name) from None
     if len(content) > FILE_BYTES_MAX:
-        raise input_error(f"the file is larger than {FILE_BYTES_MAX // 1_000_000} MB", shown)
+        raise input_error(f"the file is larger than {FILE_BYTES_MAX // 1_000_000} MB", name)
+    if content.startswith(codecs.BOM_UTF8):
+        fault = Diagnostic("the file begins with a byte order mark", name, 1, 1, help="save it as UTF-8 without one")
+        raise InputError(fault)
     try:
-        return Source(shown, content.decode("utf-8"))
+        return Source(name, content.decode("utf-8"))
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise InputError(Diagnostic("the file is not UTF-8 text", shown, line, 1)) from None
+        raise InputError(Diagnostic("the file is not UTF-8 text", name, line, 1)) from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from models.cedar.entities import entities_handle
-from models.cedar.load import inferred_schema, load_policies, schema_beside
+from models.cedar.folder import schema_beside
+from models.cedar.load import inferred_schema, load_policies
 from models.cedar.policies import PolicySet, Profile
 from models.cedar.schema import parse_schema
 from models.diagnostics import Diagnostic, InputError, input_error
