@@ -246,7 +246,7 @@ def single(policies: str, schema_text: str) -> dict[str, object]:
             continue
         ask = chance.choice([properties.matches_implies, properties.matches_disjoint])
         began = time.process_time()
-        ask(analysis, shared[0], one, other)
+        analysis.ask(*ask(analysis, shared[0], one, other))
         took.append(time.process_time() - began)
     cuts = statistics.quantiles(took, n=20)
     return {"median": statistics.median(took), "p95": cuts[-1], "count": len(took)}

@@ -31,7 +31,8 @@ def test_a_measurement_says_how_long_it_took(measure: str) -> None:
     )
     schema = "entity A; entity R; action a appliesTo { principal: A, resource: R, context: { amount: Long } };"
     found = json.loads(run("--measure", measure, text=json.dumps([policies, schema])))
-    assert found["seconds" if measure != "single" else "median"] > 0
+    # A question to a solver takes more than a tenth of a millisecond; what takes less has not been asked.
+    assert found["seconds" if measure != "single" else "p95"] > 1e-4
     assert found.get("undecided", 0) == 0
     assert found.get("differ", True)
 
