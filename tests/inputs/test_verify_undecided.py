@@ -101,6 +101,13 @@ def test_nothing_holds_of_a_policy_that_reads_an_attribute_of_two_types() -> Non
     assert all(where in f.message and f.witness is f.proof is None for f in about)
 
 
+def test_what_is_undecided_names_its_policies_and_each_reason_once() -> None:
+    told = {(f.check, f.policies[0].name): f.message for f in verify(policy_set(GUESSED, file="rules.cedar")).findings}
+    for check in ("P101", "P104", "P105"):
+        assert told[check, "number"].startswith("undecided for `number` (rules.cedar:2): no schema says the type: ")
+        assert told[check, "number"].count("no schema says") == 1
+
+
 def test_what_such_a_policy_has_no_part_in_is_still_told() -> None:
     findings = verify(policy_set(GUESSED)).findings
     told = {(f.check, *(p.name for p in f.policies)): f.verdict for f in findings}

@@ -159,4 +159,12 @@ def shown(
 
 def undecided(check: str, policies: PolicySet, indices: Sequence[int], reasons: Iterable[str]) -> Finding:
     """The finding of a check that could not be decided."""
-    return finding(check, policies, indices, "undecided", f"undecided: {'; '.join(reasons)}")
+    message = undecided_for([reference(policies, index) for index in indices], reasons)
+    return finding(check, policies, indices, "undecided", message)
+
+
+def undecided_for(references: Iterable[PolicyRef], reasons: Iterable[str]) -> str:
+    """A sentence about what could not be decided, and what is in the way: each thing once."""
+    names = [f"`{one.name}` ({one.location.file}:{one.location.line})" for one in references if one.location.line]
+    about = f" for {', '.join(names[:-1])}{' and ' if len(names) > 1 else ''}{names[-1]}" if names else ""
+    return f"undecided{about}: {'; '.join(dict.fromkeys(reasons))}"

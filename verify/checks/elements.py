@@ -11,7 +11,7 @@ from models.cedar.types import RequestEnvironment, SetType, StringType
 from models.load import LoadedScenario
 from verify import term as t
 from verify.catalogue import CATALOGUE
-from verify.checks.common import reference, told_all
+from verify.checks.common import reference, told_all, undecided_for
 from verify.checks.rounds import Asking, Round, decisions, escalating
 from verify.encode import Encoder
 from verify.findings import Finding, Location, PolicyRef, Verdict
@@ -49,7 +49,8 @@ def about(check: str, elements: Sequence[Element], verdict: Verdict, message: st
 
 def undecided(check: str, elements: Sequence[Element], reasons: Iterable[str]) -> Finding:
     """The finding of a check that could not be decided."""
-    return about(check, elements, "undecided", f"undecided: {'; '.join(reasons)}")
+    message = undecided_for([element.reference for element in elements], reasons)
+    return about(check, elements, "undecided", message)
 
 
 def with_policies(finding: Finding, policies: PolicySet, indices: Iterable[int]) -> Finding:

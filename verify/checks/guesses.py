@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from models.cedar.policies import PolicySet
-from verify.checks.common import reference
+from verify.checks.common import reference, undecided_for
 from verify.findings import Finding
 from verify.query import guessed
 
@@ -23,7 +23,7 @@ def without_guesses(policies: PolicySet, findings: Iterable[Finding]) -> Iterato
     for finding in findings:
         about = dict.fromkeys(reasons[policy] for policy in finding.policies if policy in reasons)
         if about and (finding.verdict == "holds" or finding.witness is not None):
-            message = f"undecided: {'; '.join(about)}"
+            message = undecided_for((policy for policy in finding.policies if policy in reasons), about)
             yield replace(finding, verdict="undecided", message=message, witness=None, proof=None, environment="")
         else:
             yield finding
