@@ -42,7 +42,7 @@ PATHS = [
     "*.env",
     "*credentials*",
     "/srv/app/*",
-    "/home/*",
+    "/opt/*",
     "*.pem",
     "/var/log/*",
     "*secret*",
