@@ -169,14 +169,29 @@ def _context(action: Action, task: Task, work_name: str, work: Work, keys: Keys)
             continue
         name = ".".join(path)
         if given is None:
-            message = f"{quoted(action.uid)} needs the context attribute {quoted(name)}, a {cedar_type(expected)}"
-            close = near(name, (*work.attributes, *task.context))
-            help = f"add it to `work.{work_name}.attributes`, or to the step's `context`"
-            yield Problem((*keys, "action"), message, help + (f"; did you mean {quoted(close)}?" if close else ""))
+            kind = cedar_type(expected).removeprefix("a ")
+            article = "an" if kind[0] in "aeiou" else "a"
+            message = f"{quoted(action.uid)} needs the context attribute {quoted(name)}, {article} {kind}"
+            yield Problem(
+                (*keys, "action"), message, _supplying(name, expected, work_name, (*work.attributes, *task.context))
+            )
         else:
             message = f"{quoted(name)} is {cedar_type(given)}, and {quoted(action.uid)} takes {cedar_type(expected)}"
             help = "a text or `choice(...)` gives a String, `true` or `chance(...)` a Bool, a law of numbers a Long"
             yield Problem(_place_of(name, task, work_name, keys), message, help)
+
+
+def _supplying(name: str, expected: Type, work_name: str, given: tuple[str, ...]) -> str:
+    """How a request gets an attribute that it lacks. A scenario gives booleans, numbers, texts and records of them."""
+    from models.cedar.types import BoolType, LongType, RecordType, StringType
+
+    where = f"to `work.{work_name}.attributes`, or to the step's `context`"
+    if isinstance(expected, RecordType) and expected.attributes:
+        return f"add its attributes, such as `{name}.{next(iter(expected.attributes))}`, {where}"
+    if isinstance(expected, BoolType | LongType | StringType):
+        close = near(name, given)
+        return f"add it {where}" + (f"; did you mean {quoted(close)}?" if close else "")
+    return "no scenario can give one: make it optional in the schema, or leave the step's `action` out"
 
 
 def _place_of(name: str, task: Task, work_name: str, keys: Keys) -> Keys:
