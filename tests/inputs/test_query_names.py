@@ -54,11 +54,13 @@ def test_a_policy_of_several_is_asked_for_by_the_option_that_names_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "names"), [("query", PROPERTIES), ("diff", FORBIDDABLE), ("backtest", CHANGES)], ids=str
+    ("command", "names"),
+    [("query", tuple(PROPERTIES)), ("diff", tuple(FORBIDDABLE)), ("backtest", CHANGES)],
+    ids=["query", "diff", "backtest"],
 )
 def test_the_help_names_everything_that_can_be_asked(
-    command: str, names: object, capsys: pytest.CaptureFixture[str]
+    command: str, names: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert exit_code([command, "--help"]) == 0
     told = "".join(capsys.readouterr().out.split()).replace("│", "")
-    assert [name for name in list(names) if name not in told] == []  # type: ignore[call-overload]
+    assert [name for name in names if name not in told] == []
