@@ -402,8 +402,15 @@ def _entities(
         return [], list(error.diagnostics)
     except ValueError as error:
         return [], _entity_faults(source, str(error), entities, handle)
-    explicit: list[dict[str, Any]] = json.loads(str(store))
-    return sorted(explicit, key=lambda entity: uid_of(entity["uid"])), []
+    return _in_order(json.loads(str(store))), []
+
+
+def _in_order(entities: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The entities by uid, their parents likewise, attributes by name: Cedar prints them in another order each time."""
+    named: list[dict[str, Any]] = json.loads(json.dumps(entities, sort_keys=True))
+    for entity in named:
+        entity["parents"] = sorted(entity.get("parents") or (), key=uid_of)
+    return sorted(named, key=lambda entity: uid_of(entity["uid"]))
 
 
 def _entity_list(source: Source) -> list[dict[str, Any]]:
