@@ -151,7 +151,7 @@ def test_claims_survive_random_requests(seed: int) -> None:
 
 
 @pytest.mark.long
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(0, 2**32))
 def test_claims_survive_a_thousand_random_requests(seed: int) -> None:
     _judged(seed, 1000)

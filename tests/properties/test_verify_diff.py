@@ -160,7 +160,7 @@ def test_changes_of_random_requests_are_told(seed: int, profile: Profile) -> Non
 
 
 @pytest.mark.long
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(0, 2**32), st.sampled_from(PROFILES))
 def test_changes_of_a_thousand_random_requests_are_told(seed: int, profile: Profile) -> None:
     judged(seed, 1000, profile)

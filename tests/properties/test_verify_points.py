@@ -14,8 +14,8 @@ from models.cedar.load import policy_set
 from verify import term as t
 from verify.query import BUDGETS, Analysis, Impossible
 
-quick = settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-thorough = settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+quick = settings(max_examples=10, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+thorough = settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 worlds = st.randoms(use_true_random=False)
 
 

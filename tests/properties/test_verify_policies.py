@@ -262,7 +262,7 @@ def test_proofs_survive_random_requests_and_witnesses_replay(seed: int) -> None:
 
 
 @pytest.mark.long
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(0, 2**32))
 def test_proofs_survive_a_thousand_random_requests(seed: int) -> None:
     _asked(seed, 1000)

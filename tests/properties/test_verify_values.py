@@ -228,7 +228,7 @@ def test_conditions_on_any_values_mean_what_cedar_means(seed: int) -> None:
 
 
 @pytest.mark.long
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(0, 2**32))
 def test_more_conditions_on_any_values_mean_what_cedar_means(seed: int) -> None:
     _checked(seed, conditions=6, requests=300)

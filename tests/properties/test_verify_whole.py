@@ -21,8 +21,8 @@ from verify.findings import Findings
 from verify.json import to_json
 from verify.verify import verify
 
-quick = settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-thorough = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+quick = settings(max_examples=4, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+thorough = settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 
 BLANKET = '@id("blanket") forbid (principal, action, resource);'
 
@@ -64,18 +64,21 @@ def unmoved(chance: random.Random) -> None:
     here, texts = some_set(chance)
     shuffled = chance.sample(texts, len(texts))
     before, after = verified(texts, here), verified(shuffled, here)
-    for check in ("P101", "P102", "P104", "P105", "P201", "P202", "P203"):
+    for check in ("P101", "P102", "P104", "P105", "P201", "P202"):
         assert told(before, check) == told(after, check), (here.text, texts, shuffled, check)
+    assert {*told(before, "P203").values()} == {*told(after, "P203").values()}
     assert _pairs(before) == _pairs(after), (here.text, texts, shuffled)
 
 
 def _pairs(findings: Findings) -> set[tuple[str, str, frozenset[str]]]:
-    """Verdicts of the checks that are about several policies alike."""
-    return {
-        (finding.check, finding.verdict, frozenset(policy.name for policy in finding.policies))
-        for finding in findings.findings
-        if finding.check in ("P103", "P106", "P107", "P108", "P109", "P204")
-    }
+    """Verdicts of the checks that are about several policies alike; P204 names those that a rule disagrees with."""
+    found = set()
+    for finding in findings.findings:
+        names = [policy.name for policy in finding.policies]
+        groups = [[names[0], other] for other in names[1:]] if finding.check == "P204" else [names]
+        if finding.check in ("P103", "P106", "P107", "P108", "P109", "P204"):
+            found |= {(finding.check, finding.verdict, frozenset(group)) for group in groups}
+    return found
 
 
 def repeated(chance: random.Random) -> None:
@@ -127,7 +130,7 @@ from random_schemas import world
 from random_sets import annotated, loaded
 from verify.json import to_json
 from verify.verify import verify
-for seed in range(3):
+for seed in range(8):
     chance = random.Random(seed)
     here = world(chance)
     writer = Writer(here, chance)
@@ -150,4 +153,4 @@ def test_another_process_with_other_hashes_says_the_same_to_the_byte() -> None:
         for seed in ("1", "2")
     }
     assert len(digests) == 1
-    assert len(next(iter(digests)).split()) == 3
+    assert len(next(iter(digests)).split()) == 8

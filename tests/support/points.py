@@ -40,7 +40,7 @@ def pinned(parts: Sequence[Term], witness: Witness) -> Iterator[Term]:
     meaning, store = interpretation(witness), Store(witness.entities)
     uids = [uid_of(entity["uid"]) for entity in witness.entities]
     for term in subterms(*parts):
-        if term.op == "leaf" and term.data.kind != "flag":  # a flag stands for a policy that cannot be encoded
+        if term.op == "leaf":
             args = tuple(evaluate(arg, meaning) for arg in term.args)
             if term.data.role == "present" or _is_there(term.data, args, meaning):
                 yield t.same(term, constant(term.sort, meaning(term.data, args)))
