@@ -102,3 +102,14 @@ def test_many_globs_over_one_string_are_decided() -> None:
     text = '@id("all") permit(principal, action, resource);\n' + "\n".join(map(rule, range(6)))
     said = verify(policy_set(text, schema), effort="low")
     assert not [finding for finding in said.findings if finding.verdict == "undecided"]
+
+
+@pytest.mark.parametrize("reading", ["context == principal.before", r'context["approv\u{61}ls"].contains("a")'])
+def test_a_rule_may_see_approvals_without_naming_them(reading: str) -> None:
+    schema = APPROVALS.replace("entity User;", "entity User = { n: Long, before: { approvals: Set<String> } };")
+    text = f"""
+    @id("p") permit(principal, action, resource);
+    @id("e") @escalate("a") forbid(principal, action, resource);
+    @id("f") forbid(principal, action, resource) when {{ {reading} && principal.n > 5 }};
+    """
+    assert found(text, schema, "P202")["e"].verdict == "violated"

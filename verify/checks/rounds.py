@@ -10,8 +10,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from cedarpy import pst
+
 from models.cedar.decision import Decision, decide
 from models.cedar.policies import PolicySet
+from models.cedar.syntax import children
 from models.cedar.types import RequestEnvironment, SetType, StringType
 from verify import term as t
 from verify.checks.common import Sought, seek
@@ -100,7 +103,8 @@ class Asking:
 
     @cached_property
     def _mentioned(self) -> bool:
-        return any("approvals" in policy.text for policy in self.analysis.policies.policies)
+        clauses = (clause for policy in self.analysis.policies.policies for clause in policy.syntax.clauses)
+        return any(_reads_approvals(clause.expr) for clause in clauses)
 
     def _follow(self, environment: RequestEnvironment) -> Iterator[Round]:
         policies = self.analysis.policies
@@ -142,6 +146,16 @@ class Asking:
             return found[index]
 
         return matches
+
+
+def _reads_approvals(expression: pst.Expr) -> bool:
+    """Whether the approvals are looked at, or the context as a whole, which they are part of."""
+    match expression:
+        case pst.GetAttr(pst.Var("context"), name) | pst.HasAttr(pst.Var("context"), (name, *_)):
+            return name == "approvals"
+        case pst.Var("context"):
+            return True
+    return any(map(_reads_approvals, children(expression)))
 
 
 def not_denied(policies: PolicySet, matches: Matches) -> Term:
