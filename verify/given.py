@@ -112,7 +112,7 @@ class Given:
         """What an attribute or a tag is, wherever the entity is a given one."""
         for same, uid in self._candidates(leaf.args[0]):
             if leaf.data.kind == "attribute":
-                yield t.implies(same, _equals(leaf, self._meaning(leaf.data, (uid.id,))))
+                yield t.implies(same, self._is_held(leaf, uid.id))
                 continue
             keys = self._store.tags(uid)
             if leaf.data.role == "present" and not leaf.data.path:
@@ -121,7 +121,14 @@ class Given:
                 continue
             for key in keys:
                 here = t.and_(same, t.eq(leaf.args[1], t.string(key)))
-                yield t.implies(here, _equals(leaf, self._meaning(leaf.data, (uid.id, key))))
+                yield t.implies(here, self._is_held(leaf, uid.id, key))
+
+    def _is_held(self, leaf: Term, *args: str) -> Term:
+        """That an unknown is what the store holds. Of the value of what is absent nothing is said: it may have none."""
+        there = replace(leaf.data, role="present", sort=t.BOOL)
+        if leaf.data.role == "value" and not self._meaning(there, args):
+            return t.TRUE
+        return _equals(leaf, self._meaning(leaf.data, args))
 
     def _order(self, nodes: Mapping[str, Mapping[Term, None]], schema: Schema) -> Iterator[Term]:
         """What is above a given entity, among all that are named."""

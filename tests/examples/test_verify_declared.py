@@ -95,12 +95,17 @@ class Check:
         self.loaded: Any = None
 
     def __call__(
-        self, check: str, rules: str, changes: Mapping[tuple[str, ...], Any], entities: str = ENTITIES
+        self,
+        check: str,
+        rules: str,
+        changes: Mapping[tuple[str, ...], Any],
+        entities: str = ENTITIES,
+        schema: str = SCHEMA,
     ) -> list[Finding]:
         whole: Any = BASE
         for path, new in changes.items():
             whole = changed(whole, path, new)
-        for name, text in (("rules.cedar", rules), ("rules.cedarschema", SCHEMA), ("entities.json", entities)):
+        for name, text in (("rules.cedar", rules), ("rules.cedarschema", schema), ("entities.json", entities)):
             (self.folder / name).write_text(text)
         with (self.folder / "scenario.yaml").open("w") as file:
             YAML().dump(whole, file)
@@ -388,6 +393,14 @@ def test_an_agent_is_as_the_scenarios_entities_have_it(check: Check) -> None:
     level = PAY.replace(");", ") when { principal.level > 1 };")
     assert check.verdicts("P302", level, {})["helper"] == "holds"
     assert check.verdicts("P302", level.replace("> 1", ">= 1"), {})["helper"] == "violated"
+
+
+def test_an_attribute_that_a_given_entity_lacks_has_no_value(check: Check) -> None:
+    """Of a type whose ids are listed not even a value that is never read may be another id."""
+    schema = SCHEMA.replace("{ level: Long }", '{ level: Long, kind?: Kind };\nentity Kind enum ["x", "y"]')
+    rules = PAY.replace(");", ') when { if principal has kind then principal.kind == Kind::"x" else true };')
+    assert check.verdicts("P303", rules, {}, ENTITIES, schema) == {"w.s": "holds"}
+    assert check.verdicts("P302", rules, {}, ENTITIES, schema) == {"payer": "violated", "helper": "violated"}
 
 
 PARENT = {("agents", "helper", "parent"): "payer"}
