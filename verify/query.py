@@ -102,6 +102,8 @@ class Analysis:
     asked: Counter[str] = field(default_factory=Counter)
     """Questions by how they were answered; analyses with the same counter count together."""
     missing: bool = False
+    further: tuple[Uid, ...] = ()
+    """Entities that are in every store besides those that policies read: what is asked about requests reads them."""
     _encoders: dict[RequestEnvironment, Encoder] = field(default_factory=dict)
     _matches: dict[tuple[RequestEnvironment, int], Match] = field(default_factory=dict)
     _unsupported: dict[Term, str] = field(default_factory=dict)
@@ -128,7 +130,8 @@ class Analysis:
 
     @cached_property
     def _read(self) -> tuple[Uid, ...]:
-        return () if self.missing else entities_read(policy.syntax for policy in self.policies.policies)
+        read = entities_read(policy.syntax for policy in self.policies.policies)
+        return () if self.missing else tuple(sorted({*read, *self.further}))
 
     def encoder(self, environment: RequestEnvironment) -> Encoder:
         """The encoder of an environment."""

@@ -183,6 +183,14 @@ def test_a_risk_that_speaks_of_approvals_sees_none(check: Check) -> None:
     assert check.verdicts("P205", PAY, risk(f"!({when})", "pay")) == {"r": "violated"}
 
 
+def test_an_entity_that_a_condition_reads_is_in_every_store(check: Check) -> None:
+    reads = risk('context.amount <= Agent::"boss".level && Agent::"boss".level < 3', "pay")
+    rules = PAY + '@id("no") forbid(principal, action == Action::"pay", resource) when { context.amount <= 5 };'
+    check("P205", rules, reads)
+    every = verify(check.loaded.policies, check.loaded).findings  # that `pay` permits shows a request without a boss
+    assert [f.verdict for f in every if f.check == "P205"] == ["holds"]
+
+
 # --- P206, P207 -------------------------------------------------------------------------------------------------------
 
 APPROVALS: dict[tuple[str, ...], Any] = {
@@ -267,6 +275,13 @@ def test_people_that_nobody_can_be_are_barred(check: Check) -> None:
 
 def test_only_desks_that_a_policy_asks_are_looked_at(check: Check) -> None:
     assert check("P207", f"{PAY}{APPROVE};", APPROVALS) == []
+
+
+def test_an_entity_that_one_of_many_conditions_reads_is_in_the_store(check: Check) -> None:
+    schema = SCHEMA.replace("entity Person in [Role];", "entity Person in [Role] = { level: Long };")
+    many = " && ".join(f"principal.level != {number}" for number in range(1, 15))
+    people = {**APPROVALS, ("desks", "board", "people"): f'principal.level <= Person::"chief".level && {many}'}
+    assert check.verdicts("P207", PAY + ASK + APPROVE + ";", people, ENTITIES, schema) == {"board": "holds"}
 
 
 # --- P301 -------------------------------------------------------------------------------------------------------------

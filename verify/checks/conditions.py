@@ -13,11 +13,13 @@ from models.cedar.decision import matching
 from models.cedar.load import policy_set
 from models.cedar.policies import PolicySet
 from models.cedar.types import RequestEnvironment
+from models.cedar.uids import Uid
 from models.declared import Declared, declared
 from models.load import LoadedScenario
 from verify import term as t
 from verify.checks.elements import first_encoder, has_approvals
 from verify.encode import Match
+from verify.lift import entities_read
 from verify.query import Analysis, Case, request
 from verify.symbolic import Scalar, UnsupportedError
 from verify.term import Term
@@ -44,6 +46,11 @@ class Conditions:
 
     def __contains__(self, keys: object) -> bool:
         return keys in self._declared
+
+    @property
+    def read(self) -> tuple[Uid, ...]:
+        """The entities that conditions name and read: in a store that lacks one, they would err."""
+        return entities_read(policy.syntax for policy in self._permits.policies) if self._declared else ()
 
     def environments(self, *keys: str | int) -> tuple[RequestEnvironment, ...]:
         """The environments whose requests a condition is asked of: those of its actions."""

@@ -19,7 +19,11 @@ from verify.query import Analysis
 
 def scenario_findings(analysis: Analysis, loaded: LoadedScenario, checks: frozenset[str]) -> Iterator[Finding]:
     """Findings of the chosen checks on what a scenario declares, and on its agents and steps."""
-    asking, conditions = Asking(analysis), Conditions(analysis, loaded)
+    conditions = Conditions(analysis, loaded)
+    if read := conditions.read:
+        analysis = Analysis(analysis.policies, analysis.budget, analysis.scripts, analysis.asked, further=read)
+        conditions = Conditions(analysis, loaded)
+    asking = Asking(analysis)
     if "P203" in checks:
         yield from gates(asking, conditions)
     if "P205" in checks:
