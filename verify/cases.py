@@ -83,10 +83,11 @@ UNENCODED = "flag"
 
 def reads(*terms: Term) -> frozenset[str]:
     """The places of a request and its store that terms speak of."""
-    return frozenset(_place(term.data) for term in subterms(*terms) if isinstance(term.data, Symbol))
+    return frozenset(place(term.data) for term in subterms(*terms) if isinstance(term.data, Symbol))
 
 
-def _place(symbol: Symbol) -> str:
+def place(symbol: Symbol) -> str:
+    """The place of a request and its store that an unknown is."""
     match symbol.kind:
         case "context":
             return f"context {symbol.path[0]}"

@@ -6,13 +6,16 @@ entities. Every place of the request keeps values that belong together, so what 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any, NamedTuple
 
 from models.cedar.entities import uid_of
+from models.cedar.types import Schema
+from models.cedar.uids import parse_uid
 from verify import term as t
-from verify.cases import Valuation, reads
+from verify.cases import Valuation, place
 from verify.findings import Witness
 from verify.term import Term
 from verify.world import interpretation
@@ -20,8 +23,11 @@ from verify.world import interpretation
 STEPS_MAX = 6
 """Conditions that are mended one after another. An assumption: what takes more is left to the solver."""
 
-DONORS_MAX = 4
+DONORS_MAX = 8
 """Witnesses that one condition is mended from at most. An assumption, as above."""
+
+
+ENDS = ("principal", "resource")
 
 
 class Known(NamedTuple):
@@ -35,40 +41,53 @@ def known(witness: Witness) -> Known:
     return Known(witness, Valuation(interpretation(witness)))
 
 
+def moved(witness: Witness, plain: Witness, schema: Schema) -> Witness:
+    """A witness as a request of the environment of `plain`, which has entities of the same types.
+
+    What both contexts have is kept, the rest is as in the plain one.
+    """
+    theirs, ours = (schema.actions[one.action].context.attributes for one in (witness, plain))
+    kept = {name: value for name, value in witness.context.items() if ours.get(name) == theirs[name]}
+    context = dict(sorted({**plain.context, **kept}.items()))
+    return replace(witness, action=plain.action, context=context, entities=_united(witness.entities, plain.entities))
+
+
 def grafted(conditions: Collection[Term], pool: Sequence[Known]) -> Witness | None:
     """A request that fulfils all conditions, made of those in the pool; None where none is found."""
-    broken = {position: _broken(conditions, one) for position, one in enumerate(pool)}
-    if not broken:
+    best, left = None, list(conditions)
+    for one in pool:
+        broken = _broken(conditions, one, len(left))
+        if best is None or len(broken) < len(left):
+            best, left = one, broken
+    if best is None:
         return None
-    start = min(broken, key=lambda position: len(broken[position]))
-    best, left = pool[start], broken[start]
     for _ in range(STEPS_MAX):
         if not left:
             return best.witness
-        better = next(
-            (found for found in _mended(left[0], best, pool) if len(_broken(conditions, found)) < len(left)), None
-        )
+        ways = ((one, _broken(conditions, one, len(left))) for one in _mended(left[0], best, pool))
+        better = next((way for way in ways if len(way[1]) < len(left)), None)
         if better is None:
             return None
-        best, left = better, _broken(conditions, better)
-    return None
+        best, left = better
+    return None if left else best.witness
 
 
-def _broken(conditions: Collection[Term], one: Known) -> list[Term]:
-    return [term for term in conditions if not one.value(term)]
+def _broken(conditions: Iterable[Term], one: Known, enough: int) -> list[Term]:
+    """The conditions that are not fulfilled, so many of them at most."""
+    return list(islice((term for term in conditions if not one.value(term)), enough))
 
 
 def _mended(condition: Term, base: Known, pool: Sequence[Known]) -> Iterator[Known]:
     """The base with what fulfils the condition in others, once for each way."""
     tried: list[Witness] = []
     for donor in pool:
-        if len(tried) == DONORS_MAX:
+        if len(tried) >= DONORS_MAX:
             return
         if donor.value(condition):
-            witness = _graft(base.witness, donor.witness, _reason(condition, donor.value))
-            if witness not in tried:
-                tried.append(witness)
-                yield known(witness)
+            for witness in _grafts(base.witness, donor.witness, _reason(condition, donor.value)):
+                if witness not in tried:
+                    tried.append(witness)
+                    yield known(witness)
 
 
 def _reason(condition: Term, value: Valuation) -> frozenset[str]:
@@ -82,22 +101,60 @@ def _reason(condition: Term, value: Valuation) -> frozenset[str]:
         return _reason(t.not_(next(arg for arg in inner.args if not value(arg))), value)
     if condition.op == "not" and inner.op == "or":
         return frozenset().union(*(_reason(t.not_(arg), value) for arg in inner.args))
-    return reads(condition)
+    return _places(condition)
 
 
-def _graft(base: Witness, donor: Witness, places: Collection[str]) -> Witness:
-    """The base with the donor's values at some places. Entities are taken together, with all that they refer to."""
-    names = {place.removeprefix("context ") for place in places if place.startswith("context ")}
+def _places(term: Term) -> frozenset[str]:
+    """The places that a condition speaks of. What it says of principal and resource does not name them as well."""
+    of_ends = all(arg.op == "const" or (arg.op == "leaf" and arg.data.kind in ENDS) for arg in term.args)
+    if term.op == "leaf" and term.data.kind in ("attribute", "above") and of_ends:
+        return frozenset({place(term.data)})
+    own = {place(term.data)} if term.op == "leaf" else set()
+    return frozenset(own).union(*map(_places, term.args))
+
+
+def _grafts(base: Witness, donor: Witness, places: Collection[str]) -> Iterator[Witness]:
+    """The base with the donor's values at some places.
+
+    Attributes and parents of the principal and of the resource go to those of the base; parents are added first, and
+    then taken instead. Where there is more to say of entities, all of the donor's are taken, with all they refer to.
+    """
+    names = {one.removeprefix("context ") for one in places if one.startswith("context ")}
     context = {name: value for name, value in base.context.items() if name not in names}
     context |= {name: value for name, value in donor.context.items() if name in names}
     context = dict(sorted(context.items()))
-    if len(names) == len(places):
-        return replace(base, context=context, entities=_united(base, donor))
-    return replace(donor, context=context, entities=_united(donor, base))
+    others = {one for one in places if not one.startswith("context ")}
+    ends = [(one.principal, one.resource) for one in (base, donor)]
+    if all(one == "above" or one.startswith("attribute ") for one in others):
+        given = dict(zip(map(parse_uid, ends[0]), map(parse_uid, ends[1]), strict=True))
+        theirs = {uid_of(entity["uid"]): entity for entity in donor.entities}
+        for keep in (True, False) if "above" in others else (True,):
+            changed = tuple(
+                _given(entity, theirs[donating], others, keep)
+                if (donating := given.get(uid_of(entity["uid"]))) in theirs
+                else entity
+                for entity in base.entities
+            )
+            yield replace(base, context=context, entities=_united(changed, donor.entities))
+    else:
+        yield replace(donor, context=context, entities=_united(donor.entities, base.entities))
 
 
-def _united(first: Witness, second: Witness) -> tuple[Mapping[str, Any], ...]:
+def _given(entity: Mapping[str, Any], donor: Mapping[str, Any], places: Collection[str], keep: bool) -> dict[str, Any]:
+    """An entity with the donor's attributes at some places, and its parents. `keep`: its own as well."""
+    type = uid_of(entity["uid"]).type
+    attributes = {
+        name: value for one in (entity, donor) for name, value in one["attrs"].items()
+        if (f"attribute {type} {name}" in places) == (one is donor)
+    }  # fmt: skip
+    parents = [*(entity["parents"] if keep else ()), *(donor["parents"] if "above" in places else ())]
+    unlike = [parent for position, parent in enumerate(parents) if parent not in parents[:position]]
+    unlike = [parent for parent in unlike if uid_of(parent) != uid_of(entity["uid"])]
+    return {**entity, "attrs": dict(sorted(attributes.items())), "parents": unlike}
+
+
+def _united(first: Sequence[Mapping[str, Any]], second: Sequence[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
     """The entities of both, those of the first where both have one."""
-    named = {uid_of(entity["uid"]) for entity in first.entities}
-    entities = (*first.entities, *(e for e in second.entities if uid_of(e["uid"]) not in named))
+    named = {uid_of(entity["uid"]) for entity in first}
+    entities = (*first, *(entity for entity in second if uid_of(entity["uid"]) not in named))
     return tuple(sorted(entities, key=lambda entity: uid_of(entity["uid"])))

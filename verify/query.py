@@ -30,11 +30,13 @@ from verify.findings import Proof, Witness
 from verify.grafts import Known, grafted, known
 from verify.ground import without_sets
 from verify.lift import entities_read, lift
+from verify.pool import Pool
 from verify.portfolio import BUDGETS as BUDGETS
 from verify.portfolio import Budget as Budget
 from verify.portfolio import Effort as Effort
 from verify.portfolio import Sat, Unsat
 from verify.portfolio import VerifierError as VerifierError
+from verify.reach import Reach
 from verify.shrink import shrink
 from verify.simplify import globs_in, without_globs
 from verify.smtlib import Script, script
@@ -108,12 +110,10 @@ class Analysis:
     _matches: dict[tuple[RequestEnvironment, int], Match] = field(default_factory=dict)
     _unsupported: dict[Term, str] = field(default_factory=dict)
     _touched: dict[int, dict[RequestEnvironment, None]] = field(default_factory=dict)
-    _cases: dict[RequestEnvironment, dict[str, Case]] = field(default_factory=dict)
-    _matching: dict[tuple[RequestEnvironment, int], list[Case]] = field(default_factory=dict)
-    _pool: dict[RequestEnvironment, dict[str, Known]] = field(default_factory=dict)
+    _sets: dict[str, PolicySet] = field(default_factory=dict)
     _settled: dict[tuple[Term, ...], Impossible | Unknown] = field(default_factory=dict)
     _places: dict[RequestEnvironment, Mapping[str, frozenset[int]]] = field(default_factory=dict)
-    _plain: dict[RequestEnvironment, Valuation] = field(default_factory=dict)
+    _plain: dict[RequestEnvironment, Known] = field(default_factory=dict)
 
     @property
     def answered(self) -> Mapping[str, int]:
@@ -121,12 +121,20 @@ class Analysis:
         return {how: self.asked[how] for how in ("recalled", "grafted", "folded", "solved", "unknown")}
 
     @cached_property
-    def scopes_only(self) -> PolicySet:
+    def _pool(self) -> Pool:
+        return Pool(self.policies.schema)
+
+    def _applying(self, action: str) -> PolicySet:
+        """The set without the policies that other actions alone bring to speak: those neither match nor err."""
+        if action not in self._sets:
+            kept = tuple(p for p in self.policies.policies if action in self._reach.actions(p))
+            self._sets[action] = _with_syntax(self.policies, kept, lambda syntax: syntax)
+        return self._sets[action]
+
+    @cached_property
+    def _scopes_only(self) -> PolicySet:
         """The set, judged by scopes alone."""
-        tree = self.policies.matcher.to_pst().static_policies
-        bare = {name: replace(policy, clauses=()) for name, policy in tree.items()}
-        matcher = cedarpy.PolicySet.from_pst(pst.PolicySet(templates={}, static_policies=bare, template_links=()))
-        return replace(self.policies, matcher=matcher)
+        return _with_syntax(self.policies, self.policies.policies, lambda syntax: replace(syntax, clauses=()))
 
     @cached_property
     def _read(self) -> tuple[Uid, ...]:
@@ -148,7 +156,8 @@ class Analysis:
         """
         key = environment, index
         if key not in self._matches:
-            self._matches[key] = self.encoded(index, self.encoder(environment))
+            fits = index in self.fitting(environment)
+            self._matches[key] = self.encoded(index, self.encoder(environment)) if fits else Match(t.FALSE, t.TRUE)
         return self._matches[key].matches
 
     def succeeds(self, environment: RequestEnvironment, index: int) -> Term:
@@ -185,41 +194,15 @@ class Analysis:
     # --- environments -------------------------------------------------------------------------------------------------
 
     @cached_property
-    def _environments(self) -> Mapping[str, tuple[RequestEnvironment, ...]]:
-        """The request environments by action."""
-        found: dict[str, list[RequestEnvironment]] = {}
-        for environment in self.policies.schema.environments():
-            found.setdefault(environment.action, []).append(environment)
-        return {action: tuple(environments) for action, environments in found.items()}
-
-    @cached_property
-    def _groups(self) -> Mapping[str, frozenset[str]]:
-        """The actions that requests can be made of, by action or group that they are or are in."""
-        found: dict[str, set[str]] = {}
-        for action in self._environments:
-            pending, seen = [action], {action}
-            while pending:
-                declared = self.policies.schema.actions.get(pending.pop())
-                news = set(declared.parents if declared else ()) - seen
-                pending += news
-                seen |= news
-            for above in seen:
-                found.setdefault(above, set()).add(action)
-        return {above: frozenset(actions) for above, actions in found.items()}
+    def _reach(self) -> Reach:
+        return Reach(self.policies.schema)
 
     def reach(self, index: int) -> tuple[RequestEnvironment, ...]:
         """The environments that the scope of a policy fits."""
-        match self.policies.policies[index].syntax.action:
-            case pst.ActionEq(uid):
-                actions = {_text(uid)} & self._environments.keys()
-            case pst.ActionIn(uids):
-                actions = set().union(*(self._groups.get(_text(uid), ()) for uid in uids))
-            case _:
-                actions = set(self._environments)
         return tuple(
             environment
-            for action in sorted(actions)
-            for environment in self._environments[action]
+            for action in sorted(self._reach.actions(self.policies.policies[index]))
+            for environment in self._reach.environments[action]
             if self.scope(environment, index) is not t.FALSE
         )
 
@@ -232,9 +215,12 @@ class Analysis:
         first, *others = (self._touched[index] for index in indices)
         return tuple(environment for environment in first if all(environment in other for other in others))
 
+    def fitting(self, environment: RequestEnvironment) -> Collection[int]:
+        """The policies whose scope fits, by index."""
+        return self._fitting.get(environment, {})
+
     @cached_property
     def _fitting(self) -> Mapping[RequestEnvironment, Mapping[int, None]]:
-        """The policies whose scope fits, by environment."""
         found: dict[RequestEnvironment, dict[int, None]] = {}
         for policy in self.policies.policies:
             for environment in self.reach(policy.index):
@@ -252,8 +238,7 @@ class Analysis:
 
     def recall(self, environment: RequestEnvironment, accepts: Accepts, index: int | None = None) -> Found | None:
         """The oldest witness of another question that is accepted, of those that policy `index` matches if given."""
-        known = self._cases.get(environment, {}).values()
-        for case in known if index is None else self._matching.get((environment, index), ()):
+        for case in self._pool.cases(environment, index):
             if accepts(case):
                 self.asked["recalled"] += 1
                 return Found(case, REPLAYED)
@@ -281,7 +266,7 @@ class Analysis:
         chosen = list(conditions)
         if len(chosen) > AT_ONCE:
             plain = self._plain_request(environment)
-            chosen = [term for term in chosen if self._open(term) or not plain(term)]
+            chosen = [term for term in chosen if self._open(term) or not plain.value(term)]
         while True:
             answer = self._checked(chosen, title)
             if isinstance(answer, Proof):
@@ -306,23 +291,23 @@ class Analysis:
                 continue
             if not set(broken).isdisjoint(chosen):
                 raise VerifierError("a witness does not fulfil the question it was found for", bundle)
-            self._remember(environment, self.case(witness))
+            self._remember(environment, self._quick(witness))
             chosen += broken
 
     def _guessed(self, question: Question, conditions: Collection[Term]) -> Found | None:
-        """A request put together from old witnesses of the environment."""
+        """A request put together from old witnesses."""
         if any(self._open(term) for term in conditions):
             return None
-        pool = self._pool.setdefault(question.environment, {})
-        for key, case in self._cases.get(question.environment, {}).items():
-            pool.setdefault(key, known(case.witness))
-        witness = grafted(conditions, tuple(pool.values()))
+        environment = question.environment
+        terms = dict.fromkeys(term for part in question.parts for term in (part, *(part.args * (part.op == "or"))))
+        elsewhere = self._pool.elsewhere(environment, terms, self._plain_request(environment).witness)
+        witness = grafted(conditions, (*self._pool.known(environment), *elsewhere))
         if witness is None:
             return None
-        case = self.case(witness)
+        case = self._quick(witness)
         if not question.accepts(case):
             return None  # terms may leave open what a question does not, such as approvals that a request brings along
-        self._remember(question.environment, case)
+        self._remember(environment, case)
         return Found(case, REPLAYED)
 
     def _checked(self, parts: Sequence[Term], title: str) -> Proof | tuple[Script, Sat] | None:
@@ -363,18 +348,19 @@ class Analysis:
         """Whether a term depends on a policy that cannot be encoded."""
         return bool(self._unsupported) and any(inner in self._unsupported for inner in subterms(term))
 
-    def _plain_request(self, environment: RequestEnvironment) -> Valuation:
+    def _plain_request(self, environment: RequestEnvironment) -> Known:
         """The request that says as little as the schema allows."""
         if environment not in self._plain:
-            witness = lift(Script("", {}, {}), {}, self.policies.schema, environment, self._read)
-            self._plain[environment] = Valuation(interpretation(witness))
+            self._plain[environment] = known(
+                lift(Script("", {}, {}), {}, self.policies.schema, environment, self._read)
+            )
         return self._plain[environment]
 
     def _confirmed(
         self, question: Question, witness: Witness, proof: Proof, bundle: Mapping[str, str]
     ) -> Found | Unknown:
         """The answer that a witness is, by cedarpy. Raises VerifierError where cedarpy does not confirm it."""
-        case = self.case(witness)
+        case = self._quick(witness)
         if not question.accepts(case):
             reasons = [self._unsupported[term] for term in subterms(*question.parts) if term in self._unsupported]
             if reasons:
@@ -388,20 +374,27 @@ class Analysis:
 
     def case(self, witness: Witness) -> Case:
         """A concrete request, evaluated by cedarpy."""
+        return self._case(self.policies, witness)
 
+    def _case(self, policies: PolicySet, witness: Witness) -> Case:
         @cache
         def scopes() -> frozenset[int]:
-            return matching(self.scopes_only, request(witness), witness.entities)[0]
+            return matching(self._scopes_only, request(witness), witness.entities)[0]
 
         fitting = Indices(range(len(self.policies.policies)), lambda index: index in scopes())
-        return Case(witness, *matching(self.policies, request(witness), witness.entities), fitting, self.case)
+        judge = partial(self._case, policies)
+        return Case(witness, *matching(policies, request(witness), witness.entities), fitting, judge)
+
+    def _quick(self, witness: Witness) -> Case:
+        """As `case`, of the policies only whose scope admits the action."""
+        return self._case(self._applying(witness.action), witness)
 
     def _by_terms(self, environment: RequestEnvironment, witness: Witness, near: Case | None = None) -> Case:
         """A concrete request of an environment, evaluated by the terms of the policies; by cedarpy where one has none.
 
         Policies that read nothing in which the request differs from the one of `near` do as they do there.
         """
-        among = self._fitting.get(environment, {})
+        among = self.fitting(environment)
         value = Valuation(interpretation(witness))
         by_cedar = cache(lambda: self.case(witness))
         places = None if near is None else changed(near.witness, witness)
@@ -427,7 +420,7 @@ class Analysis:
         """The policies whose match depends on a place of a request or its store, by place."""
         if environment not in self._places:
             found: dict[str, set[int]] = {}
-            for index in self._fitting.get(environment, ()):
+            for index in self.fitting(environment):
                 for place in reads(self.matches(environment, index)):
                     found.setdefault(place, set()).add(index)
             self._places[environment] = {place: frozenset(indices) for place, indices in found.items()}
@@ -454,12 +447,7 @@ class Analysis:
         return smallest
 
     def _remember(self, environment: RequestEnvironment, case: Case) -> None:
-        known = self._cases.setdefault(environment, {})
-        key = repr(case.witness)
-        if key not in known:
-            known[key] = case
-            for index in sorted(case.matched):
-                self._matching.setdefault((environment, index), []).append(case)
+        self._pool.add(environment, case, partial(self.matches, environment))
 
 
 def _conditions(parts: Sequence[Term]) -> Iterator[tuple[Term, int]]:
@@ -476,15 +464,21 @@ def _conditions(parts: Sequence[Term]) -> Iterator[tuple[Term, int]]:
             yield term, position
 
 
+def _with_syntax(
+    policies: PolicySet, kept: Sequence[Policy], change: Callable[[pst.Template], pst.Template]
+) -> PolicySet:
+    """Some policies of a set, each as a permit with other syntax, to tell which of them match."""
+    tree = policies.matcher.to_pst().static_policies
+    changed = {policy.id: change(tree[policy.id]) for policy in kept}
+    matcher = cedarpy.PolicySet.from_pst(pst.PolicySet(templates={}, static_policies=changed, template_links=()))
+    return replace(policies, policies=tuple(kept), matcher=matcher)
+
+
 def _how(answer: Answer) -> str:
     """How a question was answered, for the count."""
     if isinstance(answer, Unknown):
         return "unknown"
     return {"folded": "folded", "none": "grafted"}.get(answer.proof.solver, "solved")
-
-
-def _text(uid: pst.EntityUid) -> str:
-    return str(Uid(str(uid.type), uid.id))
 
 
 def request(witness: Witness) -> dict[str, object]:

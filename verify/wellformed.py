@@ -8,7 +8,7 @@ missing, those have no ancestors.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from models.cedar.types import Schema
 from models.cedar.uids import parse_uid
@@ -28,7 +28,7 @@ def constraints(parts: Sequence[Term], schema: Schema) -> tuple[Term, ...]:
     for leaf in above:
         for arg in leaf.args:
             nodes.setdefault(arg.sort.name, {})[arg] = None
-    order = (*_order(nodes, schema), *_missing(leaves, above))
+    order = (*_order(nodes, {leaf.args[0].sort.name for leaf in above}, schema), *_missing(leaves, above))
     ranged = dict.fromkeys((*leaves, *(arg for term in order for arg in subterms(term) if arg.op == "leaf")))
     return (*(found for leaf in ranged if (found := _range(leaf, closed)) is not t.TRUE), *order)
 
@@ -80,23 +80,23 @@ def _storable(value: Term) -> Term:
     return stored(value)
 
 
-def _order(nodes: Mapping[str, Mapping[Term, None]], schema: Schema) -> Iterator[Term]:
-    """The ancestor relation is irreflexive and transitive on the entities named."""
-    above = {type: sorted(ancestor_types(schema, type) & nodes.keys()) for type in nodes}
-    size = sum(
-        len(nodes[low]) * len(nodes[middle]) * len(nodes[high])
-        for low in nodes
-        for middle in above[low]
-        for high in above[middle]
-    )
-    if size > CONSTRAINTS_MAX:
+def _order(nodes: Mapping[str, Mapping[Term, None]], climbing: Collection[str], schema: Schema) -> Iterator[Term]:
+    """The ancestor relation is irreflexive and transitive on the entities named.
+
+    Only of types in `climbing` is it asked what is above. The others may have nothing above them: in a model cut down
+    to that, what is above the entities asked about is as before, and still what is above an ancestor is above.
+    """
+    above = {type: sorted(ancestor_types(schema, type) & nodes.keys()) for type in nodes if type in climbing}
+    triples = [
+        (low, middle, high) for low in above for middle in above[low] if middle in above for high in above[middle]
+    ]
+    if sum(len(nodes[low]) * len(nodes[middle]) * len(nodes[high]) for low, middle, high in triples) > CONSTRAINTS_MAX:
         raise UnsupportedError("`in` between so many entities", "in")
-    for low in nodes:
+    for low in above:
         if low in above[low]:
             yield from (t.not_(_above(entity, entity)) for entity in nodes[low])
-        for middle in above[low]:
-            for high in above[middle]:
-                yield from _transitive(nodes[low], nodes[middle], nodes[high])
+    for low, middle, high in triples:
+        yield from _transitive(nodes[low], nodes[middle], nodes[high])
 
 
 def _transitive(lows: Mapping[Term, None], middles: Mapping[Term, None], highs: Mapping[Term, None]) -> Iterator[Term]:

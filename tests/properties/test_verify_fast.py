@@ -60,7 +60,7 @@ def test_every_request_made_is_one_that_cedar_admits_under_the_schema(seed: int)
     policies = some_set(seed)
     analysis = Analysis(policies, BUDGETS["low"])
     list(policy_findings(analysis, CHECKS))
-    for case in (case for cases in analysis._cases.values() for case in cases.values()):
+    for case in (case for cases in analysis._pool.by_environment().values() for case in cases):
         entities = json.dumps(case.witness.entities)
         answer = cedarpy.is_authorized(request(case.witness), policies.handle, entities, policies.schema_text)
         assert answer.decision is not cedarpy.Decision.NoDecision, (answer.diagnostics.errors, case.witness)

@@ -110,7 +110,8 @@ def _dead_values(asking: Asking, index: int, rules: Sequence[int]) -> Iterator[t
         if sought.unknown:
             unknown |= dict.fromkeys(sought.unknown)
             continue
-        cover = smallest_cover(stricter, lambda some: _applies(asking, index, some).impossible)
+        enough = {stricter[position] for position in sought.needed if position < len(stricter)}
+        cover = smallest_cover(stricter, lambda some: _applies(asking, index, some).impossible, enough)
         dead.append(_Dead(kind, cover, _applies(asking, index, cover).proofs))
     if dead:
         others = tuple(dict.fromkeys(i for one in dead for i in one.cover))
@@ -159,7 +160,7 @@ def _applies(asking: Asking, index: int, stricter: Sequence[int]) -> Sought:
     return seek_asking(
         asking,
         asking.analysis.touched(index),
-        lambda r: [r.asks(policies, index), *(t.not_(r.asks(policies, i)) for i in stricter)],
+        lambda r: [*(t.not_(r.wants(policies, i)) for i in stricter), r.allowed, r.wants(policies, index)],
         accepts,
         f"P204 {policies.policies[index].name}",
     )
@@ -220,7 +221,7 @@ def _together(asking: Asking, one: int, others: Collection[int]) -> Sought:
     return seek_asking(
         asking,
         [environment for environment in asking.analysis.touched(one) if environment in among],
-        lambda r: [r.asks(policies, one), t.or_(*(r.asks(policies, other) for other in others))],
+        lambda r: [r.allowed, r.wants(policies, one), t.or_(*(r.wants(policies, other) for other in others))],
         _asked_with(policies, one, others),
         f"P204 {policies.policies[one].name}",
     )

@@ -10,7 +10,7 @@ from models.cedar.types import RequestEnvironment
 from verify.catalogue import CATALOGUE
 from verify.findings import Finding, Location, PolicyRef, Proof, Witness
 from verify.proofs import joined as proofs_joined
-from verify.query import Accepts, Analysis, Found, Impossible
+from verify.query import REPLAYED, Accepts, Analysis, Found, Impossible
 from verify.term import Term
 
 Parts = Callable[[RequestEnvironment], Sequence[Term]]
@@ -46,15 +46,33 @@ def seek(
     `index` is a policy that every such request is matched by, where there is one.
     """
     environments = tuple(environments)
+    if (old := recalled(analysis, environments, accepts, index)) is not None:
+        return old
+    return solved(analysis, ((environment, parts(environment)) for environment in environments), accepts, title)
+
+
+def recalled(
+    analysis: Analysis, environments: Iterable[RequestEnvironment], accepts: Accepts, index: int | None = None
+) -> Sought | None:
+    """Looks for a request among old witnesses of the environments."""
     for environment in environments:
         if (old := analysis.recall(environment, accepts, index)) is not None:
             return Sought((environment, old))
+    return None
+
+
+def solved(
+    analysis: Analysis,
+    questions: Iterable[tuple[RequestEnvironment, Sequence[Term]]],
+    accepts: Accepts,
+    title: str,
+) -> Sought:
+    """Looks for a request that answers one of the questions, conditions in an environment each."""
     proofs: list[Proof] = []
     unknown: dict[str, None] = {}
     needed: set[int] = set()
-    for environment in environments:
-        name = environment_text(environment)
-        answer = analysis.solve(environment, parts(environment), accepts, f"{title}, {name}")
+    for environment, conditions in questions:
+        answer = analysis.solve(environment, conditions, accepts, f"{title}, {environment_text(environment)}")
         if isinstance(answer, Found):
             return Sought((environment, answer))
         if isinstance(answer, Impossible):
@@ -151,9 +169,10 @@ def finding(check: str, policies: PolicySet, indices: Sequence[int], verdict: st
 def shown(
     analysis: Analysis, base: Finding, found: tuple[RequestEnvironment, Found], accepts: Accepts
 ) -> tuple[Finding, Witness]:
-    """The finding with its witness, shrunk."""
+    """The finding with its witness. It is shrunk, but for one that is an example only and small already."""
     environment, answer = found
-    witness = analysis.shrunk(environment, answer.case, accepts)
+    as_it_is = base.verdict == "holds" and answer.proof == REPLAYED
+    witness = answer.case.witness if as_it_is else analysis.shrunk(environment, answer.case, accepts)
     return replace(base, witness=witness, proof=answer.proof, environment=environment_text(environment)), witness
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from models.cedar.policies import PolicySet
@@ -47,9 +47,10 @@ def _cause(asking: Asking, index: int) -> tuple[str, tuple[int, ...]]:
         return seek(
             analysis,
             analysis.touched(index),
-            lambda e: [analysis.matches(e, index), t.not_(t.or_(*(analysis.matches(e, i) for i in forbids)))],
+            lambda e: [*(t.not_(analysis.matches(e, i)) for i in forbids), analysis.matches(e, index)],
             lambda case: index in case.matched and case.matched.isdisjoint(forbids),
             f"P201 {policies.policies[index].name} masked",
+            index,
         )
 
     def permitted(forbids: Sequence[int]) -> Sought:
@@ -57,8 +58,8 @@ def _cause(asking: Asking, index: int) -> tuple[str, tuple[int, ...]]:
             analysis,
             analysis.touched(index),
             lambda e: [
-                analysis.matches(e, index),
                 *(t.not_(analysis.matches(e, i)) for i in forbids),
+                analysis.matches(e, index),
                 *(t.or_(*(analysis.matches(e, i) for i in group)) for group in policies.permit_groups),
             ],
             lambda case: (
@@ -67,22 +68,27 @@ def _cause(asking: Asking, index: int) -> tuple[str, tuple[int, ...]]:
                 and all(case.matched.intersection(group) for group in policies.permit_groups)
             ),
             f"P201 {policies.policies[index].name} permitted",
+            index,
         )
+
+    def masking(forbids: Sequence[int], left: Callable[[Sequence[int]], Sought]) -> tuple[int, ...]:
+        enough = {forbids[position] for position in left(forbids).needed if position < len(forbids)}
+        return smallest_cover(forbids, lambda some: left(some).impossible, enough)
 
     if policies.policies[index].effect == "permit":
         plain = [i for group in policies.permit_groups if index in group for i in group]
         plain = [i for i in plain if policies.policies[i].escalation is None]
         if unmasked([*plain, *hard]).impossible:
-            cover = smallest_cover([*plain, *hard], lambda some: unmasked(some).impossible)
+            cover = masking([*plain, *hard], unmasked)
             return f"every request it matches is {_settled(policies, cover)}", cover
     if not permitted(hard).impossible:  # so it is the approvals: those it waits for come too late or from nobody
         return "starting without approvals, no request comes to where it is a reason to ask", ()
     if permitted(()).impossible:
         return "no permit matches any request that it matches, so they are denied without a question", ()
     if unmasked(hard).impossible:
-        cover = smallest_cover(hard, lambda some: unmasked(some).impossible)
+        cover = masking(hard, unmasked)
         return f"every request it matches is denied outright by {told_all(policies, cover)}", cover
-    cover = smallest_cover(hard, lambda some: permitted(some).impossible)
+    cover = masking(hard, permitted)
     where = "every request it matches is denied, for no permit matches it or"
     return f"{where} {told_all(policies, cover)} {'denies' if len(cover) == 1 else 'deny'} it outright", cover
 

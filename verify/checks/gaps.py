@@ -30,7 +30,7 @@ def unspoken(analysis: Analysis) -> Iterator[Finding]:
     spoken: list[tuple[RequestEnvironment, Sought]] = []
     unknown: list[tuple[RequestEnvironment, Sought]] = []
     for environment in analysis.policies.schema.environments():
-        if all(analysis.matches(environment, p.index) is t.FALSE for p in analysis.policies.policies):
+        if all(analysis.matches(environment, index) is t.FALSE for index in analysis.fitting(environment)):
             silent.append(environment)
             continue
         sought = _unmatched(asking, environment)
@@ -54,12 +54,10 @@ def unspoken(analysis: Analysis) -> Iterator[Finding]:
 
 def _unmatched(asking: Asking, environment: RequestEnvironment) -> Sought:
     """A request that no policy matches when nobody has approved."""
-    policies = asking.analysis.policies
+    analysis = asking.analysis
     matches = asking.first(environment).matches
-    some = t.or_(*(matches(policy.index) for policy in policies.policies))
-    return seek(
-        asking.analysis, [environment], lambda _: [t.not_(some)], lambda case: _is_unmatched(policies, case), "P107"
-    )
+    parts = [t.not_(matches(index)) for index in analysis.fitting(environment)]
+    return seek(analysis, [environment], lambda _: parts, lambda case: _is_unmatched(analysis.policies, case), "P107")
 
 
 def _is_unmatched(policies: PolicySet, case: Case) -> bool:

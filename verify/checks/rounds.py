@@ -17,10 +17,9 @@ from models.cedar.policies import PolicySet
 from models.cedar.syntax import children
 from models.cedar.types import RequestEnvironment, SetType, StringType
 from verify import term as t
-from verify.checks.common import Sought, seek
+from verify.checks.common import Sought, recalled, solved
 from verify.checks.redundancy import hard_forbids
 from verify.encode import Encoder
-from verify.findings import Proof
 from verify.query import Analysis, Case
 from verify.symbolic import Collection, record_with
 from verify.term import Term
@@ -57,11 +56,15 @@ class Round:
 
     def asks(self, policies: PolicySet, index: int) -> Term:
         """When a policy is a reason to ask in this round, given that the round is reached."""
-        asks = t.and_(self.allowed, self.matches(index), t.not_(self.granted[chain_of(policies, index)]))
+        return t.and_(self.allowed, self.wants(policies, index))
+
+    def wants(self, policies: PolicySet, index: int) -> Term:
+        """When a policy would be a reason to ask in this round, given that it is reached and the request not denied."""
+        wants = t.and_(self.matches(index), t.not_(self.granted[chain_of(policies, index)]))
         if policies.policies[index].effect == "forbid":
-            return asks
+            return wants
         groups = (group for group in policies.permit_groups if index in group)
-        return t.and_(asks, t.or_(*(self._nobody_permits(policies, group) for group in groups)))
+        return t.and_(wants, t.or_(*(self._nobody_permits(policies, group) for group in groups)))
 
     def _nobody_permits(self, policies: PolicySet, group: Iterable[int]) -> Term:
         """When every match in a group of permits asks first."""
@@ -211,16 +214,16 @@ def seek_asking(
     title: str,
 ) -> Sought:
     """Looks for a request and a round of it that fulfil the parts."""
-    proofs: list[Proof] = []
-    unknown: dict[str, None] = {}
-    for environment in environments:
-        for round_ in asking.asking_rounds(environment):
-            conditions = (*round_.reached, *parts(round_))
-            sought = seek(asking.analysis, [environment], lambda _, c=conditions: c, accepts, title)  # type: ignore[misc]
-            if sought.found:
-                return sought
-            proofs += sought.proofs
-            unknown |= dict.fromkeys(sought.unknown)
-        if asking.sees_approvals(environment) and asking.cut_short(environment):
-            unknown[f"after {ROUNDS_MAX} rounds of approvals there may be one more to ask for"] = None
-    return Sought(None, tuple(proofs), tuple(unknown))
+    environments = tuple(environments)
+    if (old := recalled(asking.analysis, environments, accepts)) is not None:
+        return old
+    questions = (
+        (environment, (*parts(round_), *round_.reached))
+        for environment in environments
+        for round_ in asking.asking_rounds(environment)
+    )
+    sought = solved(asking.analysis, questions, accepts, title)
+    if sought.found is None and any(asking.sees_approvals(e) and asking.cut_short(e) for e in environments):
+        reason = f"after {ROUNDS_MAX} rounds of approvals there may be one more to ask for"
+        return replace(sought, unknown=(*sought.unknown, reason))
+    return sought

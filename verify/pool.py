@@ -1,0 +1,71 @@
+"""The witnesses that an analysis has come by, and what they are looked through for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from models.cedar.types import RequestEnvironment, Schema
+from verify.cases import Case
+from verify.findings import Witness
+from verify.grafts import Known, known, moved
+from verify.term import Term
+
+EXAMPLES_MAX = 2
+"""Requests of other environments that are kept as examples of a term. An assumption: the first do as well as any."""
+
+
+@dataclass
+class Pool:
+    """Cases by environment, in the order in which they were found, each once."""
+
+    schema: Schema
+    _cases: dict[RequestEnvironment, dict[str, Case]] = field(default_factory=dict)
+    _matching: dict[tuple[RequestEnvironment, int], list[Case]] = field(default_factory=dict)
+    _known: dict[RequestEnvironment, dict[str, Known]] = field(default_factory=dict)
+    _examples: dict[Term, dict[RequestEnvironment, Witness]] = field(default_factory=dict)
+    _moved: dict[tuple[RequestEnvironment, RequestEnvironment, str], Known] = field(default_factory=dict)
+
+    def add(self, environment: RequestEnvironment, case: Case, matches: Callable[[int], Term]) -> None:
+        """Keep a case. `matches` tells when a policy matches in the environment."""
+        cases = self._cases.setdefault(environment, {})
+        key = repr(case.witness)
+        if key in cases:
+            return
+        cases[key] = case
+        for index in sorted(case.matched):
+            self._matching.setdefault((environment, index), []).append(case)
+            examples = self._examples.setdefault(matches(index), {})
+            if len(examples) < EXAMPLES_MAX:
+                examples.setdefault(environment, case.witness)
+
+    def cases(self, environment: RequestEnvironment, index: int | None = None) -> Iterable[Case]:
+        """The cases of an environment, or those of them that a policy matches."""
+        if index is None:
+            return self._cases.get(environment, {}).values()
+        return self._matching.get((environment, index), ())
+
+    def known(self, environment: RequestEnvironment) -> Sequence[Known]:
+        """The cases of an environment with the values of terms."""
+        found = self._known.setdefault(environment, {})
+        cases = self._cases.get(environment, {})
+        found.update((key, known(case.witness)) for key, case in cases.items() if key not in found)
+        return tuple(found.values())
+
+    def elsewhere(self, environment: RequestEnvironment, terms: Iterable[Term], plain: Witness) -> Iterator[Known]:
+        """Requests of like environments that fulfil one of the terms, as requests of this one. `plain` is one of it."""
+        for term in terms:
+            for other, witness in self._examples.get(term, {}).items():
+                if other == environment or (other.principal, other.resource) != (
+                    environment.principal,
+                    environment.resource,
+                ):
+                    continue
+                key = environment, other, repr(witness)
+                if key not in self._moved:
+                    self._moved[key] = known(moved(witness, plain, self.schema))
+                yield self._moved[key]
+
+    def by_environment(self) -> Mapping[RequestEnvironment, Sequence[Case]]:
+        """Every case."""
+        return {environment: tuple(cases.values()) for environment, cases in self._cases.items()}
