@@ -1,7 +1,8 @@
 """Both solvers on one printed script, within budgets of steps.
 
 cvc5 goes first: on policies it answers in a few milliseconds, and it does not get lost in globs. What it calls
-unsatisfiable z3 is asked too. Each call has a solver of its own, so no answer depends on what was asked before.
+unsatisfiable z3 is asked too. Each call has a solver of its own, so no answer depends on what was asked before, but for
+proofs that z3 repeats in a context that other proofs were made in.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Literal, NamedTuple
 
 from verify import cvc5_backend, z3_backend
 from verify.smtlib import Model
+from verify.z3_backend import Refuter as Refuter
 
 Effort = Literal["low", "normal", "high"]
 
@@ -60,10 +62,11 @@ class Unsat(NamedTuple):
     checked_by: str
 
 
-def check(text: str, budget: Budget, globs: int = 0) -> Sat | Unsat | None:
+def check(text: str, budget: Budget, globs: int = 0, refuter: Refuter | None = None) -> Sat | Unsat | None:
     """Whether a script, with so many globs in it, has a model; None where neither solver knows.
 
-    z3 is not asked to repeat a proof about globs. Raises VerifierError where the solvers contradict each other.
+    z3 is not asked to repeat a proof about globs; it repeats others by `refuter` where that one can. Raises
+    VerifierError where the solvers contradict each other.
     """
     first = cvc5_backend.check(text, budget.cvc5)
     if first.status == "sat":
@@ -72,6 +75,8 @@ def check(text: str, budget: Budget, globs: int = 0) -> Sat | Unsat | None:
         return Unsat("cvc5", "none")
     if globs > GLOBS_MAX:
         return None
+    if not globs and first.status == "unsat" and refuter is not None and refuter(text, budget.z3):
+        return Unsat("z3", "cvc5")
     second = z3_backend.check(text, budget.z3_globs if globs else budget.z3)
     if second.status == "sat":
         if first.status == "unsat":

@@ -121,6 +121,10 @@ class Analysis:
         return {how: self.asked[how] for how in ("recalled", "grafted", "folded", "solved", "unknown")}
 
     @cached_property
+    def _refuter(self) -> portfolio.Refuter:
+        return portfolio.Refuter()
+
+    @cached_property
     def _pool(self) -> Pool:
         return Pool(self.policies.schema)
 
@@ -318,7 +322,7 @@ class Analysis:
         if t.and_(*parts) is t.FALSE and portfolio.refuted(printed.text, self.budget):
             return self._proof("folded", "cvc5", printed)
         globs = globs_in(parts)
-        match portfolio.check(printed.text, self.budget, globs):
+        match portfolio.check(printed.text, self.budget, globs, self._refuter):
             case Sat() as found:
                 self.scripts[printed.sha256] = printed.text
                 return printed, found
@@ -331,7 +335,7 @@ class Analysis:
     def _refuted_with_globs(self, parts: Sequence[Term], printed: Script, title: str) -> Proof:
         """The strongest proof of what cvc5 has refuted: mostly it does not matter which texts the globs are of."""
         relaxed = self._script(without_globs(parts), f"{title}, whatever the globs mean")
-        if portfolio.check(relaxed.text, self.budget) == Unsat("z3", "cvc5"):
+        if portfolio.check(relaxed.text, self.budget, 0, self._refuter) == Unsat("z3", "cvc5"):
             return self._proof("z3", "cvc5", relaxed)
         both = portfolio.repeated(printed.text, self.budget, globs_in(parts))
         return self._proof("z3" if both else "cvc5", "cvc5" if both else "none", printed)
