@@ -1,13 +1,13 @@
-"""The witnesses that an analysis has come by, and what they are looked through for."""
+"""The witnesses and the proofs that an analysis has come by, and what they are looked through for."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from models.cedar.types import RequestEnvironment, Schema
 from verify.cases import Case
-from verify.findings import Witness
+from verify.findings import Proof, Witness
 from verify.grafts import Known, known, moved
 from verify.term import Term
 
@@ -69,3 +69,24 @@ class Pool:
     def by_environment(self) -> Mapping[RequestEnvironment, Sequence[Case]]:
         """Every case."""
         return {environment: tuple(cases.values()) for environment, cases in self._cases.items()}
+
+
+@dataclass
+class Contradictions:
+    """Conditions that no request fulfils together, with the proof of it.
+
+    A condition says the same in every environment that it is one of, so what is proved in one holds in the others.
+    """
+
+    _proofs: dict[Term, list[tuple[frozenset[Term], Proof]]] = field(default_factory=dict)
+
+    def add(self, conditions: Sequence[Term], proof: Proof) -> None:
+        """Keep a proof that these contradict each other."""
+        rarest = min(conditions, key=lambda term: len(self._proofs.get(term, ())))  # then few are looked at in vain
+        self._proofs.setdefault(rarest, []).append((frozenset(conditions), proof))
+
+    def among(self, conditions: Collection[Term]) -> tuple[frozenset[Term], Proof] | None:
+        """Some of the conditions that are known to contradict each other, the first found."""
+        given = frozenset(conditions)
+        found = (one for term in conditions for one in self._proofs.get(term, ()) if one[0] <= given)
+        return next(found, None)

@@ -30,7 +30,7 @@ from verify.findings import Proof, Witness
 from verify.grafts import Known, grafted, known
 from verify.ground import without_sets
 from verify.lift import entities_read, lift
-from verify.pool import Pool
+from verify.pool import Contradictions, Pool
 from verify.portfolio import BUDGETS as BUDGETS
 from verify.portfolio import Budget as Budget
 from verify.portfolio import Effort as Effort
@@ -111,7 +111,8 @@ class Analysis:
     _unsupported: dict[Term, str] = field(default_factory=dict)
     _touched: dict[int, dict[RequestEnvironment, None]] = field(default_factory=dict)
     _sets: dict[str, PolicySet] = field(default_factory=dict)
-    _settled: dict[tuple[Term, ...], Impossible | Unknown] = field(default_factory=dict)
+    _contradictions: Contradictions = field(default_factory=Contradictions)
+    _unknown: dict[tuple[Term, ...], Unknown] = field(default_factory=dict)
     _places: dict[RequestEnvironment, Mapping[str, frozenset[int]]] = field(default_factory=dict)
     _plain: dict[RequestEnvironment, Known] = field(default_factory=dict)
 
@@ -251,20 +252,23 @@ class Analysis:
     def solve(self, environment: RequestEnvironment, parts: Sequence[Term], accepts: Accepts, title: str) -> Answer:
         """As `ask`, without looking through old witnesses."""
         key = tuple(parts)
-        if key not in self._settled:
-            try:
-                answer = self._solved(Question(environment, key, accepts, title))
-            except UnsupportedError as error:
-                answer = Unknown(f"unsupported {error.construct}")
-            self.asked[_how(answer)] += 1
-            if isinstance(answer, Found):
-                return answer
-            self._settled[key] = answer
-        return self._settled[key]
-
-    def _solved(self, question: Question) -> Answer:
-        environment, parts, _, title = question
+        if key in self._unknown:
+            return self._unknown[key]
         conditions = dict(_conditions(parts))
+        if (known := self._contradictions.among(conditions)) is not None:
+            self.asked["recalled"] += 1
+            return Impossible(known[1], frozenset(conditions[term] for term in known[0]))
+        try:
+            answer = self._solved(Question(environment, key, accepts, title), conditions)
+        except UnsupportedError as error:
+            answer = Unknown(f"unsupported {error.construct}")
+        self.asked[_how(answer)] += 1
+        if isinstance(answer, Unknown):
+            self._unknown[key] = answer
+        return answer
+
+    def _solved(self, question: Question, conditions: Mapping[Term, int]) -> Answer:
+        environment, _, _, title = question
         if (guess := self._guessed(question, conditions)) is not None:
             return guess
         chosen = list(conditions)
@@ -274,6 +278,7 @@ class Analysis:
         while True:
             answer = self._checked(chosen, title)
             if isinstance(answer, Proof):
+                self._contradictions.add(chosen, answer)
                 return Impossible(answer, frozenset(conditions[term] for term in chosen))
             if answer is None:
                 if len(chosen) == len(conditions):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import cedarpy
@@ -97,12 +97,13 @@ def explicit_entity(entity: Mapping[str, Any], schema: Schema) -> Mapping[str, A
     return made
 
 
-def action_entities(schema: Schema) -> list[dict[str, Any]]:
-    """The actions of a schema as entities, in Cedar's JSON."""
-    return [
-        {"uid": _json(parse_uid(action.uid)), "attrs": {}, "parents": [_json(parse_uid(p)) for p in action.parents]}
-        for action in schema.actions.values()
-    ]
+@lru_cache(maxsize=16)  # the schemas that are looked at in turns; stores are made by the thousand, with 36 actions each
+def _action_entities(parents: tuple[tuple[str, tuple[str, ...]], ...]) -> Mapping[Uid, Mapping[str, Any]]:
+    """Actions with their parents as entities, in Cedar's JSON."""
+    return {
+        (uid := parse_uid(name)): {"uid": _json(uid), "attrs": {}, "parents": [_json(parse_uid(p)) for p in above]}
+        for name, above in parents
+    }
 
 
 def _json(uid: Uid) -> dict[str, str]:
@@ -113,7 +114,8 @@ def with_actions(entities: Iterable[Mapping[str, Any]], schema: Schema) -> list[
     """The entities, and after them the schema's actions that are not among them."""
     given = list(entities)
     known = {uid_of(entity.get("uid")) for entity in given}
-    return [*given, *(action for action in action_entities(schema) if uid_of(action.get("uid")) not in known)]
+    actions = _action_entities(tuple((action.uid, tuple(action.parents)) for action in schema.actions.values()))
+    return [*given, *(action for uid, action in actions.items() if uid not in known)]
 
 
 def entities_handle(entities: Iterable[Mapping[str, Any]], schema: Schema) -> cedarpy.Entities:

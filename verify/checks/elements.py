@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from models.cedar.decision import Decision, matching
+from models.cedar.decision import Decision
 from models.cedar.policies import PolicySet
 from models.cedar.types import RequestEnvironment, SetType, StringType
 from models.load import LoadedScenario
@@ -15,7 +15,7 @@ from verify.checks.common import reference, told_all, undecided_for
 from verify.checks.rounds import Asking, Round, decisions, escalating
 from verify.encode import Encoder
 from verify.findings import Finding, Location, PolicyRef, Verdict
-from verify.query import Analysis, Case, request
+from verify.query import Analysis, Case
 from verify.symbolic import Collection, record_with
 from verify.term import Term
 
@@ -77,10 +77,9 @@ def first_matched(policies: PolicySet, case: Case) -> frozenset[int] | None:
     """The policies that match a concrete request when nobody has approved; None where it brings approvals along."""
     if case.witness.context.get("approvals"):
         return None
-    asked = request(case.witness)
-    if has_approvals(policies, case.witness.action):
-        asked["context"] = {**case.witness.context, "approvals": []}
-    return matching(policies, asked, case.witness.entities)[0]
+    if has_approvals(policies, case.witness.action) and "approvals" not in case.witness.context:
+        case = case.judge(replace(case.witness, context={**case.witness.context, "approvals": []}))
+    return frozenset(case.matched)
 
 
 def has_approvals(policies: PolicySet, action: str) -> bool:
