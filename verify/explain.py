@@ -335,11 +335,18 @@ _DECIDED = frozenset({"P107", "P202", "P205", "P206", "P301", "P302", "P305"})
 """The checks that find a request decided as it should not be: rules that nearly match are told beside."""
 
 
+_TOGETHER = frozenset({"P106", "P204"})
+"""The checks that find rules which match one request: of those that match others along with the first, not a word."""
+
+
 def _on_witness(deployed: PolicySet, whole: PolicySet, finding: Finding, policies: Sequence[Policy]) -> Explained:
     """What the conditions of the policies come to on the witness."""
     witness = finding.witness
     assert witness is not None
     told = list(policies)
+    if finding.check in _TOGETHER:
+        matched, _ = matching(whole, asked_request(whole, witness), witness.entities)
+        told = [policy for policy in told if policy.index in matched]
     if finding.check in _DECIDED:
         told += _near(deployed, witness, told)
     seen = _seen(whole, witness, told)

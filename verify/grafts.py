@@ -26,6 +26,8 @@ STEPS_MAX = 6
 DONORS_MAX = 8
 """Witnesses that one condition is mended from at most. An assumption, as above."""
 
+WISHED_DONORS_MAX = 2
+"""As above, for a condition that is wished for only: what is not come by is asked for later."""
 
 ENDS = ("principal", "resource")
 
@@ -72,16 +74,30 @@ def grafted(conditions: Collection[Term], pool: Sequence[Known]) -> Witness | No
     return None if left else best.witness
 
 
+def enriched(base: Known, kept: Iterable[Term], wished: Iterable[Term], pool: Sequence[Known]) -> Known:
+    """A request that fulfils what is kept, as the base does, and more of what is wished, made of those in the pool."""
+    holding = list(kept)
+    for condition in wished:
+        if not base.value(condition):
+            ways = _mended(condition, base, pool, WISHED_DONORS_MAX)
+            better = next((one for one in ways if all(map(one.value, (condition, *holding)))), None)
+            if better is None:
+                continue
+            base = better
+        holding.append(condition)
+    return base
+
+
 def _broken(conditions: Iterable[Term], one: Known, enough: int) -> list[Term]:
     """The conditions that are not fulfilled, so many of them at most."""
     return list(islice((term for term in conditions if not one.value(term)), enough))
 
 
-def _mended(condition: Term, base: Known, pool: Sequence[Known]) -> Iterator[Known]:
+def _mended(condition: Term, base: Known, pool: Sequence[Known], most: int = DONORS_MAX) -> Iterator[Known]:
     """The base with what fulfils the condition in others, once for each way."""
     tried: list[Witness] = []
     for donor in pool:
-        if len(tried) >= DONORS_MAX:
+        if len(tried) >= most:
             return
         if donor.value(condition):
             for witness in _grafts(base.witness, donor.witness, _reason(condition, donor.value)):

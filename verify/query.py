@@ -8,7 +8,7 @@ decides within its budget is `unknown`. Old witnesses are looked through first: 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, partial
 from typing import NamedTuple
@@ -27,7 +27,7 @@ from verify.cases import UNENCODED, Indices, Valuation, changed, reads
 from verify.cases import Case as Case
 from verify.encode import Encoder, Match
 from verify.findings import Proof, Witness
-from verify.grafts import Known, grafted, known
+from verify.grafts import Known, enriched, grafted, known
 from verify.ground import without_sets
 from verify.lift import entities_read, lift
 from verify.pool import Contradictions, Pool
@@ -220,6 +220,11 @@ class Analysis:
         first, *others = (self._touched[index] for index in indices)
         return tuple(environment for environment in first if all(environment in other for other in others))
 
+    def touches(self, index: int, environment: RequestEnvironment) -> bool:
+        """Whether a policy may match in an environment."""
+        self.touched(index)
+        return environment in self._touched[index]
+
     def fitting(self, environment: RequestEnvironment) -> Collection[int]:
         """The policies whose scope fits, by index."""
         return self._fitting.get(environment, {})
@@ -248,6 +253,10 @@ class Analysis:
                 self.asked["recalled"] += 1
                 return Found(case, REPLAYED)
         return None
+
+    def known(self, environment: RequestEnvironment, index: int) -> Iterable[Case]:
+        """The requests known so far that a policy matches."""
+        return self._pool.cases(environment, index)
 
     def solve(self, environment: RequestEnvironment, parts: Sequence[Term], accepts: Accepts, title: str) -> Answer:
         """As `ask`, without looking through old witnesses."""
@@ -303,14 +312,34 @@ class Analysis:
             self._remember(environment, self._quick(witness))
             chosen += broken
 
+    def enriched(
+        self, environment: RequestEnvironment, case: Case, kept: Sequence[Term], wished: Sequence[Term]
+    ) -> Case:
+        """A request that fulfils what is kept, as this case does, and more of what is wished, as it comes."""
+        conditions = dict(_conditions(kept))
+        if any(self._open(term) for term in (*conditions, *wished)):
+            return case
+        pool = self._donors(environment, wished)
+        base = known(case.witness)
+        better = enriched(base, conditions, dict.fromkeys(wished), pool)
+        if better is base:
+            return case
+        found = self._quick(better.witness)
+        self._remember(environment, found)
+        return found
+
+    def _donors(self, environment: RequestEnvironment, terms: Iterable[Term]) -> Sequence[Known]:
+        """Old witnesses of the environment, and of others that fulfil some of the terms."""
+        plain = self._plain_request(environment).witness
+        return (*self._pool.known(environment), *self._pool.elsewhere(environment, terms, plain))
+
     def _guessed(self, question: Question, conditions: Collection[Term]) -> Found | None:
         """A request put together from old witnesses."""
         if any(self._open(term) for term in conditions):
             return None
         environment = question.environment
         terms = dict.fromkeys(term for part in question.parts for term in (part, *(part.args * (part.op == "or"))))
-        elsewhere = self._pool.elsewhere(environment, terms, self._plain_request(environment).witness)
-        witness = grafted(conditions, (*self._pool.known(environment), *elsewhere))
+        witness = grafted(conditions, self._donors(environment, terms))
         if witness is None:
             return None
         case = self._quick(witness)

@@ -171,7 +171,9 @@ def implies(premise: Term, conclusion: Term) -> Term:
     return or_(not_(premise), conclusion)
 
 
-def _junction(op: Literal["and", "or"], terms: Iterable[Term]) -> Term:
+def _junction(op: Literal["and", "or"], terms: tuple[Term, ...]) -> Term:
+    if len(terms) == 1:
+        return terms[0]
     neutral, absorbing = (TRUE, FALSE) if op == "and" else (FALSE, TRUE)
     parts: dict[Term, None] = {}
     for term in terms:
@@ -184,7 +186,7 @@ def _junction(op: Literal["and", "or"], terms: Iterable[Term]) -> Term:
         return absorbing
     reduced = [_reduced(op, part, parts) for part in parts]
     if list(parts) != reduced:
-        return _junction(op, reduced)
+        return _junction(op, tuple(reduced))
     if len(reduced) < 2:
         return reduced[0] if reduced else neutral
     return _make(op, tuple(reduced), BOOL)

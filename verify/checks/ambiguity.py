@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Literal
 
 from models.cedar.annotations import SEVERITIES
 from models.cedar.policies import Escalation, PolicySet
+from models.cedar.types import RequestEnvironment
 from models.units import format_duration
 from verify import term as t
-from verify.checks.common import Sought, finding, joined, shown, smallest_cover, told, told_all, undecided
-from verify.checks.rounds import Asking, asked_together, decisions, seek_asking
+from verify.checks.common import (
+    Company,
+    Sought,
+    companions,
+    company,
+    finding,
+    joined,
+    shown,
+    smallest_cover,
+    told,
+    told_all,
+    undecided,
+)
+from verify.checks.rounds import ONE_MORE, Asking, asked_together, decisions, seek_asking
 from verify.edits import without_annotations
 from verify.findings import Finding, Proof, Suggestion
-from verify.query import Accepts, Analysis, Case
+from verify.query import Analysis, Case
+from verify.term import Term
 
 Kind = Literal["timeout", "severity"]
 
@@ -44,16 +59,15 @@ def ambiguous(asking: Asking, rules: Sequence[int]) -> Iterator[Finding]:
         rivals = [i for i in later if _disagreements(analysis.policies, one, i)]
         if not rivals:
             continue
-        others, sought = _at_odds(asking, one, rivals)
-        rest = [i for i in rivals if i not in others]
-        if others:
-            yield _disagreement(asking, one, others)
-        if sought.unknown:
-            yield undecided("P204", analysis.policies, [one, *rest], sought.unknown)
-        troubled |= {one, *others} if others else set()
-        troubled |= {one, *rest} if sought.unknown else set()
-        for index in (one, *rest):
-            apart[index] += sought.proofs
+        found = _at_odds(asking, one, rivals)
+        if found.met:
+            yield _disagreement(asking, one, found.met)
+        if found.unknown:
+            yield undecided("P204", analysis.policies, [one, *found.left], found.unknown)
+        troubled |= {one, *found.met} if found.met else set()
+        troubled |= {one, *found.left} if found.unknown else set()
+        for index in (one, *found.left):
+            apart[index] += found.proofs
     yield from (_clear(analysis, index, apart[index]) for index in rules if index not in troubled)
 
 
@@ -111,7 +125,11 @@ def _dead_values(asking: Asking, index: int, rules: Sequence[int]) -> Iterator[t
             unknown |= dict.fromkeys(sought.unknown)
             continue
         enough = {stricter[position] for position in sought.needed if position < len(stricter)}
-        cover = smallest_cover(stricter, lambda some: _applies(asking, index, some).impossible, enough)
+        asked = (
+            _asked_with(policies, index, case) for e in analysis.touched(index) for case in analysis.known(e, index)
+        )
+        alone = companions(chain.from_iterable(asked), stricter)
+        cover = smallest_cover(stricter, lambda some: _applies(asking, index, some).impossible, enough, alone)
         dead.append(_Dead(kind, cover, _applies(asking, index, cover).proofs))
     if dead:
         others = tuple(dict.fromkeys(i for one in dead for i in one.cover))
@@ -154,8 +172,7 @@ def _applies(asking: Asking, index: int, stricter: Sequence[int]) -> Sought:
     policies = asking.analysis.policies
 
     def accepts(case: Case) -> bool:
-        asked = (set(made.determining) for made in decisions(policies, case) if made.outcome == "escalate")
-        return any(index in reasons and reasons.isdisjoint(stricter) for reasons in asked)
+        return any(reasons.isdisjoint(stricter) for reasons in _asked_with(policies, index, case))
 
     return seek_asking(
         asking,
@@ -171,7 +188,7 @@ def _besides(asking: Asking, index: int, other: int, dead: Sequence[_Dead]) -> s
     policies = asking.analysis.policies
     told_already = {one.kind for one in dead if other in one.cover}
     clauses = [clause for about, clause in _disagreements(policies, index, other).items() if about not in told_already]
-    if not clauses or _together(asking, index, [other]).impossible:
+    if not clauses or _together(asking, index, other).impossible:
         return ""
     return f"It and {told(policies.policies[other])} also {' and '.join(clauses)}."
 
@@ -214,46 +231,47 @@ def _strictest(first: Escalation, second: Escalation, kind: Kind) -> Escalation:
     return max(first, second, key=lambda escalation: _strictness(escalation, kind) or 0)
 
 
-def _together(asking: Asking, one: int, others: Collection[int]) -> Sought:
-    """A request that in some round a rule is a reason to ask of, and one of the others too."""
+def _together(asking: Asking, one: int, other: int) -> Sought:
+    """A request that in some round two rules are reasons to ask of."""
     policies = asking.analysis.policies
-    among = {environment for other in others for environment in asking.analysis.touched(other)}
     return seek_asking(
         asking,
-        [environment for environment in asking.analysis.touched(one) if environment in among],
-        lambda r: [r.allowed, r.wants(policies, one), t.or_(*(r.wants(policies, other) for other in others))],
-        _asked_with(policies, one, others),
+        asking.analysis.touched(one, other),
+        lambda r: [r.allowed, r.wants(policies, one), r.wants(policies, other)],
+        lambda case: asked_together(policies, [one, other], case),
         f"P204 {policies.policies[one].name}",
     )
 
 
-def _asked_with(policies: PolicySet, one: int, others: Collection[int]) -> Accepts:
-    some = frozenset(others)
-    return lambda case: any(
-        made.outcome == "escalate" and one in made.determining and not some.isdisjoint(made.determining)
-        for made in decisions(policies, case)
-    )
+def _asked_with(policies: PolicySet, one: int, case: Case) -> Iterator[frozenset[int]]:
+    """The reasons to ask of a request, round by round, where a rule is one of them."""
+    asked = (frozenset(made.determining) for made in decisions(policies, case) if made.outcome == "escalate")
+    return (reasons for reasons in asked if one in reasons)
 
 
-def _at_odds(asking: Asking, one: int, others: Sequence[int]) -> tuple[list[int], Sought]:
+def _at_odds(asking: Asking, one: int, others: Sequence[int]) -> Company:
     """Those of the others that a rule can be a reason to ask with, and what is proved or not known of the rest."""
     policies = asking.analysis.policies
-    found: list[int] = []
-    rest = list(others)
-    while True:
-        sought = _together(asking, one, rest)
-        if sought.found is None:
-            return sorted(found), sought
-        case = sought.found[1].case
-        found += [other for other in rest if asked_together(policies, [one, other], case)]
-        rest = [other for other in rest if other not in found]
+
+    def questions(environment: RequestEnvironment, some: Sequence[int]) -> Iterator[tuple[list[Term], list[Term]]]:
+        for round_ in asking.asking_rounds(environment):
+            must = [*round_.reached, round_.allowed, round_.wants(policies, one)]
+            yield must, [round_.wants(policies, other) for other in some]
+
+    def asked(case: Case) -> frozenset[int]:
+        return frozenset[int]().union(*_asked_with(policies, one, case))
+
+    found = company(asking.analysis, one, others, questions, asked, f"P204 {policies.policies[one].name}")
+    if found.left and any(map(asking.may_go_on, asking.analysis.touched(one))):
+        return replace(found, unknown=(*found.unknown, ONE_MORE))
+    return found
 
 
 def _disagreement(asking: Asking, one: int, others: Sequence[int]) -> Finding:
     """The finding about a rule and those that it can match together with and does not agree with."""
     analysis = asking.analysis
     policies = analysis.policies
-    sought = _together(asking, one, others[:1])
+    sought = _together(asking, one, others[0])
     assert sought.found is not None, "a request was found before"
     hows = [" and ".join(_disagreements(policies, one, other).values()) for other in others]
     named = [told(policies.policies[other]) for other in others]
@@ -263,4 +281,4 @@ def _disagreement(asking: Asking, one: int, others: Sequence[int]) -> Finding:
         more = f"; and {len(others) - NAMED_MAX} more" if len(others) > NAMED_MAX else ""
         message = f"{told(policies.policies[one])} can match together with {len(others)} rules: {pairs}{more}."
     base = finding("P204", policies, [one, *others], "violated", message)
-    return shown(analysis, base, sought.found, _asked_with(policies, one, others[:1]))[0]
+    return shown(analysis, base, sought.found, lambda case: asked_together(policies, [one, others[0]], case))[0]

@@ -7,7 +7,7 @@ from dataclasses import replace
 from models.cedar.policies import PolicySet
 from verify import term as t
 from verify.checks.common import Sought, finding, joined, seek, shown, told, told_all, undecided
-from verify.checks.rounds import ROUNDS_MAX, Asking, decisions
+from verify.checks.rounds import ONE_MORE, Asking, decisions
 from verify.findings import Finding, Proof
 from verify.query import Case
 
@@ -79,5 +79,5 @@ def _sought(asking: Asking, index: int) -> Sought:
             proofs += sought.proofs
             unknown |= dict.fromkeys(sought.unknown)
         if asking.cut_short(environment):
-            unknown[f"after {ROUNDS_MAX} rounds of approvals there may be one more to ask for"] = None
+            unknown[ONE_MORE] = None
     return Sought(None, tuple(proofs), tuple(unknown))

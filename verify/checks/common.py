@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 
 from models.cedar.policies import Policy, PolicySet
 from models.cedar.types import RequestEnvironment
+from verify import term as t
 from verify.catalogue import CATALOGUE
 from verify.findings import Finding, Location, PolicyRef, Proof, Witness
 from verify.proofs import joined as proofs_joined
-from verify.query import REPLAYED, Accepts, Analysis, Found, Impossible
+from verify.query import REPLAYED, Accepts, Analysis, Case, Found, Impossible
 from verify.term import Term
 
 Parts = Callable[[RequestEnvironment], Sequence[Term]]
@@ -83,6 +84,62 @@ def solved(
     return Sought(None, tuple(proofs), tuple(unknown), frozenset(needed))
 
 
+@dataclass(frozen=True, slots=True)
+class Company:
+    """Those of several policies that some request has along with one, and what is proved or not known of the others."""
+
+    met: tuple[int, ...]
+    left: tuple[int, ...]
+    proofs: tuple[Proof, ...]
+    unknown: tuple[str, ...]
+
+
+def company(
+    analysis: Analysis,
+    index: int,
+    others: Sequence[int],
+    questions: Callable[[RequestEnvironment, Sequence[int]], Iterable[tuple[Sequence[Term], Sequence[Term]]]],
+    shown_by: Callable[[Case], frozenset[int]],
+    title: str,
+) -> Company:
+    """Which of the others come together with a policy in some request, and which in none.
+
+    `questions` say when it comes together with one of some: what must hold, and of what one must. `shown_by` tells whom
+    a concrete request brings together. Environment by environment: what is proved in one is not asked again when the
+    next finds more. A request that is found is made to show as many as it can.
+    """
+    left = frozenset(others)
+    proofs: list[Proof] = []
+    unknown: dict[str, None] = {}
+
+    def accepts(case: Case) -> bool:
+        return not left.isdisjoint(shown_by(case))
+
+    environments = analysis.touched(index)
+    for environment in environments:
+        left = left.difference(*map(shown_by, analysis.known(environment, index)))
+    for environment in environments:
+        while here := sorted(other for other in left if analysis.touches(other, environment)):
+            for kept, wished in questions(environment, here):
+                sought = solved(analysis, [(environment, (*kept, t.or_(*wished)))], accepts, title)
+                if sought.found is not None:
+                    left -= shown_by(sought.found[1].case)
+                    left -= shown_by(analysis.enriched(environment, sought.found[1].case, kept, wished))
+                    break
+                proofs += sought.proofs
+                unknown |= dict.fromkeys(sought.unknown)
+            else:
+                break
+    met = tuple(sorted(frozenset(others) - left))
+    return Company(met, tuple(sorted(left)), tuple(proofs), tuple(unknown))
+
+
+def companions(cases: Iterable[frozenset[int]], candidates: Sequence[int]) -> tuple[int, ...]:
+    """The candidates that are in all of these sets of policies."""
+    common = frozenset(candidates).intersection(*cases)
+    return tuple(one for one in candidates if one in common)
+
+
 def joined(analysis: Analysis, proofs: Sequence[Proof]) -> Proof:
     """Several proofs as one, their scripts among those of the analysis."""
     return proofs_joined(analysis.scripts, proofs)
@@ -95,13 +152,14 @@ def smallest_cover(
     candidates: Sequence[int],
     suffices: Callable[[Sequence[int]], bool],
     enough: Collection[int] | None = None,
+    alone: Sequence[int] | None = None,
 ) -> tuple[int, ...]:
     """A subset of the candidates that suffices while no smaller part of it does; one alone where one suffices.
 
     All candidates together suffice, and so do those of `enough`. Where a part is not known to suffice, these are the
-    answer.
+    answer. Only those of `alone`, where it is given, may do so alone.
     """
-    for one in candidates:
+    for one in candidates if alone is None else alone:
         if suffices([one]):
             return (one,)
     whole = tuple(one for one in candidates if enough is None or one in enough)

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from models.cedar.policies import Policy, PolicySet
-from verify import term as t
-from verify.checks.common import Sought, finding, joined, seek, shown, told, told_all, undecided
-from verify.findings import Finding, Proof
-from verify.query import Accepts, Analysis
+from models.cedar.types import RequestEnvironment
+from verify.checks.common import Company, company, finding, joined, recalled, shown, told, told_all, undecided
+from verify.findings import Finding
+from verify.query import Analysis, Case
+from verify.term import Term
 
 NAMED_MAX = 4
 """Forbids that a sentence names; the finding lists all. An assumption about what is read."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Rivalry:
-    """The forbids that one permit is in conflict with, and what is proved or not known of the others."""
-
-    conflicting: tuple[int, ...]
-    proofs: tuple[Proof, ...]
-    unknown: tuple[str, ...]
-    open: tuple[int, ...]
-    """Forbids of which it is not known."""
 
 
 def conflicts(analysis: Analysis, index: int) -> Iterator[Finding]:
@@ -37,64 +27,54 @@ def conflicts(analysis: Analysis, index: int) -> Iterator[Finding]:
     if not rivals:
         return
     found = _rivalry(analysis, index, rivals)
-    if found.conflicting:
-        first = _matched_together(index, found.conflicting[:1])
-        sought = _together(analysis, index, found.conflicting[:1])
-        assert sought.found is not None, "a witness was found before"
-        base = finding("P106", policies, [index, *found.conflicting], "violated", _sentence(policies, index, found))
-        yield shown(analysis, base, sought.found, first)[0]
+    if found.met:
+        base = finding("P106", policies, [index, *found.met], "violated", _sentence(policies, index, found))
+        yield _shown(analysis, base, index, found.met[0])
     if found.unknown:
-        yield undecided("P106", policies, [index, *found.open], found.unknown)
-    if not found.conflicting and not found.unknown:
+        yield undecided("P106", policies, [index, *found.left], found.unknown)
+    elif not found.met:
         message = f"{told(permit)} of `{permit.owner}` is in conflict with no forbid of another owner."
         base = finding("P106", policies, [index], "holds", message)
         yield replace(base, proof=joined(analysis, found.proofs))
 
 
-def _rivalry(analysis: Analysis, index: int, rivals: Sequence[int]) -> _Rivalry:
-    """Asks of all forbids together, and again of those that no witness has settled."""
-    rest = list(rivals)
-    conflicting: set[int] = set()
-    while True:
-        sought = _together(analysis, index, rest)
-        if sought.found is None:
-            open_ = rest if sought.unknown else []
-            return _Rivalry(tuple(sorted(conflicting)), sought.proofs, sought.unknown, tuple(open_))
-        conflicting |= sought.found[1].case.matched.intersection(rest)
-        rest = [i for i in rest if i not in conflicting]
+def _rivalry(analysis: Analysis, index: int, rivals: Sequence[int]) -> Company:
+    """The forbids that some request is matched by which the permit matches too."""
+
+    def questions(environment: RequestEnvironment, some: Sequence[int]) -> Iterator[tuple[list[Term], list[Term]]]:
+        yield [analysis.matches(environment, index)], [analysis.matches(environment, i) for i in some]
+
+    def matched(case: Case) -> frozenset[int]:
+        return frozenset(case.matched) if index in case.matched else frozenset()
+
+    return company(analysis, index, rivals, questions, matched, f"P106 {analysis.policies.policies[index].name}")
 
 
-def _together(analysis: Analysis, index: int, forbids: Sequence[int]) -> Sought:
-    """A request that a permit and some of these forbids match."""
-    among = {environment for i in forbids for environment in analysis.touched(i)}
-    return seek(
-        analysis,
-        [environment for environment in analysis.touched(index) if environment in among],
-        lambda e: [analysis.matches(e, index), t.or_(*(analysis.matches(e, i) for i in forbids))],
-        _matched_together(index, forbids),
-        f"P106 {analysis.policies.policies[index].name}",
-        index,
-    )
+def _shown(analysis: Analysis, base: Finding, index: int, forbid: int) -> Finding:
+    """The finding with a request that the permit and a forbid match, one of those found before."""
+
+    def accepts(case: Case) -> bool:
+        return index in case.matched and forbid in case.matched
+
+    sought = recalled(analysis, analysis.touched(index, forbid), accepts, index)
+    assert sought is not None, "a request was found before"
+    assert sought.found is not None
+    return shown(analysis, base, sought.found, accepts)[0]
 
 
-def _matched_together(index: int, forbids: Collection[int]) -> Accepts:
-    some = frozenset(forbids)
-    return lambda case: index in case.matched and not case.matched.isdisjoint(some)
-
-
-def _sentence(policies: PolicySet, index: int, found: _Rivalry) -> str:
+def _sentence(policies: PolicySet, index: int, found: Company) -> str:
     permit = policies.policies[index]
-    named = told_all(policies, found.conflicting[:NAMED_MAX])
-    more = len(found.conflicting) - NAMED_MAX
-    owners = sorted({str(policies.policies[i].owner) for i in found.conflicting})
+    named = told_all(policies, found.met[:NAMED_MAX])
+    more = len(found.met) - NAMED_MAX
+    owners = sorted({str(policies.policies[i].owner) for i in found.met})
     of = f"`{owners[0]}`" if len(owners) == 1 else ", ".join(f"`{owner}`" for owner in owners)
-    if len(found.conflicting) == 1:
+    if len(found.met) == 1:
         return (
             f"{told(permit)} of `{permit.owner}` permits a request that {named} of {of} "
             "forbids, and neither declares by @overrides that it goes first. The forbid wins."
         )
     return (
-        f"{told(permit)} of `{permit.owner}` permits requests that {len(found.conflicting)} rules of {of} forbid: "
+        f"{told(permit)} of `{permit.owner}` permits requests that {len(found.met)} rules of {of} forbid: "
         f"{named}{f' and {more} more' if more > 0 else ''}. None declares by @overrides that it goes first. "
         "The forbids win."
     )

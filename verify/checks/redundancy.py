@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from models.cedar.annotations import SEVERITIES
 from models.cedar.policies import Escalation, PolicySet
 from models.cedar.types import RequestEnvironment
 from verify import term as t
-from verify.checks.common import Sought, finding, joined, seek, shown, smallest_cover, told, told_all, undecided
+from verify.checks.common import (
+    Sought,
+    companions,
+    finding,
+    joined,
+    seek,
+    shown,
+    smallest_cover,
+    told,
+    told_all,
+    undecided,
+)
 from verify.findings import Finding
 from verify.query import Accepts, Analysis, Case
 from verify.term import Term
@@ -36,10 +47,17 @@ def redundant(analysis: Analysis, index: int) -> Finding | None:
         return undecided("P104", policies, [index], sought.unknown)
     ways = _standing_in(policies, index, others)
     enough = {i for position in sought.needed - {0} for some in ways[position - 1] for i in some}
-    cover = smallest_cover(others, lambda some: _needed(analysis, index, some).impossible, enough)
+    alone = companions(_known(analysis, index), others)
+    cover = smallest_cover(others, lambda some: _needed(analysis, index, some).impossible, enough, alone)
     proof = _needed(analysis, index, cover).proofs
     message = f"{told(policy)} is implied by {told_all(policies, cover)}: no decision would change without it."
     return replace(finding("P104", policies, [index, *cover], "violated", message), proof=joined(analysis, proof))
+
+
+def _known(analysis: Analysis, index: int) -> Iterator[frozenset[int]]:
+    """What matches each request known so far that a policy matches."""
+    cases = (case for environment in analysis.touched(index) for case in analysis.known(environment, index))
+    return (frozenset(case.matched) for case in cases)
 
 
 def _shares_its_tier(policies: PolicySet, index: int) -> bool:
@@ -180,7 +198,8 @@ def overridden(analysis: Analysis, index: int) -> Finding:
     if denied.found:
         return _unshared(analysis, index, hard, lambda forbids: survives(forbids, elsewhere))
     enough = {hard[position - 1] for position in denied.needed - {0}}
-    cover = smallest_cover(hard, lambda some: survives(some).impossible, enough)
+    alone = companions(_known(analysis, index), hard)
+    cover = smallest_cover(hard, lambda some: survives(some).impossible, enough, alone)
     message = f"{told(policy)} permits nothing: every request it matches is denied by {told_all(policies, cover)}."
     proof = joined(analysis, survives(cover).proofs)
     return replace(finding("P105", policies, [index, *cover], "violated", message), proof=proof)

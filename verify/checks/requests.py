@@ -12,7 +12,7 @@ from verify import term as t
 from verify.checks.common import Sought, environment_text, seek, smallest_cover, told_all
 from verify.checks.elements import first_matched, released
 from verify.checks.redundancy import hard_forbids
-from verify.checks.rounds import ROUNDS_MAX, Asking, Round, chain_of, decisions, escalating
+from verify.checks.rounds import ONE_MORE, ROUNDS_MAX, Asking, Round, chain_of, decisions, escalating
 from verify.findings import Finding, Witness
 from verify.given import Given, reachable
 from verify.query import Accepts, Case
@@ -145,8 +145,8 @@ def by_rounds(kind: Kind, parts: Callable[[Sequence[Round], int], Sequence[Term]
         if found[-1].found:
             return found[-1]
     unknown = dict.fromkeys(reason for one in found for reason in one.unknown)
-    if any(asking.sees_approvals(e) and asking.cut_short(e) for e in kind.environments):
-        unknown[f"after {ROUNDS_MAX} rounds of approvals there may be one more to ask for"] = None
+    if any(map(asking.may_go_on, kind.environments)):
+        unknown[ONE_MORE] = None
     return Sought(None, tuple(proof for one in found for proof in one.proofs), tuple(unknown))
 
 

@@ -27,6 +27,9 @@ from verify.term import Term
 ROUNDS_MAX = 4
 """Rounds of approvals that are followed. An assumption: what needs more is reported as undecided."""
 
+ONE_MORE = f"after {ROUNDS_MAX} rounds of approvals there may be one more to ask for"
+"""Why it is not known what follows the rounds that are followed."""
+
 Matches = Callable[[int], Term]
 
 
@@ -95,6 +98,10 @@ class Asking:
         """The rounds in which a policy may ask for the first time: the first one, where approvals are not visible."""
         rounds = self.rounds(environment)
         return rounds if self.sees_approvals(environment) else rounds[:1]
+
+    def may_go_on(self, environment: RequestEnvironment) -> bool:
+        """Whether a policy may ask for the first time in a round that is not followed."""
+        return self.sees_approvals(environment) and self.cut_short(environment)
 
     def cut_short(self, environment: RequestEnvironment) -> bool:
         """Whether there may be more rounds than are followed: each needs a chain that has not approved yet."""
@@ -223,7 +230,6 @@ def seek_asking(
         for round_ in asking.asking_rounds(environment)
     )
     sought = solved(asking.analysis, questions, accepts, title)
-    if sought.found is None and any(asking.sees_approvals(e) and asking.cut_short(e) for e in environments):
-        reason = f"after {ROUNDS_MAX} rounds of approvals there may be one more to ask for"
-        return replace(sought, unknown=(*sought.unknown, reason))
+    if sought.found is None and any(map(asking.may_go_on, environments)):
+        return replace(sought, unknown=(*sought.unknown, ONE_MORE))
     return sought
