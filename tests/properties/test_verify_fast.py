@@ -23,6 +23,8 @@ from verify.checks.common import seek
 from verify.checks.policies import policy_findings
 from verify.findings import Witness
 from verify.json import to_json
+from verify.pool import Contradictions
+from verify.portfolio import Refuter, check
 from verify.query import BUDGETS, Analysis, Case, request
 from verify.verify import verify
 
@@ -51,7 +53,28 @@ def test_a_solver_asked_everything_from_scratch_gives_the_same_verdicts(seed: in
         patch.setattr(Analysis, "recall", lambda *_: None)
         patch.setattr(query, "grafted", lambda *_: None)
         patch.setattr(query, "AT_ONCE", 10**9)
+        patch.setattr(Analysis, "known", lambda *_: ())
+        patch.setattr(Analysis, "enriched", lambda _, __, case, *___: case)
+        patch.setattr(Contradictions, "among", lambda *_: None)
+        patch.setattr(Refuter, "__call__", lambda *_: False)
         assert verdicts(policies) == short
+
+
+def test_what_is_proved_in_one_environment_is_not_asked_again_in_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    actions = "".join(
+        f"action a{n} appliesTo {{ principal: U, resource: U, context: {{ n: Long }} }};" for n in range(9)
+    )
+    never = "context.n * 3 == 4 * context.n + 1 && context.n > 5"
+    text = f'@id("never") permit (principal, action, resource) when {{ {never} }};'
+    asked: list[str] = []
+    monkeypatch.setattr(query.portfolio, "check", lambda *args: asked.append(args[0]) or check(*args))
+    policies = policy_set(text, f"entity U; {actions}")
+    (found,) = [f for f in verify(policies, checks=["P101"]).findings if f.check == "P101"]
+    assert found.verdict == "violated"
+    assert len([text for text in asked if text.startswith("; P101")]) == 1
+    assert found.proof is not None
+    assert len(found.proof.environments) == 9
+    assert (found.proof.solver, found.proof.checked_by) == ("z3", "cvc5")
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from models.cedar.policies import Policy, PolicySet
 from models.cedar.types import RequestEnvironment
-from verify.checks.common import Company, company, finding, joined, recalled, shown, told, told_all, undecided
+from verify.checks.common import Company, company, finding, joined, seek, shown, told, told_all, undecided
 from verify.findings import Finding
 from verify.query import Analysis, Case
 from verify.term import Term
@@ -51,14 +51,17 @@ def _rivalry(analysis: Analysis, index: int, rivals: Sequence[int]) -> Company:
 
 
 def _shown(analysis: Analysis, base: Finding, index: int, forbid: int) -> Finding:
-    """The finding with a request that the permit and a forbid match, one of those found before."""
+    """The finding with a request that the permit and a forbid match: there is one."""
+    title = f"P106 {analysis.policies.policies[index].name}"
+
+    def parts(environment: RequestEnvironment) -> list[Term]:
+        return [analysis.matches(environment, index), analysis.matches(environment, forbid)]
 
     def accepts(case: Case) -> bool:
         return index in case.matched and forbid in case.matched
 
-    sought = recalled(analysis, analysis.touched(index, forbid), accepts, index)
-    assert sought is not None, "a request was found before"
-    assert sought.found is not None
+    sought = seek(analysis, analysis.touched(index, forbid), parts, accepts, title, index)
+    assert sought.found is not None, "a request was found before"
     return shown(analysis, base, sought.found, accepts)[0]
 
 
