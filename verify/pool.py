@@ -52,8 +52,10 @@ class Pool:
         found.update((key, known(case.witness)) for key, case in cases.items() if key not in found)
         return tuple(found.values())
 
-    def elsewhere(self, environment: RequestEnvironment, terms: Iterable[Term], plain: Witness) -> Iterator[Known]:
-        """Requests of like environments that fulfil one of the terms, as requests of this one. `plain` is one of it."""
+    def elsewhere(
+        self, environment: RequestEnvironment, terms: Iterable[Term], plain: Callable[[], Witness]
+    ) -> Iterator[Known]:
+        """Requests of like environments that fulfil one of the terms, as requests of this one, which `plain` is of."""
         for term in terms:
             for other, witness in self._examples.get(term, {}).items():
                 if other == environment or (other.principal, other.resource) != (
@@ -63,7 +65,7 @@ class Pool:
                     continue
                 key = environment, other, repr(witness)
                 if key not in self._moved:
-                    self._moved[key] = known(moved(witness, plain, self.schema))
+                    self._moved[key] = known(moved(witness, plain(), self.schema))
                 yield self._moved[key]
 
     def by_environment(self) -> Mapping[RequestEnvironment, Sequence[Case]]:

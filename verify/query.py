@@ -8,10 +8,9 @@ decides within its budget is `unknown`. Old witnesses are looked through first: 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, partial
-from typing import NamedTuple
 
 import cedarpy
 from cedarpy import pst
@@ -23,6 +22,14 @@ from models.cedar.types import RequestEnvironment
 from models.cedar.uids import Uid
 from verify import portfolio
 from verify import term as t
+from verify.answers import REPLAYED as REPLAYED
+from verify.answers import Accepts as Accepts
+from verify.answers import Answer as Answer
+from verify.answers import Found as Found
+from verify.answers import Impossible as Impossible
+from verify.answers import Question as Question
+from verify.answers import Unknown as Unknown
+from verify.answers import conditions_of
 from verify.cases import UNENCODED, Indices, Valuation, changed, reads
 from verify.cases import Case as Case
 from verify.encode import Encoder, Match
@@ -49,46 +56,9 @@ AT_ONCE = 12
 """Conditions that a solver gets at once. Of more, it first gets those that a plain request does not fulfil, then those
 that its own models do not: most never matter. An assumption."""
 
-Accepts = Callable[[Case], bool]
-"""Whether a concrete request is one that a question asks for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """There is such a request."""
-
-    case: Case
-    proof: Proof
-
-
-@dataclass(frozen=True, slots=True)
-class Impossible:
-    """There is none. `needed` are the positions of the parts that the proof rests on."""
-
-    proof: Proof
-    needed: frozenset[int] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Unknown:
-    """It is not known whether there is one."""
-
-    reason: str
-
-
-Answer = Found | Impossible | Unknown
-
-REPLAYED = Proof("none", "cedarpy", "")
-"""A request that was found for another question answers this one."""
-
-
-class Question(NamedTuple):
-    """Is there a request of an environment that fulfils all parts? `accepts` says the same of a concrete request."""
-
-    environment: RequestEnvironment
-    parts: tuple[Term, ...]
-    accepts: Accepts
-    title: str
+APART_FROM = 8
+"""Requests of one action from which on only policies that apply to it are evaluated. Measured on 100 policies: to set
+them apart costs 4.7 ms, to evaluate the others too 0.5 ms a request."""
 
 
 @dataclass
@@ -115,6 +85,7 @@ class Analysis:
     _unknown: dict[tuple[Term, ...], Unknown] = field(default_factory=dict)
     _places: dict[RequestEnvironment, Mapping[str, frozenset[int]]] = field(default_factory=dict)
     _plain: dict[RequestEnvironment, Known] = field(default_factory=dict)
+    _judged: Counter[str] = field(default_factory=Counter)
 
     @property
     def answered(self) -> Mapping[str, int]:
@@ -263,7 +234,7 @@ class Analysis:
         key = tuple(parts)
         if key in self._unknown:
             return self._unknown[key]
-        conditions = dict(_conditions(parts))
+        conditions = dict(conditions_of(parts))
         if (known := self._contradictions.among(conditions)) is not None:
             self.asked["recalled"] += 1
             return Impossible(known[1], frozenset(conditions[term] for term in known[0]))
@@ -316,7 +287,7 @@ class Analysis:
         self, environment: RequestEnvironment, case: Case, kept: Sequence[Term], wished: Sequence[Term]
     ) -> Case:
         """A request that fulfils what is kept, as this case does, and more of what is wished, as it comes."""
-        conditions = dict(_conditions(kept))
+        conditions = dict(conditions_of(kept))
         if any(self._open(term) for term in (*conditions, *wished)):
             return case
         pool = self._donors(environment, wished)
@@ -330,8 +301,8 @@ class Analysis:
 
     def _donors(self, environment: RequestEnvironment, terms: Iterable[Term]) -> Sequence[Known]:
         """Old witnesses of the environment, and of others that fulfil some of the terms."""
-        plain = self._plain_request(environment).witness
-        return (*self._pool.known(environment), *self._pool.elsewhere(environment, terms, plain))
+        elsewhere = self._pool.elsewhere(environment, terms, lambda: self._plain_request(environment).witness)
+        return (*self._pool.known(environment), *elsewhere)
 
     def _guessed(self, question: Question, conditions: Collection[Term]) -> Found | None:
         """A request put together from old witnesses."""
@@ -424,8 +395,10 @@ class Analysis:
         return Case(witness, *matching(policies, request(witness), witness.entities), fitting, judge)
 
     def _quick(self, witness: Witness) -> Case:
-        """As `case`, of the policies only whose scope admits the action."""
-        return self._case(self._applying(witness.action), witness)
+        """As `case`, of the policies only whose scope admits the action, once it pays to set these apart."""
+        self._judged[witness.action] += 1
+        few = self._judged[witness.action] < APART_FROM
+        return self._case(self.policies if few else self._applying(witness.action), witness)
 
     def _by_terms(self, environment: RequestEnvironment, witness: Witness, near: Case | None = None) -> Case:
         """A concrete request of an environment, evaluated by the terms of the policies; by cedarpy where one has none.
@@ -486,20 +459,6 @@ class Analysis:
 
     def _remember(self, environment: RequestEnvironment, case: Case) -> None:
         self._pool.add(environment, case, partial(self.matches, environment))
-
-
-def _conditions(parts: Sequence[Term]) -> Iterator[tuple[Term, int]]:
-    """The conjuncts of the parts, each with the position of its part."""
-    pending = [(part, position) for position, part in reversed(list(enumerate(parts)))]
-    while pending:
-        term, position = pending.pop()
-        inner = term.args[0] if term.op == "not" else term
-        if term.op == "and":
-            pending += [(arg, position) for arg in reversed(term.args)]
-        elif term.op == "not" and inner.op == "or":
-            pending += [(t.not_(arg), position) for arg in reversed(inner.args)]
-        elif term is not t.TRUE:
-            yield term, position
 
 
 def _with_syntax(
