@@ -8,7 +8,7 @@ vector form give the same bits: they are the same integer algebra.
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import IntEnum
+from enum import IntEnum, unique
 from hashlib import sha256
 from typing import Final, Generic, TypeVar
 
@@ -26,8 +26,13 @@ _BLOCKS_KEPT: Final = 64
 """Blocks that one stream keeps: 64 x 1024 cases may be under way at once before a block is drawn a second time."""
 
 
+@unique
 class Purpose(IntEnum):
-    """What a draw is for. Numbers are part of the recipe: add, never renumber."""
+    """What a draw is for. Numbers are part of the recipe: add, never renumber.
+
+    Blocks, as those of `sim.logs.Kind`: 1 the first engine; 30 attempts and resilience; 35 supply; 45 workflows and
+    waiting; 50 platform; 65 change; 75 people.
+    """
 
     ARRIVAL = 1
     ATTRIBUTE = 2
