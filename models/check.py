@@ -13,6 +13,7 @@ from typing import Final
 from models.declared import check_declared
 from models.diagnostics import Problem, near, quoted
 from models.laws import Law
+from models.problems import Keys, no_time, repeated
 from models.references import check_references
 from models.rosters import is_staffed, zones
 from models.scenario import (
@@ -32,8 +33,6 @@ from models.scenario import (
 )
 from models.units import Money, format_duration
 from models.workflows import SHARE_ROUNDING, check_workflow
-
-Keys = tuple[str | int, ...]
 
 APPROVALS = "approvals"
 """The context attribute that the decision point fills with the chains that have approved."""
@@ -75,7 +74,7 @@ def _step(scenario: Scenario, step: Step) -> Iterator[Problem]:
             ("on-limit",), "`on-limit` without a `limit`", "give the step a `limit`, or drop `on-limit`", True
         )
     for key, names in (("acquire", step.acquire), ("release", step.release)):
-        for position in _repeated(names):
+        for position in repeated(names):
             yield Problem((key, position), f"lock {quoted(names[position])} is named twice", "name it once")
     match step:
         case Task():
@@ -84,7 +83,7 @@ def _step(scenario: Scenario, step: Step) -> Iterator[Problem]:
         case ChoiceStep():
             yield from _arms(step)
         case DeskStep():
-            yield from _no_time(("timeout",), step.timeout)
+            yield from no_time(("timeout",), step.timeout)
 
 
 def _decision(scenario: Scenario, task: Task) -> Iterator[Problem]:
@@ -105,7 +104,7 @@ def _decision(scenario: Scenario, task: Task) -> Iterator[Problem]:
 
 
 def _attempts(scenario: Scenario, task: Task) -> Iterator[Problem]:
-    yield from _no_time(("timeout",), task.timeout)
+    yield from no_time(("timeout",), task.timeout)
     if task.retry.max_backoff < task.retry.backoff:
         help = f"expected at least `backoff`, {format_duration(task.retry.backoff)}"
         yield Problem(("retry",), "`max-backoff` is below `backoff`", help, True)
@@ -162,19 +161,14 @@ def _or_near(word: str, names: Iterable[str]) -> str:
 
 
 def _times(scenario: Scenario) -> Iterator[Problem]:
-    yield from _no_time(("horizon",), scenario.horizon)
+    yield from no_time(("horizon",), scenario.horizon)
     if scenario.horizon and scenario.warm_up >= scenario.horizon:
         help = f"expected less than the horizon, {format_duration(scenario.horizon)}"
         yield Problem(("warm-up",), "the warm-up leaves nothing to measure", help)
     for name, chain_ in scenario.chains.items():
         for position, level in enumerate(chain_.levels):
-            yield from _no_time(("chains", name, "levels", position, "timeout"), level.timeout)
-    yield from _no_time(("decision-point", "timeout"), scenario.decision_point.timeout)
-
-
-def _no_time(keys: Keys, duration: int | None) -> Iterator[Problem]:
-    if duration == 0:
-        yield Problem(keys, f"{quoted(keys[-1])} is zero", "expected a duration above zero")
+            yield from no_time(("chains", name, "levels", position, "timeout"), level.timeout)
+    yield from no_time(("decision-point", "timeout"), scenario.decision_point.timeout)
 
 
 def _desks(scenario: Scenario) -> Iterator[Problem]:
@@ -244,9 +238,9 @@ def _faults(scenario: Scenario) -> Iterator[Problem]:
             help = f"expected a time before the horizon, {format_duration(scenario.horizon)}"
             yield Problem((*keys, "at"), "the fault comes after the end of the run", help)
         if not isinstance(fault, Drift):
-            yield from _no_time((*keys, "lasts"), fault.lasts)
+            yield from no_time((*keys, "lasts"), fault.lasts)
         if isinstance(fault, Partition):
-            for index in _repeated(fault.sites):
+            for index in repeated(fault.sites):
                 yield Problem(
                     (*keys, "sites", index), f"site {quoted(fault.sites[index])} is named twice", "name it once"
                 )
@@ -264,7 +258,7 @@ def _deadlock(scenario: Scenario) -> Iterator[Problem]:
         if resolution != name and value is not None:
             help = f"set `resolution: {name}`, or drop `{keys[name]}`"
             yield Problem(("deadlock", keys[name]), f"resolution `{resolution}` has no use for it", help, True)
-    yield from _no_time(("deadlock", "timeout"), scenario.deadlock.timeout)
+    yield from no_time(("deadlock", "timeout"), scenario.deadlock.timeout)
 
 
 def _objectives(scenario: Scenario) -> Iterator[Problem]:
@@ -276,7 +270,7 @@ def _objectives(scenario: Scenario) -> Iterator[Problem]:
             yield Problem(keys, "a `case-share` needs one bound", "exactly one of `at-least` and `at-most`", True)
         if not objective.outcomes:
             yield Problem((*keys, "outcomes"), "no outcome is named", "name at least one outcome", True)
-        for index in _repeated(objective.outcomes):
+        for index in repeated(objective.outcomes):
             message = f"outcome {quoted(objective.outcomes[index])} is named twice"
             yield Problem((*keys, "outcomes", index), message, "name it once")
 
@@ -329,15 +323,6 @@ def _endless_zero(keys: Keys, law: Law) -> Iterator[Problem]:
     """A time between outages that can be nothing would never let the clock go on."""
     if law.support[1] <= 0:
         yield Problem(keys, f"{quoted(keys[-1])} is always zero", "expected a law of durations above zero")
-
-
-def _repeated(names: Iterable[str]) -> Iterator[int]:
-    """Positions of names that stand earlier in the list already."""
-    seen: set[str] = set()
-    for position, name in enumerate(names):
-        if name in seen:
-            yield position
-        seen.add(name)
 
 
 # --- all of them ------------------------------------------------------------------------------------------------------

@@ -10,13 +10,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from models.diagnostics import Problem, listed, quoted, suggestion
+from models.problems import Keys
 from models.scenario import AgentPool, Desk, DeskStep, Endpoint, Scenario, Task
 
 if TYPE_CHECKING:
     from models.cedar.policies import PolicySet
     from models.cedar.types import Schema
-
-Keys = tuple[str | int, ...]
 
 
 # --- without the policies ---------------------------------------------------------------------------------------------

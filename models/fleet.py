@@ -1,4 +1,4 @@
-"""What a system is made of: sites, endpoints, the decision point, agent pools, desks, escalation chains, locks."""
+"""What a system is made of: sites, endpoints, the decision point, agent pools, desks, escalation chains."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from models.laws import DurationLaw, NumberLaw, SuccessLaw, parse_duration_law, parse_number_law, parse_success
-from models.part import AttributeName, Condition, Count, EntityUid, Name, Part
+from models.part import Condition, Count, EntityUid, Name, Part
 from models.units import SECOND, DaysText, Duration, HoursText, Money, MoneyText, Probability, Rate
 
 ZERO_DURATION = parse_duration_law("0s")
@@ -186,10 +186,3 @@ class Chain(Part):
     """The answer when the last level times out and there is no `then`, or the rule's own `@timeout` runs out."""
     bounces: Annotated[int, Field(ge=0, le=100)] = 3
     """Times that reviews of one approval may send it back down; later bounces count as denials."""
-
-
-class Lock(Part):
-    """Something one case at a time may hold."""
-
-    key: AttributeName | None = None
-    """Case attribute that tells the instances apart: one lock for each value. No key: one lock for all."""

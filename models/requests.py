@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from models.check import APPROVALS
 from models.diagnostics import Problem, near, quoted, suggestion
 from models.laws import AttributeLaw, Chance, Choice
+from models.problems import Keys
 from models.scenario import ChoiceStep, Scenario, Task, Work
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from models.cedar.policies import PolicySet
     from models.cedar.types import Action, RecordType, Schema, Type
 
-Keys = tuple[str | int, ...]
 Record = dict[str, "Type | Record"]
 """What a case's context holds: types, nested as the dots of the attributes say."""
 

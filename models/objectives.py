@@ -1,0 +1,94 @@
+"""Objectives: what must come out of a run."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from models.part import Name, Part
+from models.units import Duration, MoneyText, Probability
+
+
+class _Objective(Part):
+    confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.95
+    """Level of the two-sided Student interval over replications."""
+    description: str = ""
+    """What it is for, for readers."""
+
+
+class CaseTime(_Objective):
+    """A quantile of the time from arrival to completion."""
+
+    kind: Literal["case-time"]
+    work: Name | None = None
+    """Stream of cases; no key: all."""
+    quantile: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    """Which quantile; 0.5 is the median."""
+    at_most: Duration
+    """Longest time that passes."""
+
+
+class CaseShare(_Objective):
+    """The share of ended cases with one of the outcomes, optionally within a time."""
+
+    kind: Literal["case-share"]
+    work: Name | None = None
+    """Stream of cases; no key: all."""
+    outcomes: tuple[Literal["completed", "denied", "failed", "expired", "aborted"], ...] = ("completed",)
+    """Outcomes that count."""
+    within: Duration | None = None
+    """Longest time from arrival to end that counts. No key: any."""
+    wrong: bool | None = None
+    """`true`: only cases with a wrong effect; `false`: only those without."""
+    at_least: Probability | None = None
+    """Least share that passes; this or `at-most`."""
+    at_most: Probability | None = None
+    """Greatest share that passes; this or `at-least`."""
+
+
+class DeskWait(_Objective):
+    """A quantile of the wait in a desk's queue, calendar time."""
+
+    kind: Literal["desk-wait"]
+    desk: Name
+    """The desk."""
+    quantile: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    """Which quantile; 0.5 is the median."""
+    at_most: Duration
+    """Longest wait that passes."""
+
+
+class DeskLoad(_Objective):
+    """Busy time over staffed time of a desk."""
+
+    kind: Literal["desk-load"]
+    desk: Name
+    """The desk."""
+    at_most: Annotated[float, Field(gt=0)]
+    """Greatest load that passes; 1 is always busy."""
+
+
+class CaseCost(_Objective):
+    """Mean cost of an ended case: calls, attempts and people."""
+
+    kind: Literal["case-cost"]
+    work: Name | None = None
+    """Stream of cases; no key: all."""
+    at_most: MoneyText
+    """Greatest mean that passes."""
+
+
+class EventCount(_Objective):
+    """The mean number of happenings in one replication."""
+
+    kind: Literal["count"]
+    of: Literal["deadlocks", "violations", "drift-alarms", "unanswered-escalations"]
+    """What is counted. `violations` are steps that took effect though policy would have denied or escalated them: the
+    decision point failed open, and the step then succeeded. `unanswered-escalations` are approvals that ran out of
+    levels or of time."""
+    at_most: Annotated[float, Field(ge=0)]
+    """Greatest mean that passes."""
+
+
+Objective = Annotated[CaseTime | CaseShare | DeskWait | DeskLoad | CaseCost | EventCount, Field(discriminator="kind")]

@@ -1,0 +1,71 @@
+"""Streams of cases: when they arrive, and what is drawn for each."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from models.laws import AttributeLawText
+from models.part import AttributeName, Name, Part
+from models.units import Rate
+
+
+class Poisson(Part):
+    """Independent arrivals at a constant rate."""
+
+    kind: Literal["poisson"]
+    rate: Rate
+    """Mean rate."""
+
+
+class Weekly(Part):
+    """A Poisson process whose rate follows the calendar: `rate x by-hour x by-weekday`, both scaled to mean 1."""
+
+    kind: Literal["weekly"]
+    rate: Rate
+    """Mean rate over a week."""
+    timezone: str = "UTC"
+    """IANA name of the zone whose clock the weights follow."""
+    by_hour: tuple[Annotated[float, Field(ge=0)], ...] = Field(default=(1.0,) * 24, min_length=24, max_length=24)
+    """Weight of each hour of the day, local time."""
+    by_weekday: tuple[Annotated[float, Field(ge=0)], ...] = Field(default=(1.0,) * 7, min_length=7, max_length=7)
+    """Weight of each weekday, Monday first."""
+
+
+class Renewal(Part):
+    """Independent lognormal times between arrivals with a given coefficient of variation (0: evenly spaced)."""
+
+    kind: Literal["renewal"]
+    rate: Rate
+    """Mean rate."""
+    cv: Annotated[float, Field(ge=0.0, le=100.0)]
+    """Standard deviation over mean of the times between arrivals."""
+
+
+class Trace(Part):
+    """Arrivals at the times of a CSV file, the first row at the start of the run."""
+
+    kind: Literal["trace"]
+    file: str = Field(min_length=1, max_length=500)
+    """Path from the scenario file."""
+    column: str = Field(min_length=1, max_length=200)
+    """The column with the arrival times: ISO 8601, or seconds as a number. Rows must be in ascending order."""
+    speed: Annotated[float, Field(gt=0)] = 1.0
+    """2 replays twice as fast."""
+
+
+Arrivals = Annotated[Poisson | Weekly | Renewal | Trace, Field(discriminator="kind")]
+
+
+class Work(Part):
+    """A stream of cases."""
+
+    workflow: Name
+    """What happens to the cases."""
+    arrivals: Arrivals
+    """When cases arrive."""
+    priority: Annotated[int, Field(ge=0, le=100)] = 0
+    """Rank in queues with `order: priority`; 0 is served first."""
+    attributes: dict[AttributeName, AttributeLawText] = Field(default_factory=dict)
+    """What is drawn for each case; policies and conditions see it as `context`."""
