@@ -11,7 +11,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any, NamedTuple
 
-from models.cedar.entities import uid_of
+from models.cedar.entities import Store, uid_of
 from models.cedar.types import Schema
 from models.cedar.uids import parse_uid
 from verify import term as t
@@ -101,9 +101,15 @@ def _mended(condition: Term, base: Known, pool: Sequence[Known], most: int = DON
             return
         if donor.value(condition):
             for witness in _grafts(base.witness, donor.witness, _reason(condition, donor.value)):
-                if witness not in tried:
+                if witness not in tried and not _circular(witness):
                     tried.append(witness)
                     yield known(witness)
+
+
+def _circular(witness: Witness) -> bool:
+    """Whether an entity is above itself: parents of two witnesses may be above each other."""
+    store = Store(witness.entities)
+    return any(uid in store.ancestors(uid) for uid in store.uids)
 
 
 def _reason(condition: Term, value: Valuation) -> frozenset[str]:

@@ -113,3 +113,17 @@ def test_a_rule_may_see_approvals_without_naming_them(reading: str) -> None:
     @id("f") forbid(principal, action, resource) when {{ {reading} && principal.n > 5 }};
     """
     assert found(text, schema, "P202")["e"].verdict == "violated"
+
+
+def test_a_request_put_together_of_two_never_has_an_entity_above_itself() -> None:
+    """One witness has the principal below a team, another above it: both together are no store."""
+    schema = "entity Team in [Team]; action view appliesTo { principal: Team, resource: Team, context: { n: Long } };"
+    text = """
+    @id("above") @owner("a") permit(principal, action, resource) when { Team::"b" in principal && context.n > 3 };
+    @id("below") @owner("b") forbid(principal, action, resource) when { principal in Team::"b" && context.n > 1 };
+    @id("apart") @owner("c") forbid(principal, action, resource)
+    when { principal in Team::"b" && principal != Team::"b" };
+    """
+    said = verify(policy_set(text, schema))
+    (conflict,) = (finding for finding in said.findings if finding.check == "P106")
+    assert [policy.name for policy in conflict.policies] == ["above", "below"]
