@@ -2,71 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from models.laws import AttributeLaw, Beta, Chance, Choice, Law
+from models.laws import AttributeLaw, Chance, Choice, Law
 from models.rosters import staffing
 from models.scenario import (
     AgentPool,
     Chain,
-    ChoiceStep,
     Desk,
-    DeskStep,
     Drift,
-    End,
     Endpoint,
-    OutageFault,
-    Parallel,
-    Partition,
     Queue,
     Scenario,
-    Step,
-    Task,
-    Wait,
     Work,
-    Workflow,
 )
-from models.workflows import exits as ways_out
+from sim.compile_change import compile_change
+from sim.compile_faults import drifts, outages, partitions, random_outages
+from sim.compile_flows import compile_flows
+from sim.compile_people import compile_people
+from sim.compile_platform import compile_platform
+from sim.compile_resilience import compile_resilience
+from sim.compile_steps import step_plans
+from sim.compile_supply import compile_supply
+from sim.compile_values import bound, law_plan, place, success_plan
 from sim.plan import (
     FOREVER,
-    LAW_KINDS,
     AttributePlan,
     CapabilityPlan,
     ChainPlan,
     DeadlockPlan,
     DeskPlan,
-    DriftPlan,
     EndpointPlan,
-    Exit,
-    Jitter,
     LawPlan,
     MonitorPlan,
     Names,
-    OutagePlan,
-    OutagesPlan,
-    Outcome,
-    PartitionPlan,
     Plan,
     PointPlan,
     PoolPlan,
     Resolution,
-    RetryPlan,
     StationPlan,
-    StepKind,
-    StepPlan,
-    SuccessPlan,
     WorkPlan,
-    ends,
 )
 from sim.profiles import arrival_plan
 
 if TYPE_CHECKING:
     from models.load import LoadedScenario
-
-QUANTILES = 4097
-"""Points of a Beta law's quantile table. Between them it is linear; the error of the mean is below 1e-4 for the laws of
-the shipped scenarios (tested)."""
 
 
 def compile_plan(loaded: LoadedScenario) -> Plan:
@@ -84,20 +65,26 @@ def compile_plan(loaded: LoadedScenario) -> Plan:
         desks=tuple(_desk(scenario, names, desk) for desk in scenario.desks.values()),
         chains=tuple(_chain(names, chain) for chain in scenario.chains.values()),
         point=PointPlan(
-            _place(names.sites, scenario.decision_point.site),
+            place(names.sites, scenario.decision_point.site),
             law_plan(scenario.decision_point.latency),
             scenario.decision_point.timeout,
             scenario.decision_point.on_unreachable == "allow",
         ),
-        steps=tuple(_steps(scenario, names)),
+        steps=tuple(step_plans(scenario, names)),
         works=tuple(_work(loaded, names, name, levels) for name in scenario.work),
-        random_outages=tuple(_random_outages(scenario, names)),
-        partitions=tuple(_partitions(scenario, names)),
-        outages=tuple(_outages(scenario, names)),
-        drifts=tuple(_drifts(scenario, names)),
+        random_outages=tuple(random_outages(scenario, names)),
+        partitions=tuple(partitions(scenario, names)),
+        outages=tuple(outages(scenario, names)),
+        drifts=tuple(drifts(scenario, names)),
         monitors=tuple(_monitors(scenario, names)),
         deadlock=_deadlock(scenario, names),
         names=names,
+        resilience=compile_resilience(loaded, names),
+        supply=compile_supply(loaded, names),
+        flows=compile_flows(loaded, names),
+        platform=compile_platform(loaded, names),
+        change=compile_change(loaded, names),
+        people=compile_people(loaded, names),
     )
 
 
@@ -123,29 +110,7 @@ def _texts(law: AttributeLaw) -> tuple[str, ...]:
     return law.values if isinstance(law, Choice) else ()
 
 
-def _place(names: Sequence[str], name: str | None) -> int:
-    return names.index(name) if name is not None and name in names else -1
-
-
-def _bound(value: int | None) -> int:
-    return -1 if value is None else value
-
-
 # --- laws -------------------------------------------------------------------------------------------------------------
-
-
-def law_plan(law: Law) -> LawPlan:
-    return LawPlan(LAW_KINDS.index(law.kind), law.parameters)
-
-
-def success_plan(law: Beta) -> SuccessPlan:
-    """A Beta law as its quantiles at even steps, by the inverse of the regularised incomplete beta function."""
-    if law.chance is not None:
-        return SuccessPlan(law.chance, ())
-    import numpy as np
-    from scipy.special import betaincinv
-
-    return SuccessPlan(-1.0, tuple(betaincinv(law.alpha, law.beta, np.linspace(0.0, 1.0, QUANTILES)).tolist()))
 
 
 def _attribute(law: AttributeLaw) -> AttributePlan:
@@ -171,7 +136,7 @@ def _endpoint(names: Names, endpoint: Endpoint) -> EndpointPlan:
     servers = FOREVER if endpoint.concurrency is None else endpoint.concurrency
     return EndpointPlan(
         _station(servers, Queue()),
-        _place(names.sites, endpoint.site),
+        place(names.sites, endpoint.site),
         law_plan(endpoint.latency),
         0.0 if endpoint.rate is None else 1e6 / endpoint.rate,
         endpoint.burst,
@@ -180,7 +145,7 @@ def _endpoint(names: Names, endpoint: Endpoint) -> EndpointPlan:
 
 
 def _pool(names: Names, pool: AgentPool) -> PoolPlan:
-    return PoolPlan(_station(pool.replicas * pool.concurrency, pool.queue), _place(names.sites, pool.site))
+    return PoolPlan(_station(pool.replicas * pool.concurrency, pool.queue), place(names.sites, pool.site))
 
 
 def _capabilities(scenario: Scenario, names: Names) -> Iterator[CapabilityPlan]:
@@ -192,7 +157,7 @@ def _capabilities(scenario: Scenario, names: Names) -> Iterator[CapabilityPlan]:
             yield CapabilityPlan(
                 pool=position,
                 service=law_plan(what.service),
-                endpoint=_place(names.endpoints, what.endpoint),
+                endpoint=place(names.endpoints, what.endpoint),
                 calls=what.calls if what.endpoint else 0,
                 success=success_plan(what.success),
                 changes=(agent, name) in drifting | watched,
@@ -209,7 +174,7 @@ def _desk(scenario: Scenario, names: Names, desk: Desk) -> DeskPlan:
     steps = staffing(desk, scenario.start, scenario.horizon)
     return DeskPlan(
         _station(steps[0][1], desk.queue, desk.cost_per_hour.micros),
-        _place(names.sites, desk.site),
+        place(names.sites, desk.site),
         steps,
         law_plan(desk.service),
         desk.approves,
@@ -219,93 +184,14 @@ def _desk(scenario: Scenario, names: Names, desk: Desk) -> DeskPlan:
 
 def _chain(names: Names, chain: Chain) -> ChainPlan:
     return ChainPlan(
-        tuple((_place(names.desks, level.desk), _bound(level.timeout)) for level in chain.levels),
-        _place(names.chains, chain.then),
+        tuple((place(names.desks, level.desk), bound(level.timeout)) for level in chain.levels),
+        place(names.chains, chain.then),
         chain.on_exhausted == "allow",
         chain.bounces,
     )
 
 
-# --- workflows --------------------------------------------------------------------------------------------------------
-
-
-def _steps(scenario: Scenario, names: Names) -> Iterator[StepPlan]:
-    requests = 0
-    for name, workflow in scenario.workflows.items():
-        cyclic = _on_cycles(workflow)
-        for step_name, step in workflow.steps.items():
-            asks = isinstance(step, Task) and step.action is not None and scenario.policies is not None
-            yield _step(names, name, step, step_name in cyclic or step.limit is not None, requests if asks else -1)
-            requests += asks
-
-
-def _on_cycles(workflow: Workflow) -> set[str]:
-    import networkx as nx
-
-    graph: nx.DiGraph[str] = nx.DiGraph()
-    for name, step in workflow.steps.items():
-        graph.add_edges_from((name, way.target) for way in ways_out(step))
-    parts = (part for part in nx.strongly_connected_components(graph) if len(part) > 1)
-    return {name for part in parts for name in part} | {name for name in graph if graph.has_edge(name, name)}
-
-
-def _step(names: Names, workflow: str, step: Step, counted: bool, request: int) -> StepPlan:
-    def to(name: str | None, otherwise: Outcome) -> int:
-        return ends(otherwise) if name is None else names.steps.index(f"{workflow}.{name}")
-
-    def plan(kind: StepKind, exits: Iterable[int], **fields: object) -> StepPlan:
-        return StepPlan(
-            kind=kind,
-            exits=tuple(exits),
-            acquire=tuple(names.locks.index(lock) for lock in step.acquire),
-            release=tuple(names.locks.index(lock) for lock in step.release),
-            limit=_bound(step.limit),
-            on_limit=to(step.on_limit, Outcome.FAILED),
-            counted=counted,
-            **fields,  # type: ignore[arg-type]
-        )
-
-    done = Outcome.COMPLETED
-    match step:
-        case Task():
-            failed, denied = to(step.on_failure, Outcome.FAILED), to(step.on_deny, Outcome.DENIED)
-            return plan(
-                StepKind.TASK,
-                (to(step.next, done), failed, denied, to(step.on_hand_off, done)),
-                capability=names.capabilities.index(f"{step.agent}.{step.capability}"),
-                request=request,
-                timeout=_bound(step.timeout),
-                patience=law_plan(step.patience) if step.patience else None,
-                retry=_retry(step),
-            )
-        case DeskStep():
-            expired = to(step.on_timeout, Outcome.EXPIRED)
-            return plan(
-                StepKind.DESK,
-                (to(step.next, done), expired, expired, expired, expired),
-                desk=names.desks.index(step.desk),
-                service=law_plan(step.service) if step.service else None,
-                timeout=_bound(step.timeout),
-                patience=law_plan(step.patience) if step.patience else None,
-            )
-        case ChoiceStep():
-            otherwise = to(step.otherwise, done)
-            arms = (to(arm.next, done) for arm in step.arms)
-            shares = tuple(arm.share for arm in step.arms if arm.share is not None)
-            return plan(StepKind.CHOICE, (*[otherwise] * Exit.ARM, *arms), shares=shares)
-        case Parallel():
-            branches = tuple(to(branch, done) for branch in step.branches)
-            return plan(StepKind.PARALLEL, (to(step.join, done),), branches=branches, join=to(step.join, done))
-        case Wait():
-            return plan(StepKind.WAIT, (to(step.next, done),), service=law_plan(step.duration))
-        case End():
-            return plan(StepKind.END, (ends(Outcome[step.outcome.upper()]),))
-
-
-def _retry(step: Task) -> RetryPlan:
-    retry = step.retry
-    jitter = Jitter[retry.jitter.upper()]
-    return RetryPlan(retry.attempts, retry.backoff, retry.factor, retry.max_backoff, jitter)
+# --- work -------------------------------------------------------------------------------------------------------------
 
 
 def _work(loaded: LoadedScenario, names: Names, name: str, levels: Sequence[int]) -> WorkPlan:
@@ -320,37 +206,7 @@ def _work(loaded: LoadedScenario, names: Names, name: str, levels: Sequence[int]
     )
 
 
-# --- what goes wrong --------------------------------------------------------------------------------------------------
-
-
-def _random_outages(scenario: Scenario, names: Names) -> Iterator[OutagesPlan]:
-    endpoints: Mapping[str, Endpoint] = scenario.endpoints
-    sources = [(names.endpoints.index(name), endpoint.outages) for name, endpoint in endpoints.items()]
-    for endpoint, outages in (*sources, (-1, scenario.decision_point.outages)):
-        if outages is not None:
-            laws = (law_plan(law) for law in (outages.between, outages.repair, outages.severity))
-            yield OutagesPlan(endpoint, *laws)
-
-
-def _partitions(scenario: Scenario, names: Names) -> Iterator[PartitionPlan]:
-    for fault in scenario.faults:
-        if isinstance(fault, Partition):
-            sites = tuple(sorted({names.sites.index(site) for site in fault.sites}))
-            yield PartitionPlan(sites, fault.at, fault.at + fault.lasts)
-
-
-def _outages(scenario: Scenario, names: Names) -> Iterator[OutagePlan]:
-    for fault in scenario.faults:
-        if isinstance(fault, OutageFault):
-            endpoint = names.endpoints.index(fault.endpoint)
-            yield OutagePlan(endpoint, fault.at, fault.at + fault.lasts, fault.severity)
-
-
-def _drifts(scenario: Scenario, names: Names) -> Iterator[DriftPlan]:
-    for fault in scenario.faults:
-        if isinstance(fault, Drift):
-            capability = names.capabilities.index(f"{fault.agent}.{fault.capability}")
-            yield DriftPlan(capability, fault.at, success_plan(fault.success))
+# --- monitors and deadlock -------------------------------------------------------------------------------------------
 
 
 def _monitors(scenario: Scenario, names: Names) -> Iterator[MonitorPlan]:
@@ -371,4 +227,4 @@ def _monitors(scenario: Scenario, names: Names) -> Iterator[MonitorPlan]:
 def _deadlock(scenario: Scenario, names: Names) -> DeadlockPlan:
     deadlock = scenario.deadlock
     resolution = Resolution[deadlock.resolution.upper()]
-    return DeadlockPlan(resolution, _bound(deadlock.timeout), _place(names.desks, deadlock.desk))
+    return DeadlockPlan(resolution, bound(deadlock.timeout), place(names.desks, deadlock.desk))

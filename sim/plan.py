@@ -9,6 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
+from sim.plans.change import ChangePlan
+from sim.plans.flows import FlowsPlan
+from sim.plans.people import PeoplePlan
+from sim.plans.platform import PlatformPlan
+from sim.plans.resilience import ResiliencePlan
+from sim.plans.supply import SupplyPlan
+
 FOREVER = 1 << 60
 """A time no run reaches, and `no limit` of a count: sums with it stay below 2^63."""
 
@@ -338,3 +345,9 @@ class Plan:
     monitors: tuple[MonitorPlan, ...]
     deadlock: DeadlockPlan
     names: Names
+    resilience: ResiliencePlan
+    supply: SupplyPlan
+    flows: FlowsPlan
+    platform: PlatformPlan
+    change: ChangePlan
+    people: PeoplePlan

@@ -14,7 +14,7 @@ from scipy import stats
 
 from models.laws import parse_duration_law, parse_success
 from sim.chance import Draws, Purpose, Stream, key, uniform, uniforms, unit, word
-from sim.compile import law_plan, success_plan
+from sim.compile_values import law_plan, success_plan
 from sim.plan import FOREVER, LAW_KINDS, LawPlan
 from sim.values import durations, microseconds, success_chance
 

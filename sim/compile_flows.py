@@ -1,0 +1,16 @@
+"""Workflows and waiting: counted resources, calls, messages, compensation: from the scenario into the plan."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sim.plans.flows import FlowsPlan
+
+if TYPE_CHECKING:
+    from models.load import LoadedScenario
+    from sim.plan import Names
+
+
+def compile_flows(_: LoadedScenario, __: Names) -> FlowsPlan:
+    """This part of the plan."""
+    return FlowsPlan()

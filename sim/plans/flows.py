@@ -1,0 +1,10 @@
+"""Workflows and waiting: counted resources, calls, messages, compensation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class FlowsPlan:
+    """What a scenario says of it, empty by default."""
