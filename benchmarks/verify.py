@@ -254,10 +254,19 @@ def single(policies: str, schema_text: str) -> dict[str, object]:
 
 def change(policies: str, schema_text: str) -> dict[str, object]:
     """The diff of a set in which one rule has another threshold, or another condition where it has none."""
+    return _change(policies, policies.replace("context.amount > ", "context.amount > 1", 1), schema_text)
+
+
+def broad(policies: str, schema_text: str) -> dict[str, object]:
+    """The diff of a set to which a forbid is added that every request environment feels."""
+    added = '@id("broad") forbid (principal, action, resource) when { context.amount > 77 };'
+    return _change(policies, f"{policies}\n{added}", schema_text)
+
+
+def _change(policies: str, changed: str, schema_text: str) -> dict[str, object]:
     from models.cedar.load import policy_set
     from verify.diff import diff
 
-    changed = policies.replace("context.amount > ", "context.amount > 1", 1)
     old, new = policy_set(policies, schema_text), policy_set(changed, schema_text)
     began = time.process_time()
     found = diff(old, new)
@@ -299,6 +308,7 @@ KINDS: dict[str, Callable[[str, str], dict[str, object]]] = {
     "catalogue": catalogue,
     "single": single,
     "change": change,
+    "broad": broad,
     "naive": naive,
 }
 
@@ -337,8 +347,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         told(f"{size} policies", found)
     for small, large in zip(chosen.sizes, chosen.sizes[1:], strict=False):
         print(f"growth {small} to {large}: n^{math.log(times[large] / times[small]) / math.log(large / small):.2f}")
-    found = measured("change", written(chosen.sizes[-1], chosen.seed))
-    print(f"one rule of {chosen.sizes[-1]} changed: diff in {found['seconds']:.1f} s", flush=True)
+    for kind, what in (("change", "one rule changed"), ("broad", "one rule added that all environments feel")):
+        found = measured(kind, written(chosen.sizes[-1], chosen.seed))
+        print(f"{chosen.sizes[-1]} policies, {what}: diff in {found['seconds']:.1f} s", flush=True)
     found = measured("single", written(100, chosen.seed))
     print(
         f"single questions: median {found['median'] * 1e3:.1f} ms, 95% {found['p95'] * 1e3:.1f} ms ({found['count']})"

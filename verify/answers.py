@@ -46,12 +46,21 @@ REPLAYED = Proof("none", "cedarpy", "")
 
 
 class Question(NamedTuple):
-    """Is there a request of an environment that fulfils all parts? `accepts` says the same of a concrete request."""
+    """Is there a request of an environment that fulfils all parts? `accepts` says the same of a concrete request.
+
+    Questions about several environments that have the same title are alike: a request may answer another one as well.
+    """
 
     environment: RequestEnvironment
     parts: tuple[Term, ...]
     accepts: Accepts
     title: str
+
+    @property
+    def name(self) -> str:
+        """The title with the environment."""
+        principal, action, resource = self.environment.principal, self.environment.action, self.environment.resource
+        return f"{self.title}, {principal}, {action}, {resource}"
 
 
 def conditions_of(parts: Sequence[Term]) -> Iterator[tuple[Term, int]]:

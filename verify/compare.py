@@ -6,18 +6,17 @@ unchanged policies touch are equivalent without a question.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal, NamedTuple
 
-from models.cedar.annotations import SEVERITIES
 from models.cedar.decision import Decision, Outcome
-from models.cedar.policies import Escalation, Policy, PolicySet
+from models.cedar.policies import Policy, PolicySet
 from models.cedar.types import RequestEnvironment
 from verify import term as t
-from verify.checks.common import environment_text
 from verify.checks.rounds import Asking, Matches
+from verify.differences import changes
 from verify.encode import Encoder
 from verify.findings import Proof, Witness
 from verify.joint import Fitting, Joint, Side, join, meaning, only
@@ -359,8 +358,7 @@ class _Asked:
         return self.joint.old if rule.side == "old" else self.joint.new
 
     def _ask(self, part: Term, accepts: Accepts, title: str) -> Found | Impossible | Unknown:
-        name = environment_text(self.environment)
-        return self._analysis.ask(self.environment, [part], accepts, f"diff {title}, {name}")
+        return self._analysis.ask(self.environment, [part], accepts, f"diff {title}")
 
     def _transition(self, case: Case) -> Transition | None:
         """How a concrete request changes, by Cedar; None where it does not, or brings approvals along."""
@@ -387,75 +385,4 @@ class _Asked:
     @cached_property
     def _parts(self) -> Mapping[Transition, Term]:
         """When a request changes in each way."""
-        old, new = (_outcomes(side, self._matches) for side in (self.joint.old, self.joint.new))
-        parts = {transition: t.and_(old[transition.before], new[transition.after]) for transition in TRANSITIONS}
-        differently = _asked_differently(self.joint, self._matches)
-        return parts | {ASKED_DIFFERENTLY: t.and_(parts[ASKED_DIFFERENTLY], differently)}
-
-
-def _outcomes(side: Side, matches: Matches) -> Mapping[Outcome, Term]:
-    """When a side decides in each way. The meaning is that of `models.cedar.decision.decide`."""
-    policies, at = side.policies, side.at
-
-    def some(indices: Iterable[int]) -> Term:
-        return t.or_(*(matches(at[index]) for index in indices if index in at))
-
-    forbids = [policy for policy in policies.policies if policy.effect == "forbid"]
-    hard = some(policy.index for policy in forbids if policy.escalation is None)
-    asked = t.or_(some(policy.index for policy in forbids if policy.escalation is not None), *_advised(side, some))
-    free = t.and_(t.not_(hard), *(some(group) for group in policies.permit_groups))
-    return {"deny": t.not_(free), "escalate": t.and_(free, asked), "allow": t.and_(free, t.not_(asked))}
-
-
-def _advised(side: Side, some: Callable[[Iterable[int]], Term]) -> Iterator[Term]:
-    """When no permit of a group permits without asking, for each group that has permits that ask."""
-    policies = side.policies.policies
-    for group in side.policies.permit_groups:
-        plain = [index for index in group if policies[index].escalation is None]
-        if len(plain) < len(group):
-            yield t.not_(some(plain))
-
-
-def _asked_differently(joint: Joint, matches: Matches) -> Term:
-    """When, of requests that both sides escalate, they ask other chains, or with other bounds after merging."""
-    old, new = ([*_rules(side)] for side in (joint.old, joint.new))
-    bounds = dict.fromkeys(bound for escalation, _ in (*old, *new) for bound in _bounds(escalation))
-
-    def reached(rules: Iterable[tuple[Escalation, int]], bound: _Bound) -> Term:
-        return t.or_(*(matches(position) for escalation, position in rules if _reaches(escalation, bound)))
-
-    pairs = ((reached(old, bound), reached(new, bound)) for bound in bounds)
-    return t.or_(*(t.or_(t.and_(one, t.not_(two)), t.and_(t.not_(one), two)) for one, two in pairs))
-
-
-def _rules(side: Side) -> Iterator[tuple[Escalation, int]]:
-    for own, position in side.at.items():
-        if escalation := side.policies.policies[own].escalation:
-            yield escalation, position
-
-
-class _Bound(NamedTuple):
-    """A chain is asked (`by` is empty), or within a time, or with a severity or a greater one."""
-
-    chain: str
-    by: Literal["", "timeout", "severity"] = ""
-    value: int = 0
-
-
-def _bounds(escalation: Escalation) -> Iterator[_Bound]:
-    yield _Bound(escalation.chain)
-    if escalation.timeout is not None:
-        yield _Bound(escalation.chain, "timeout", escalation.timeout)
-    if escalation.severity is not None:
-        yield _Bound(escalation.chain, "severity", SEVERITIES.index(escalation.severity))
-
-
-def _reaches(escalation: Escalation, bound: _Bound) -> bool:
-    """Whether a rule that matches makes the merged escalation at least as strict as a bound."""
-    if escalation.chain != bound.chain:
-        return False
-    if bound.by == "timeout":
-        return escalation.timeout is not None and escalation.timeout <= bound.value
-    if bound.by == "severity":
-        return escalation.severity is not None and SEVERITIES.index(escalation.severity) >= bound.value
-    return True
+        return dict(zip(TRANSITIONS, changes(self.joint, self._matches, TRANSITIONS), strict=True))

@@ -31,7 +31,8 @@ class Side:
 
     def matched(self, joint: Collection[int]) -> frozenset[int]:
         """Of policies that match in the joint set, those of this side, by its own indices."""
-        return frozenset(own for own, position in self.at.items() if position in joint)
+        among = frozenset(joint)  # what is evaluated only when it is asked for is slow to ask one by one
+        return frozenset(own for own, position in self.at.items() if position in among)
 
     def decision(self, joint: Collection[int]) -> Decision:
         """The first decision of this side where these policies of the joint set match."""

@@ -23,7 +23,7 @@ class Pool:
     _cases: dict[RequestEnvironment, dict[str, Case]] = field(default_factory=dict)
     _matching: dict[tuple[RequestEnvironment, int], list[Case]] = field(default_factory=dict)
     _known: dict[RequestEnvironment, dict[str, Known]] = field(default_factory=dict)
-    _examples: dict[Term, dict[RequestEnvironment, Witness]] = field(default_factory=dict)
+    _examples: dict[Term | str, dict[RequestEnvironment, Witness]] = field(default_factory=dict)
     _moved: dict[tuple[RequestEnvironment, RequestEnvironment, str], Known] = field(default_factory=dict)
 
     def add(self, environment: RequestEnvironment, case: Case, matches: Callable[[int], Term]) -> None:
@@ -35,9 +35,13 @@ class Pool:
         cases[key] = case
         for index in sorted(case.matched):
             self._matching.setdefault((environment, index), []).append(case)
-            examples = self._examples.setdefault(matches(index), {})
-            if len(examples) < EXAMPLES_MAX:
-                examples.setdefault(environment, case.witness)
+            self.keep(matches(index), environment, case.witness)
+
+    def keep(self, of: Term | str, environment: RequestEnvironment, witness: Witness) -> None:
+        """Keep a request as an example of what fulfils a term, or of what answers a kind of question."""
+        examples = self._examples.setdefault(of, {})
+        if len(examples) < EXAMPLES_MAX:
+            examples.setdefault(environment, witness)
 
     def cases(self, environment: RequestEnvironment, index: int | None = None) -> Iterable[Case]:
         """The cases of an environment, or those of them that a policy matches."""
@@ -53,11 +57,11 @@ class Pool:
         return tuple(found.values())
 
     def elsewhere(
-        self, environment: RequestEnvironment, terms: Iterable[Term], plain: Callable[[], Witness]
+        self, environment: RequestEnvironment, examples: Iterable[Term | str], plain: Callable[[], Witness]
     ) -> Iterator[Known]:
-        """Requests of like environments that fulfil one of the terms, as requests of this one, which `plain` is of."""
-        for term in terms:
-            for other, witness in self._examples.get(term, {}).items():
+        """Requests of like environments that are examples, as requests of this one, which `plain` is of."""
+        for of in examples:
+            for other, witness in self._examples.get(of, {}).items():
                 if other == environment or (other.principal, other.resource) != (
                     environment.principal,
                     environment.resource,

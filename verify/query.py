@@ -243,12 +243,14 @@ class Analysis:
         except UnsupportedError as error:
             answer = Unknown(f"unsupported {error.construct}")
         self.asked[_how(answer)] += 1
+        if isinstance(answer, Found):
+            self._pool.keep(title, environment, answer.case.witness)
         if isinstance(answer, Unknown):
             self._unknown[key] = answer
         return answer
 
     def _solved(self, question: Question, conditions: Mapping[Term, int]) -> Answer:
-        environment, _, _, title = question
+        environment = question.environment
         if (guess := self._guessed(question, conditions)) is not None:
             return guess
         chosen = list(conditions)
@@ -256,7 +258,7 @@ class Analysis:
             plain = self._plain_request(environment)
             chosen = [term for term in chosen if self._open(term) or not plain.value(term)]
         while True:
-            answer = self._checked(chosen, title)
+            answer = self._checked(chosen, question.name)
             if isinstance(answer, Proof):
                 self._contradictions.add(chosen, answer)
                 return Impossible(answer, frozenset(conditions[term] for term in chosen))
@@ -299,9 +301,9 @@ class Analysis:
         self._remember(environment, found)
         return found
 
-    def _donors(self, environment: RequestEnvironment, terms: Iterable[Term]) -> Sequence[Known]:
-        """Old witnesses of the environment, and of others that fulfil some of the terms."""
-        elsewhere = self._pool.elsewhere(environment, terms, lambda: self._plain_request(environment).witness)
+    def _donors(self, environment: RequestEnvironment, examples: Iterable[Term | str]) -> Sequence[Known]:
+        """Old witnesses of the environment, and of others that are examples of these."""
+        elsewhere = self._pool.elsewhere(environment, examples, lambda: self._plain_request(environment).witness)
         return (*self._pool.known(environment), *elsewhere)
 
     def _guessed(self, question: Question, conditions: Collection[Term]) -> Found | None:
@@ -310,7 +312,7 @@ class Analysis:
             return None
         environment = question.environment
         terms = dict.fromkeys(term for part in question.parts for term in (part, *(part.args * (part.op == "or"))))
-        witness = grafted(conditions, self._donors(environment, terms))
+        witness = grafted(conditions, self._donors(environment, (question.title, *terms)))
         if witness is None:
             return None
         case = self._quick(witness)
@@ -374,7 +376,7 @@ class Analysis:
             reasons = [self._unsupported[term] for term in subterms(*question.parts) if term in self._unsupported]
             if reasons:
                 return Unknown("; ".join(dict.fromkeys(reasons)))
-            told = {"title": question.title, **bundle, "witness": str(witness), "matched": str(sorted(case.matched))}
+            told = {"title": question.name, **bundle, "witness": str(witness), "matched": str(sorted(case.matched))}
             raise VerifierError("cedarpy does not confirm a witness", told)
         self._remember(question.environment, case)
         return Found(case, proof)

@@ -73,7 +73,7 @@ def solved(
     unknown: dict[str, None] = {}
     needed: set[int] = set()
     for environment, conditions in questions:
-        answer = analysis.solve(environment, conditions, accepts, f"{title}, {environment_text(environment)}")
+        answer = analysis.solve(environment, conditions, accepts, title)
         if isinstance(answer, Found):
             return Sought((environment, answer))
         if isinstance(answer, Impossible):
