@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from sim.chance import Draws, Purpose, Stream
 from sim.clock import Clock, Rank
+from sim.hooks import CUT_OFF, CallAdmit, CallClosed, CallPace
 from sim.logs import Log
 from sim.network import Network
 from sim.plan import EndpointPlan, Plan
@@ -39,6 +40,9 @@ class Endpoints:
 
     def __init__(self, plan: Plan, clock: Clock, log: Log, draws: Draws, network: Network, cases: Cases) -> None:
         self.done: Callable[[Token, str, int], None]
+        self.admit: list[CallAdmit] = []
+        self.closed: list[CallClosed] = []
+        self.pace: list[CallPace] = []
         self._plan = plan
         self._clock = clock
         self._draws = draws
@@ -66,13 +70,26 @@ class Endpoints:
             call.epoch += 1
             if call.station is not None:
                 call.station.withdraw(call, now)
+            self._close(call, CUT_OFF, now)
 
     def _next(self, call: Call, now: int) -> None:
-        if self._plan.endpoints[call.endpoint].gap and not self._limits[call.endpoint].accepts(now):
-            call.failure = "rate-limited"
-            self._clock.at(now, Rank.FINISH, self._over, call)
+        call.failure = self._refusal(call, now)
+        if call.failure:
+            self._clock.at(now, Rank.FINISH, self._refused, call)
         else:
             self.stations[call.endpoint].join(call, now)
+
+    def _refusal(self, call: Call, now: int) -> str:
+        for admit in self.admit:
+            reason = admit(call, now)
+            if reason:
+                return reason
+        limited = self._plan.endpoints[call.endpoint].gap and not self._limits[call.endpoint].accepts(now)
+        return "rate-limited" if limited else ""
+
+    def _refused(self, call: Call, now: int) -> None:
+        self._close(call, call.failure, now)
+        self._over(call, now)
 
     def _sent(self, call: Call, now: int) -> None:
         """The call starts: it is paid, and whether an outage or a partition fails it is known now."""
@@ -83,7 +100,10 @@ class Endpoints:
             call.failure = "outage"
         elif not self._reached(call, endpoint):
             call.failure = "partition"
-        self._clock.at(now + self._latency(call), Rank.FINISH, self._answered, call)
+        latency = self._latency(call)
+        for pace in self.pace:
+            latency = pace(call, latency, now)
+        self._clock.at(now + latency, Rank.FINISH, self._answered, call)
 
     def _answered(self, call: Call, now: int) -> None:
         assert call.station is not None
@@ -91,12 +111,17 @@ class Endpoints:
         endpoint = self._plan.endpoints[call.endpoint]
         if not call.failure and not self._reached(call, endpoint):
             call.failure = "partition"
+        self._close(call, call.failure, now)
         call.left -= 1
         call.index += 1
         if call.left and not call.failure:
             self._next(call, now)
         else:
             self._over(call, now)
+
+    def _close(self, call: Call, failure: str, now: int) -> None:
+        for closed in self.closed:
+            closed(call, failure, now)
 
     def _over(self, call: Call, now: int) -> None:
         call.token.call = None

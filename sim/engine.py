@@ -5,7 +5,7 @@ This is the executable specification. `docs/semantics.md` tells the same in word
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import NamedTuple
 
@@ -14,7 +14,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from sim.approvals import Approvals
-from sim.chance import Draws, Purpose
+from sim.case_table import case_schema, case_table
+from sim.chance import Draws
 from sim.clock import Clock, Rank
 from sim.decision_log import Seal, chained_hashes, identity, seal
 from sim.decisions import Decisions
@@ -23,16 +24,15 @@ from sim.endpoints import Endpoints
 from sim.flow import Flow
 from sim.locks import Locks
 from sim.logs import Log
-from sim.monitors import Drifts, Monitors
 from sim.network import Network
+from sim.parts import PARTS
 from sim.plan import FOREVER, OUTCOME_NAMES, Outcome, Plan, StepKind
 from sim.rules import Rules
 from sim.stations import Station
-from sim.tables import CASES, DECISIONS, EVENTS, SAMPLES
+from sim.tables import DECISIONS, EVENTS, SAMPLES
 from sim.tasks import Tasks
 from sim.tokens import Cases
-from sim.values import durations
-from sim.workload import Workload, materialise, random_outages
+from sim.workload import materialise, random_outages
 
 EVENTS_MAX = 20_000_000
 """Happenings of one replication at most, about 1.5 GB of log: a guard against a retry storm that fills the memory."""
@@ -102,30 +102,21 @@ class Replication:
     def _build_steps(self) -> None:
         plan, clock, log, draws, cases = self.plan, self.clock, self.log, self.draws, self.cases
         self.locks = Locks(clock, log, plan.names.steps, plan.deadlock)
-        self.flow = Flow(plan, clock, log, draws, self.workload, cases, self.locks)
-        tasks = Tasks(plan, clock, log, draws, cases, self.pools, self.endpoints)
-        approvals = Approvals(plan, clock, log, draws, self.network, cases, self.desks)
-        decisions = Decisions(plan, clock, log, draws, self.workload.decider, self.network, approvals)
-        desk_steps = DeskSteps(plan, clock, draws, self.desks)
-        drifts = Drifts(plan, clock, log, tasks.success)
-        if plan.monitors:
-            tasks.judged = Monitors(plan, clock, log, draws, drifts).judged
-        tasks.leave = decisions.leave = desk_steps.leave = self.flow.leave
+        self.flow = flow = Flow(plan, clock, log, draws, self.workload, cases, self.locks)
+        self.tasks = tasks = Tasks(plan, clock, log, draws, cases, self.pools, self.endpoints)
+        self.approvals = Approvals(plan, clock, log, draws, self.network, cases, self.desks)
+        self.decisions = Decisions(plan, clock, log, draws, self.workload.decider, self.network, self.approvals)
+        self.desk_steps = DeskSteps(plan, clock, draws, self.desks)
+        tasks.leave = self.decisions.leave = self.desk_steps.leave = flow.leave
         if plan.point.fails_open:
-            tasks.leave = decisions.left
-        decisions.allowed = tasks.attempt
+            tasks.leave = self.decisions.left
+        self.decisions.allowed = tasks.attempt
         self.endpoints.done = tasks.called
-        for number, step in enumerate(plan.steps):
-            if step.kind == StepKind.TASK:
-                self.flow.begin[number] = decisions.ask if step.request >= 0 else tasks.attempt
-            elif step.kind == StepKind.DESK:
-                self.flow.begin[number] = desk_steps.begin
-        self.flow.cancel += [approvals.cancel, tasks.withdraw]
-        if plan.deadlock.desk >= 0:
-            self.locks.desk = self.desks[plan.deadlock.desk]
-            law = durations(plan.desks[plan.deadlock.desk].service)
-            reviews = draws.stream(Purpose.RING, "deadlock", law)
-            self.locks.review = lambda ring: reviews.at(ring.number, 0)
+        flow.begins(StepKind.TASK, lambda step: self.decisions.ask if step.request >= 0 else tasks.attempt)
+        flow.begins(StepKind.DESK, lambda _: self.desk_steps.begin)
+        flow.cancel += [self.approvals.cancel, tasks.cut_off]
+        for install in PARTS:
+            install(self)
 
     def run(self) -> None:
         """Run to the horizon. Raises EventLimitError."""
@@ -184,67 +175,3 @@ class _Sampler:
 def _in_blocks(times: npt.NDArray[np.int64]) -> Iterator[int]:
     """The elements as Python integers, of which few exist at a time."""
     return chain.from_iterable(times[start : start + 4096].tolist() for start in range(0, len(times), 4096))
-
-
-def case_table(plan: Plan, workload: Workload, cases: Cases, replication: int) -> pa.Table:
-    """The cases, with a column for each attribute that some stream has."""
-    count = len(workload.arrived)
-    in_flight = np.frombuffer(cases.outcome, np.uint8) >= Outcome.IN_FLIGHT
-    columns = [
-        pa.array(np.full(count, replication, np.int32)),
-        pa.array(np.arange(count, dtype=np.int64)),
-        _coded(workload.work, plan.names.works),
-        pa.array(workload.arrived),
-        pa.array(np.frombuffer(cases.ended, np.int64), mask=in_flight),
-        _coded(cases.outcome, OUTCOME_NAMES),
-        pa.array(workload.arrived >= plan.warm_up),
-        pa.array(cases.attempts, pa.int32()),
-        pa.array(np.frombuffer(cases.wrong, np.bool_)),
-        pa.array(cases.hand_offs, pa.int32()),
-        pa.array(np.frombuffer(cases.missed_hand_off, np.bool_)),
-        pa.array(cases.approvals, pa.int32()),
-        pa.array(np.frombuffer(cases.cost, np.int64)),
-    ]
-    columns += [_attribute_column(name, plan, workload) for name in _attribute_types(plan)]
-    return pa.Table.from_arrays(columns, schema=case_schema(plan))
-
-
-def case_schema(plan: Plan) -> pa.Schema:
-    """The columns of the cases: those of every run, then one for each attribute that some stream has."""
-    attributes = [pa.field(f"attr.{name}", type_) for name, type_ in _attribute_types(plan).items()]
-    return pa.schema([*CASES, *attributes])
-
-
-def _attribute_types(plan: Plan) -> dict[str, pa.DataType]:
-    """Attribute names in order of first naming, and their types; text where streams disagree."""
-    types: dict[str, pa.DataType] = {}
-    for work, names in zip(plan.works, plan.names.attributes, strict=True):
-        for attribute, name in zip(work.attributes, names, strict=True):
-            type_ = pa.string() if attribute.weights else pa.bool_() if attribute.chance >= 0 else pa.int64()
-            types[name] = type_ if types.get(name, type_) == type_ else pa.string()
-    return types
-
-
-def _coded(numbers: Sequence[int], names: tuple[str, ...]) -> pa.Array:
-    codes = pa.array(np.array(numbers, np.int32))
-    return pa.DictionaryArray.from_arrays(codes, pa.array(names, pa.string())).cast(pa.string())
-
-
-def _attribute_column(name: str, plan: Plan, workload: Workload) -> pa.Array:
-    values = {
-        work: workload.attributes[work][names.index(name)].tolist()
-        for work, names in enumerate(plan.names.attributes)
-        if name in names
-    }
-    cells = (
-        values[work][entity] if work in values else None
-        for work, entity in zip(workload.work, workload.entity, strict=True)
-    )
-    type_ = _attribute_types(plan)[name]
-    if type_ == pa.string():
-        cells = (None if cell is None else _text(cell) for cell in cells)
-    return pa.array(cells, type_)
-
-
-def _text(cell: bool | int | str) -> str:
-    return str(cell).lower() if isinstance(cell, bool) else str(cell)

@@ -8,9 +8,10 @@ from typing import Any
 
 from sim.chance import Draws, Purpose, Stream
 from sim.clock import Clock, Rank
+from sim.hooks import Arrived, Ended, Ending
 from sim.locks import LockInstance, Locks
 from sim.logs import PLACE, Kind, Log, pack
-from sim.plan import Exit, Outcome, Plan, StepKind
+from sim.plan import Exit, Outcome, Plan, StepKind, StepPlan
 from sim.tokens import Cases, Token
 from sim.values import durations, share
 from sim.workload import Workload
@@ -35,6 +36,9 @@ class Flow:
         """What begins each step, once its locks are held. The task and desk parts set theirs."""
         self.cancel: list[Callable[[Token, int], None]] = []
         """What takes a token away from wherever it is, when its case ends elsewhere."""
+        self.arrived: list[Arrived] = []
+        self.ending: list[Ending] = []
+        self.ended: list[Ended] = []
         self._steps = plan.steps
         self._names = plan.names
         self._clock = clock
@@ -62,6 +66,12 @@ class Flow:
         locks.resume = self._resume
         locks.abort = self._abort
 
+    def begins(self, kind: StepKind, begin: Callable[[StepPlan], Callable[[Token, int], None]]) -> None:
+        """Set what begins the steps of a kind; a task may begin in more than one way."""
+        for number, step in enumerate(self._steps):
+            if step.kind == kind:
+                self.begin[number] = begin(step)
+
     def arrive(self, case: int, now: int) -> None:
         """A new case enters its workflow."""
         work = self._work_of[case]
@@ -74,6 +84,8 @@ class Flow:
         self._moving = True
         token.plan = plan = self._steps[start]
         token.step = start
+        for arrived in self.arrived:
+            arrived(token, now)
         if plan.acquire:
             self._acquire(token, now)
         else:
@@ -89,7 +101,7 @@ class Flow:
             self._queue.append((self._leave, token, exit))
             return
         target = token.plan.exits[exit]
-        if target < 0 and token.held is None and token.parent is None:
+        if target < 0 and token.held is None and token.parent is None and not self.ending:
             # The common case: the end of a case that holds nothing and is one token moves nothing else.
             token.epoch += 1
             token.alive = False
@@ -101,7 +113,7 @@ class Flow:
             self._drain(now)
         self._moving = False
 
-    def _move(self, action: Action, token: Token, argument: int, now: int) -> None:
+    def move(self, action: Action, token: Token, argument: int, now: int) -> None:
         """Do a move now, or after the one under way."""
         self._queue.append((action, token, argument))
         if not self._moving:
@@ -178,7 +190,7 @@ class Flow:
         self.begin[token.step](token, now)
 
     def _resume(self, token: Token, now: int) -> None:
-        self._move(self._resumed, token, 0, now)
+        self.move(self._resumed, token, 0, now)
 
     def _resumed(self, token: Token, _: int, now: int) -> None:
         self._acquire(token, now)
@@ -238,7 +250,7 @@ class Flow:
             child.join = plan.join
             token.children.append(child)
             self._locks.fork(token, child)
-            self._move(self._enter, child, branch, now)
+            self.move(self._enter, child, branch, now)
 
     def _meet(self, token: Token, now: int) -> None:
         """A branch has reached the join; the last one lets the parent go on."""
@@ -260,6 +272,9 @@ class Flow:
     # --- the end of a case --------------------------------------------------------------------------------------------
 
     def _end(self, token: Token, outcome: int, now: int) -> None:
+        for ending in self.ending:
+            if ending(token, outcome, now):
+                return
         self._cancel(_root(token), token, now)
         self._record(token, outcome, now)
 
@@ -271,6 +286,8 @@ class Flow:
         self._case_outcome[case] = outcome
         write = self._write
         write(pack(now, self._ended[token.step], case, outcome))
+        for ended in self.ended:
+            ended(token, outcome, now)
 
     def _cancel(self, at: Token, ending: Token, now: int) -> None:
         """End a token and all its branches, wherever they are."""
@@ -282,14 +299,17 @@ class Flow:
                 cancel(at, now)
         self._retire(at, now)
 
-    def _abort(self, token: Token, now: int) -> None:
-        """Somebody ends the case from outside."""
-        self._move(self._aborted, token, 0, now)
+    def end(self, token: Token, outcome: int, now: int) -> None:
+        """Somebody ends the case from outside, wherever its tokens are."""
+        self.move(self._stopped, token, outcome, now)
 
-    def _aborted(self, token: Token, _: int, now: int) -> None:
+    def _abort(self, token: Token, now: int) -> None:
+        self.end(token, Outcome.ABORTED, now)
+
+    def _stopped(self, token: Token, outcome: int, now: int) -> None:
         for cancel in self.cancel:
             cancel(token, now)
-        self._end(token, Outcome.ABORTED, now)
+        self._end(token, outcome, now)
 
 
 def _root(token: Token) -> Token:

@@ -14,13 +14,25 @@ from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 
+from sim.chance import Purpose
 from sim.clock import Clock, Rank
 from sim.logs import Kind, Log
 from sim.plan import DeadlockPlan, Resolution
 from sim.stations import Job, Station
+from sim.values import durations
 
 if TYPE_CHECKING:
+    from sim.engine import Replication
     from sim.tokens import Token
+
+
+def install_review(replication: Replication) -> None:
+    """Give deadlocks to the desk that ends them, where there is one."""
+    plan, locks = replication.plan, replication.locks
+    if plan.deadlock.desk >= 0:
+        locks.desk = replication.desks[plan.deadlock.desk]
+        reviews = replication.draws.stream(Purpose.RING, "deadlock", durations(plan.desks[plan.deadlock.desk].service))
+        locks.review = lambda ring: reviews.at(ring.number, 0)
 
 
 class LockInstance:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from sim.chance import Draws, Purpose, Stream
 from sim.clock import Clock, Rank
@@ -13,7 +13,19 @@ from sim.plan import DriftPlan, Plan, SuccessPlan
 from sim.tokens import Token
 from sim.values import durations
 
+if TYPE_CHECKING:
+    from sim.engine import Replication
+
 T = TypeVar("T")
+
+
+def install_monitors(replication: Replication) -> None:
+    """Set the drifts on the clock, and the monitors on what attempts produce."""
+    plan, tasks = replication.plan, replication.tasks
+    drifts = Drifts(plan, replication.clock, replication.log, tasks.success)
+    if plan.monitors:
+        monitors = Monitors(plan, replication.clock, replication.log, replication.draws, drifts)
+        tasks.judged.append(monitors.judged)
 
 
 class _DriftDue:

@@ -21,10 +21,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from models.diagnostics import input_error
+from sim.case_table import case_schema
 from sim.clock import EventLimitError
 from sim.compile import compile_plan
 from sim.decision_log import Seal
-from sim.engine import EVENTS_MAX, Replication, case_schema
+from sim.engine import EVENTS_MAX, Replication
 from sim.interrupts import held
 from sim.plan import Plan
 from sim.rules import Rules, compile_rules

@@ -8,8 +8,9 @@ from typing import Final
 from sim.chance import Draws, Purpose, Stream
 from sim.clock import Clock, Rank
 from sim.endpoints import Endpoints
+from sim.hooks import CUT_OFF, PATIENCE, Admit, Closed, Judged, Pace, Verdict
 from sim.logs import Kind, Log
-from sim.plan import Exit, Jitter, Plan, RetryPlan, SuccessPlan
+from sim.plan import Exit, Jitter, Plan, RetryPlan, StepKind, SuccessPlan
 from sim.stations import Station
 from sim.tokens import Cases, Token
 from sim.values import durations, is_zero, microseconds, success_chance
@@ -53,6 +54,7 @@ class TaskLaw:
         "service",
         "skill",
         "timeout",
+        "watched",
         "works",
     )
 
@@ -75,18 +77,20 @@ class TaskLaw:
         self.skill = draws.uniforms(Purpose.ABILITY, f"{stream}/{latent}")
         self.need = draws.uniforms(Purpose.NEED, f"{stream}/{latent}")
         self.draws: dict[Purpose, Stream[float]] = {}
+        self.watched = False
+        """Whether some part follows the attempts."""
         self.begin: Callable[[Token, int], None]
 
     def is_plain(self) -> bool:
-        """Whether an attempt is the agent's own work, always right, with nothing to pay, to call or to hand over."""
+        """Whether an attempt is the agent's own work, always right, followed by no part, with nothing to pay, to call
+        or to hand over."""
         capability = self.capability
         certain = capability.success.chance == 1.0 and not capability.changes
-        return certain and self.works and not (self.cost or self.calls or self.hands_off)
+        return certain and self.works and not (self.cost or self.calls or self.hands_off or self.watched)
 
 
 class Tasks:
-    """Attempts at task steps. `leave(token, exit, now)` is called when the step is over; `judged(token, wrong, now)`
-    when an attempt has produced something right or wrong."""
+    """Attempts at task steps. `leave(token, exit, now)` is called when the step is over."""
 
     def __init__(
         self,
@@ -99,7 +103,11 @@ class Tasks:
         endpoints: Endpoints,
     ) -> None:
         self.leave: Callable[[Token, int, int], None]
-        self.judged: Callable[[Token, bool, int], None] | None = None
+        self.judged: list[Judged] = []
+        self.admit: list[Admit] = []
+        self.closed: list[Closed] = []
+        self.pace: list[Pace] = []
+        self.verdicts: list[Verdict] = []
         self.success: list[SuccessPlan] = [capability.success for capability in plan.capabilities]
         """Of each capability, the success law in force."""
         self._plan = plan
@@ -109,17 +117,27 @@ class Tasks:
         self._cases = cases
         self._pools = pools
         self._endpoints = endpoints
+        self._watched: set[int] = set()
         self._laws: list[list[TaskLaw | None]] = [[None] * len(plan.steps) for _ in plan.works]
         self._at = clock.at
         self._attempts = cases.attempts
         self._on_produced = self._produced
         self._on_plain_end = self._ended_plain
 
+    def watch(self, step: int) -> None:
+        """Call the hooks at this step, but `judged`, which is called where an answer may be wrong or is monitored."""
+        self._watched.add(step)
+
     def attempt(self, token: Token, now: int) -> None:
         """Start the attempt that the token's number tells."""
         token.law = law = self._laws[token.work][token.step] or self._law(token)
         token.index = token.visit * law.attempts + token.attempt
         token.begin = law.begin
+        if law.watched:
+            reason = self._refusal(token, now)
+            if reason:
+                self._failed(token, reason, now)
+                return
         if law.timeout >= 0:
             self._clock.at(now + law.timeout, _TIMEOUT, self._timed_out, token)
         if not law.pool.join(token, now):
@@ -127,6 +145,13 @@ class Tasks:
         elif law.patience is not None and token.waiting:
             patience = law.patience(self._draw(Purpose.PATIENCE, token))
             self._clock.at(now + patience, _TIMEOUT, self._lost_patience, token)
+
+    def _refusal(self, token: Token, now: int) -> str:
+        for admit in self.admit:
+            reason = admit(token, now)
+            if reason:
+                return reason
+        return ""
 
     def _started(self, token: Token, now: int) -> None:
         """A slot is free: the agent works on its own, then makes its endpoint calls."""
@@ -136,6 +161,9 @@ class Tasks:
         if law.cost:
             self._cases.cost[token.case] += law.cost
         busy = law.service.at(token.entity, token.index) if law.works else 0
+        if law.watched:
+            for pace in self.pace:
+                busy = pace(token, busy, now)
         if not law.calls:
             at = self._at
             at(now + busy, _FINISH, self._on_produced, token)
@@ -175,28 +203,40 @@ class Tasks:
         law.pool.leave(token, now)
         if law.hands_off and self._hands_off(token, now):
             return
-        if token.success.chance != 1.0:
+        if law.watched or token.success.chance != 1.0:
             self._judge(token, now)
             return
-        if self.judged is not None:
-            self.judged(token, False, now)
+        for judged in self.judged:
+            judged(token, False, now)
         leave = self.leave
         leave(token, _NEXT, now)
 
     def _judge(self, token: Token, now: int) -> None:
         """Whether what the attempt produced is right, and if not, whether somebody notices."""
-        chance = success_chance(token.success, token.law.skill.at(token.entity, 0))
-        wrong = not self._draw(Purpose.SUCCESS, token) < chance
-        if self.judged is not None:
-            self.judged(token, wrong, now)
-        if not wrong:
-            self.leave(token, _NEXT, now)
-        elif self._draw(Purpose.DETECTION, token) < token.law.capability.detected:
-            self._failed(token, "wrong", now)
-        else:
+        wrong = self._is_wrong(token)
+        failure = ""
+        for verdict in self.verdicts if token.law.watched else ():
+            wrong, failure = verdict(token, wrong, now)
+            if failure:
+                break
+        for judged in self.judged:
+            judged(token, wrong, now)
+        if not failure and wrong and self._draw(Purpose.DETECTION, token) < token.law.capability.detected:
+            failure = "wrong"
+        if failure:
+            self._failed(token, failure, now)
+            return
+        if wrong:
             self._cases.wrong[token.case] = True
             self._event(token, Kind.ATTEMPT_WRONG, now, "")
-            self.leave(token, _NEXT, now)
+        self._close(token, "", now)
+        self.leave(token, _NEXT, now)
+
+    def _is_wrong(self, token: Token) -> bool:
+        if token.success.chance == 1.0:
+            return False
+        chance = success_chance(token.success, token.law.skill.at(token.entity, 0))
+        return not self._draw(Purpose.SUCCESS, token) < chance
 
     def _hands_off(self, token: Token, now: int) -> bool:
         """Whether the agent hands the case over instead of answering: drawn once a visit."""
@@ -206,6 +246,7 @@ class Tasks:
         if self._stream(Purpose.HAND_OFF, law).at(token.entity, token.visit) < chance:
             self._cases.hand_offs[token.case] += 1
             self._event(token, Kind.HANDED_OFF, now, "needed" if needed else "not needed")
+            self._close(token, "", now)
             self.leave(token, Exit.HAND_OFF, now)
             return True
         if needed:
@@ -218,6 +259,7 @@ class Tasks:
         """The attempt failed: try again after a while, or leave the step."""
         token.epoch += 1
         self._event(token, Kind.ATTEMPT_FAILED, now, reason)
+        self._close(token, reason, now)
         retry = token.plan.retry
         token.attempt += 1
         if token.attempt >= retry.attempts:
@@ -226,14 +268,31 @@ class Tasks:
         u = self._draw(Purpose.JITTER, token) if retry.jitter else 0.0
         self._clock.at(now + backoff(retry, token.attempt, u), Rank.RESUME, self.attempt, token)
 
-    def _timed_out(self, token: Token, now: int) -> None:
+    def fail(self, token: Token, reason: str, now: int) -> None:
+        """End the attempt under way, waiting or at work: it has failed."""
         self.withdraw(token, now)
-        self._failed(token, "timeout", now)
+        self._failed(token, reason, now)
+
+    def _timed_out(self, token: Token, now: int) -> None:
+        self.fail(token, "timeout", now)
 
     def _lost_patience(self, token: Token, now: int) -> None:
         if token.waiting:
             self.withdraw(token, now)
+            self._close(token, PATIENCE, now)
             self.leave(token, Exit.FAILURE, now)
+
+    def cut_off(self, token: Token, now: int) -> None:
+        """The token's case ends elsewhere: whatever it does, it stops."""
+        under_way = token.station is not None and token.plan.kind == StepKind.TASK
+        self.withdraw(token, now)
+        if under_way:
+            self._close(token, CUT_OFF, now)
+
+    def _close(self, token: Token, failure: str, now: int) -> None:
+        if token.law.watched:
+            for closed in self.closed:
+                closed(token, failure, now)
 
     def withdraw(self, token: Token, now: int) -> None:
         """Stop the attempt: its call is dropped, its slot or its place in the queue is given up."""
@@ -246,6 +305,7 @@ class Tasks:
 
     def _law(self, token: Token) -> TaskLaw:
         law = TaskLaw(self._draws, self._plan, self._pools, token.work, token.step)
+        law.watched = token.step in self._watched
         law.begin = self._started_plain if law.is_plain() else self._started
         self._laws[token.work][token.step] = law
         return law

@@ -1,0 +1,21 @@
+"""Parts of the engine that are joined to a replication once its places and steps are built, in this order.
+
+A part hangs itself into what it needs by the hooks of `sim.hooks`, `Flow.begins` and `Tasks.watch`; where the scenario
+has no use for it, it does nothing, so that it draws nothing and logs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from sim.locks import install_review
+from sim.monitors import install_monitors
+
+if TYPE_CHECKING:
+    from sim.engine import Replication
+
+PARTS: Final[tuple[Callable[[Replication], None], ...]] = (
+    install_monitors,
+    install_review,
+)
