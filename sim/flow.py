@@ -84,8 +84,8 @@ class Flow:
         self._moving = True
         token.plan = plan = self._steps[start]
         token.step = start
-        for arrived in self.arrived:
-            arrived(token, now)
+        if self.arrived:
+            self._tell_arrived(token, now)
         if plan.acquire:
             self._acquire(token, now)
         else:
@@ -94,6 +94,14 @@ class Flow:
         if self._queue:
             self._drain(now)
         self._moving = False
+
+    def _tell_arrived(self, token: Token, now: int) -> None:
+        for arrived in self.arrived:
+            arrived(token, now)
+
+    def _tell_ended(self, token: Token, outcome: int, now: int) -> None:
+        for ended in self.ended:
+            ended(token, outcome, now)
 
     def leave(self, token: Token, exit: int, now: int) -> None:
         """The token's step is over, by one of its exits."""
@@ -286,8 +294,8 @@ class Flow:
         self._case_outcome[case] = outcome
         write = self._write
         write(pack(now, self._ended[token.step], case, outcome))
-        for ended in self.ended:
-            ended(token, outcome, now)
+        if self.ended:
+            self._tell_ended(token, outcome, now)
 
     def _cancel(self, at: Token, ending: Token, now: int) -> None:
         """End a token and all its branches, wherever they are."""
