@@ -34,7 +34,8 @@ class Job:
 
 
 class Station:
-    """Servers and the queue before them. Invariants: `busy` grows only below `servers`; nobody waits beside a free one.
+    """Servers and the queue before them. Invariants: `busy` grows only below `servers`; nobody waits beside a free one;
+    `serving`, where it is kept, holds the `busy` jobs in service.
 
     Each priority has its own queue in order of arrival. A job that leaves early stays in it as a husk, which is skipped
     when its turn comes: joining, taking the next and leaving early cost the same at any length. A `quiet` station logs
@@ -47,6 +48,8 @@ class Station:
         self.servers = plan.servers
         self.busy = 0
         self.waiting = 0
+        self.serving: dict[Job, None] | None = None
+        """Jobs in service, in order of their start; None where nobody has called `follow`: it costs a twentieth."""
         self.place = place
         self._room = plan.room
         self._cost_per_hour = plan.cost_per_hour
@@ -62,10 +65,19 @@ class Station:
         self._costs = costs
         self._quiet = quiet
 
+    def follow(self) -> dict[Job, None]:
+        """Keep the jobs in service from now on, and give them. Called before the first job comes."""
+        if self.serving is None:
+            assert not self.busy
+            self.serving = {}
+        return self.serving
+
     def join(self, job: Job, now: int) -> bool:
         """Serve the job at once or let it wait; False where the queue is full."""
         if self.busy < self.servers:
             self.busy += 1
+            if self.serving is not None:
+                self.serving[job] = None
             job.station = self
             job.since = now
             if not self._quiet:
@@ -95,6 +107,8 @@ class Station:
         if self._cost_per_hour:
             self._costs[job.case] += ((now - job.since) * self._cost_per_hour + _HOUR // 2) // _HOUR
         self.busy -= 1
+        if self.serving is not None:
+            del self.serving[job]
         if self.waiting and self.busy < self.servers:
             self._next(now)
 
@@ -125,6 +139,8 @@ class Station:
             job = self._behind(job)
         self.waiting -= 1
         self.busy += 1
+        if self.serving is not None:
+            self.serving[job] = None
         job.waiting = False
         write = self._write
         write(pack(now, self._started, job.case, now - job.since))

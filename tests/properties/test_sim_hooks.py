@@ -125,3 +125,25 @@ def test_a_part_that_keeps_a_case_from_ending_ends_it_itself() -> None:
     bare.run()
     assert kept
     assert replication.cases.outcome == bare.cases.outcome
+
+
+def test_a_followed_place_holds_the_jobs_in_service_in_order_of_their_start() -> None:
+    followed, bare = _replication("incident-desk"), _replication("incident-desk")
+    looks = 0
+    for station in (*followed.pools, *followed.desks):
+        station.follow()
+
+    def look(token: Token, _: int, now: int) -> None:
+        nonlocal looks
+        for station in (*followed.pools, *followed.desks):
+            jobs = list(station.follow())
+            assert len(jobs) == station.busy
+            assert all(job.station is station and not job.waiting for job in jobs)
+            assert [job.since for job in jobs] == sorted(job.since for job in jobs)
+            looks += len(jobs)
+
+    followed.flow.ended.append(look)
+    followed.run()
+    bare.run()
+    assert looks > 0
+    assert followed.tables("d", 7).events.equals(bare.tables("d", 7).events)
