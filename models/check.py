@@ -232,6 +232,10 @@ def _clashes(names: Iterable[str], others: Iterable[str]) -> Iterator[Problem]:
 
 
 def _faults(scenario: Scenario) -> Iterator[Problem]:
+    named = [(position, fault.name) for position, fault in enumerate(scenario.faults) if fault.name is not None]
+    for index in repeated(name for _, name in named):
+        position, name = named[index]
+        yield Problem(("faults", position, "name"), f"fault {quoted(name)} is named twice", "give each its own name")
     for position, fault in enumerate(scenario.faults):
         keys: Keys = ("faults", position)
         if fault.at >= scenario.horizon > 0:

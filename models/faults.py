@@ -11,7 +11,12 @@ from models.part import Name, Part
 from models.units import Duration, Probability
 
 
-class Partition(Part):
+class _Fault(Part):
+    name: Name | None = None
+    """What the log and objectives call it, once among the faults. No key: it has no name."""
+
+
+class Partition(_Fault):
     """The named sites reach each other but no other site, and no other site reaches them. Calls across fail."""
 
     kind: Literal["partition"]
@@ -23,7 +28,7 @@ class Partition(Part):
     """How long it lasts."""
 
 
-class OutageFault(Part):
+class OutageFault(_Fault):
     """One scheduled outage of an endpoint."""
 
     kind: Literal["outage"]
@@ -37,7 +42,7 @@ class OutageFault(Part):
     """Share of calls that fail while it lasts."""
 
 
-class Drift(Part):
+class Drift(_Fault):
     """A capability's success law changes at a moment and stays changed until a monitor rolls it back."""
 
     kind: Literal["drift"]

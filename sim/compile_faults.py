@@ -24,7 +24,7 @@ def partitions(scenario: Scenario, names: Names) -> Iterator[PartitionPlan]:
     for fault in scenario.faults:
         if isinstance(fault, Partition):
             sites = tuple(sorted({names.sites.index(site) for site in fault.sites}))
-            yield PartitionPlan(sites, fault.at, fault.at + fault.lasts)
+            yield PartitionPlan(sites, fault.at, fault.at + fault.lasts, fault.name or "")
 
 
 def outages(scenario: Scenario, names: Names) -> Iterator[OutagePlan]:
@@ -32,7 +32,7 @@ def outages(scenario: Scenario, names: Names) -> Iterator[OutagePlan]:
     for fault in scenario.faults:
         if isinstance(fault, OutageFault):
             endpoint = names.endpoints.index(fault.endpoint)
-            yield OutagePlan(endpoint, fault.at, fault.at + fault.lasts, fault.severity)
+            yield OutagePlan(endpoint, fault.at, fault.at + fault.lasts, fault.severity, fault.name or "")
 
 
 def drifts(scenario: Scenario, names: Names) -> Iterator[DriftPlan]:
@@ -40,4 +40,4 @@ def drifts(scenario: Scenario, names: Names) -> Iterator[DriftPlan]:
     for fault in scenario.faults:
         if isinstance(fault, Drift):
             capability = names.capabilities.index(f"{fault.agent}.{fault.capability}")
-            yield DriftPlan(capability, fault.at, success_plan(fault.success))
+            yield DriftPlan(capability, fault.at, success_plan(fault.success), fault.name or "")

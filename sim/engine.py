@@ -21,6 +21,7 @@ from sim.decision_log import Seal, chained_hashes, identity, seal
 from sim.decisions import Decisions
 from sim.desks import DeskSteps, Shifts
 from sim.endpoints import Endpoints
+from sim.faults import Faults
 from sim.flow import Flow
 from sim.locks import Locks
 from sim.logs import Log
@@ -71,7 +72,8 @@ class Replication:
         self.clock = Clock(EVENTS_MAX)
         self.log = Log()
         self.cases = Cases(len(self.workload.arrived))
-        self.network = Network(plan, self.clock, self.log)
+        self.faults = Faults(self.clock, self.log)
+        self.network = Network(plan, self.log, self.faults)
         self._random_outages()
         self._build_places()
         self._build_steps()

@@ -57,6 +57,8 @@ class Kind(IntEnum):
     HANDED_OFF = 25
     ENDED = 26
     VIOLATION = 27
+    FAULT = 96
+    FAULT_OVER = 97
 
 
 PLACE: Final = 128

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from sim.chance import Draws, Purpose, Stream
 from sim.clock import Clock, Rank
 from sim.detectors import PageHinkley
+from sim.faults import Fault, Faults
 from sim.logs import Kind, Log
-from sim.plan import DriftPlan, Plan, SuccessPlan
+from sim.plan import FOREVER, DriftPlan, Plan, SuccessPlan
 from sim.tokens import Token
 from sim.values import durations
 
@@ -22,34 +24,28 @@ T = TypeVar("T")
 def install_monitors(replication: Replication) -> None:
     """Set the drifts on the clock, and the monitors on what attempts produce."""
     plan, tasks = replication.plan, replication.tasks
-    drifts = Drifts(plan, replication.clock, replication.log, tasks.success)
+    drifts = Drifts(plan, replication.faults, replication.log, tasks.success)
     if plan.monitors:
         monitors = Monitors(plan, replication.clock, replication.log, replication.draws, drifts)
         tasks.judged.append(monitors.judged)
 
 
-class _DriftDue:
-    epoch = 0
-
-    def __init__(self, plan: DriftPlan) -> None:
-        self.plan = plan
-
-
 class Drifts:
     """The success law in force for each capability, and the ones before it."""
 
-    def __init__(self, plan: Plan, clock: Clock, log: Log, success: list[SuccessPlan]) -> None:
+    def __init__(self, plan: Plan, faults: Faults, log: Log, success: list[SuccessPlan]) -> None:
         self._names = plan.names.capabilities
         self._log = log
         self._success = success
         self._before: list[list[SuccessPlan]] = [[] for _ in success]
         for drift in plan.drifts:
-            clock.at(drift.at, Rank.FAULT, self._set_in, _DriftDue(drift))
+            # Nothing but a roll-back ends it.
+            faults.schedule(Fault(drift.name, "drift", drift.at, FOREVER, partial(self._set_in, drift), _nothing))
 
-    def _set_in(self, due: _DriftDue, now: int) -> None:
-        capability = due.plan.capability
+    def _set_in(self, drift: DriftPlan, now: int) -> None:
+        capability = drift.capability
         self._before[capability].append(self._success[capability])
-        self._success[capability] = due.plan.success
+        self._success[capability] = drift.success
         self._log.event(now, Kind.DRIFT, _pool_place(self._names[capability]), detail=self._names[capability])
 
     def roll_back(self, capability: int) -> bool:
@@ -120,6 +116,10 @@ class Monitors:
             place = f"{names.monitors[number]}/{names.works[token.work]}/{names.steps[token.step]}"
             stream = streams[key] = self._draws.stream(purpose, place, values)
         return stream.at(token.entity, token.index)
+
+
+def _nothing(_: int) -> None:
+    pass
 
 
 def _pool_place(capability: str) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
-from sim.clock import Clock, Rank
+from sim.faults import Fault, Faults
 from sim.logs import Kind, Log
 from sim.plan import PartitionPlan, Plan
 from sim.workload import Outage
@@ -13,25 +14,13 @@ POINT = -1
 """The decision point's number among the places that have outages."""
 
 
-class _Fault:
-    """One fault on the clock."""
-
-    epoch = 0
-
-    def __init__(self, place: int, severity: float, sites: frozenset[int], end: int) -> None:
-        self.place = place
-        self.severity = severity
-        self.sites = sites
-        self.end = end
-
-
 class Network:
     """Reachability of sites and the severity of outages, at this moment. Both change by faults only."""
 
-    def __init__(self, plan: Plan, clock: Clock, log: Log) -> None:
+    def __init__(self, plan: Plan, log: Log, faults: Faults) -> None:
         self.healed: list[Callable[[int], None]] = []
         """Called with the time when a partition ends."""
-        self._clock = clock
+        self._faults = faults
         self._log = log
         self._names = plan.names
         self._partitions: list[frozenset[int]] = []
@@ -39,7 +28,7 @@ class Network:
         for partition in plan.partitions:
             self._schedule_partition(partition)
         for outage in plan.outages:
-            self.schedule_outage(outage.endpoint, Outage(outage.begin, outage.end, outage.severity))
+            self.schedule_outage(outage.endpoint, Outage(outage.begin, outage.end, outage.severity), outage.name)
 
     def connected(self, a: int, b: int) -> bool:
         """Whether two sites reach each other. A part without a site (-1) is reached from everywhere."""
@@ -55,35 +44,35 @@ class Network:
     def place_name(self, place: int) -> str:
         return "decision-point" if place == POINT else f"endpoint:{self._names.endpoints[place]}"
 
-    def schedule_outage(self, place: int, outage: Outage) -> None:
-        self._clock.at(outage.begin, Rank.FAULT, self._fail, _Fault(place, outage.severity, frozenset(), outage.end))
+    def schedule_outage(self, place: int, outage: Outage, name: str = "") -> None:
+        start, stop = partial(self._fail, place, outage), partial(self._repair, place, outage)
+        self._faults.schedule(Fault(name, "outage", outage.begin, outage.end, start, stop))
 
-    def _schedule_partition(self, partition: PartitionPlan) -> None:
-        fault = _Fault(POINT, 0.0, frozenset(partition.sites), partition.end)
-        self._clock.at(partition.begin, Rank.FAULT, self._cut, fault)
+    def _schedule_partition(self, plan: PartitionPlan) -> None:
+        sites = frozenset(plan.sites)
+        start, stop = partial(self._cut, sites, plan.end), partial(self._heal, sites)
+        self._faults.schedule(Fault(plan.name, "partition", plan.begin, plan.end, start, stop))
 
-    def _fail(self, fault: _Fault, now: int) -> None:
-        self._severities.setdefault(fault.place, []).append(fault.severity)
-        share = f"{fault.severity:g} of calls fail"
-        self._log.event(now, Kind.OUTAGE, self.place_name(fault.place), value=fault.end - now, detail=share)
-        self._clock.at(fault.end, Rank.FAULT, self._repair, fault)
+    def _fail(self, place: int, outage: Outage, now: int) -> None:
+        self._severities.setdefault(place, []).append(outage.severity)
+        share = f"{outage.severity:g} of calls fail"
+        self._log.event(now, Kind.OUTAGE, self.place_name(place), value=outage.end - now, detail=share)
 
-    def _repair(self, fault: _Fault, now: int) -> None:
-        self._severities[fault.place].remove(fault.severity)
-        self._log.event(now, Kind.OUTAGE_OVER, self.place_name(fault.place))
+    def _repair(self, place: int, outage: Outage, now: int) -> None:
+        self._severities[place].remove(outage.severity)
+        self._log.event(now, Kind.OUTAGE_OVER, self.place_name(place))
 
-    def _cut(self, fault: _Fault, now: int) -> None:
-        self._partitions.append(fault.sites)
-        self._log_sites(fault, now, Kind.PARTITION, fault.end - now)
-        self._clock.at(fault.end, Rank.FAULT, self._heal, fault)
+    def _cut(self, sites: frozenset[int], end: int, now: int) -> None:
+        self._partitions.append(sites)
+        self._log_sites(sites, now, Kind.PARTITION, end - now)
 
-    def _heal(self, fault: _Fault, now: int) -> None:
-        self._partitions.remove(fault.sites)
-        self._log_sites(fault, now, Kind.PARTITION_OVER, -1)
+    def _heal(self, sites: frozenset[int], now: int) -> None:
+        self._partitions.remove(sites)
+        self._log_sites(sites, now, Kind.PARTITION_OVER, -1)
         for healed in self.healed:
             healed(now)
 
-    def _log_sites(self, fault: _Fault, now: int, kind: Kind, value: int) -> None:
-        cut = ",".join(self._names.sites[site] for site in sorted(fault.sites))
-        for site in sorted(fault.sites):
+    def _log_sites(self, sites: frozenset[int], now: int, kind: Kind, value: int) -> None:
+        cut = ",".join(self._names.sites[site] for site in sorted(sites))
+        for site in sorted(sites):
             self._log.event(now, kind, f"site:{self._names.sites[site]}", value=value, detail=cut)

@@ -262,6 +262,7 @@ class PartitionPlan:
     sites: tuple[int, ...]
     begin: int
     end: int
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +271,7 @@ class OutagePlan:
     begin: int
     end: int
     severity: float
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +279,7 @@ class DriftPlan:
     capability: int
     at: int
     success: SuccessPlan
+    name: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,15 +36,15 @@ EVENTS = pa.schema(
         (
             "place",
             pa.string(),
-        ),  # `desk:x`, `agent:x`, `endpoint:x`, `step:workflow.x`, `lock:x[value]`, `monitor:x`, `site:x`
+        ),  # `desk:x`, `agent:x`, `endpoint:x`, `step:workflow.x`, `lock:x[value]`, `monitor:x`, `site:x`, `fault:x`
         ("value", pa.int64()),  # microseconds for `started` (wait) and `finished` (busy); a count or nothing otherwise
         ("detail", pa.string()),  # empty, or what else there is to say, e.g. the members of a deadlock as JSON
     ]
 )
 """What happened. Kinds: arrived, entered, queued, started, finished, abandoned, rejected, attempt-failed,
 attempt-wrong, asked, answered, exhausted, bounced, locked, unlocked, blocked, deadlock, resolved, outage, outage-over,
-partition, partition-over, drift, alarm, rolled-back, handed-off, ended, violation. `docs/semantics.md` tells when
-each happens and what its value and detail are."""
+partition, partition-over, drift, alarm, rolled-back, handed-off, ended, violation, fault, fault-over.
+`docs/semantics.md` tells when each happens and what its value and detail are."""
 
 DECISIONS = pa.schema(
     [

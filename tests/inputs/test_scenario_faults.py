@@ -451,6 +451,11 @@ MEANING = {
     ),
     "fault too late": (("at: 6h", "at: 48h"), "the fault comes after the end of the run", "before the horizon, 2d"),
     "fault of no length": (("lasts: 30m", "lasts: 0s"), "`lasts` is zero", "above zero"),
+    "fault named twice": (
+        ("lasts: 30m}", "lasts: 30m, name: x}\n  - {kind: outage, endpoint: model, at: 9h, lasts: 1h, name: x}"),
+        "fault `x` is named twice",
+        "its own name",
+    ),
     "key of a lock": (("key: customer", "key: custmer"), "has no attribute `custmer`", "did you mean `customer`?"),
     "lock never taken": (
         ("        acquire: [customer]\n", "        release: [customer]\n"),
