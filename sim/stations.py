@@ -48,8 +48,12 @@ class Station:
         self.servers = plan.servers
         self.busy = 0
         self.waiting = 0
-        self.serving: dict[Job, None] | None = None
-        """Jobs in service, in order of their start; None where nobody has called `follow`: it costs a twentieth."""
+        self.serving: dict[Job, bool] | None = None
+        """Jobs in service, in order of their start, and whether their servers hang; None where nobody has called
+        `follow`: it costs a twentieth."""
+        self._staffed = plan.servers
+        self._away = 0
+        self._hanging = 0
         self.place = place
         self._room = plan.room
         self._cost_per_hour = plan.cost_per_hour
@@ -65,7 +69,7 @@ class Station:
         self._costs = costs
         self._quiet = quiet
 
-    def follow(self) -> dict[Job, None]:
+    def follow(self) -> dict[Job, bool]:
         """Keep the jobs in service from now on, and give them. Called before the first job comes."""
         if self.serving is None:
             assert not self.busy
@@ -77,7 +81,7 @@ class Station:
         if self.busy < self.servers:
             self.busy += 1
             if self.serving is not None:
-                self.serving[job] = None
+                self.serving[job] = False
             job.station = self
             job.since = now
             if not self._quiet:
@@ -107,8 +111,9 @@ class Station:
         if self._cost_per_hour:
             self._costs[job.case] += ((now - job.since) * self._cost_per_hour + _HOUR // 2) // _HOUR
         self.busy -= 1
-        if self.serving is not None:
-            del self.serving[job]
+        if self.serving is not None and self.serving.pop(job):
+            self._hanging -= 1
+            self.servers -= 1
         if self.waiting and self.busy < self.servers:
             self._next(now)
 
@@ -125,8 +130,25 @@ class Station:
 
     def staff(self, servers: int, now: int) -> None:
         """Change the number of servers. Those who are busy finish first."""
-        self.servers = servers
-        while self.waiting and self.busy < servers:
+        self._staffed = servers
+        self._recount(now)
+
+    def take_away(self, servers: int, now: int) -> None:
+        """A fault takes servers away, whatever the staffing; a negative number gives them back."""
+        self._away += servers
+        self._recount(now)
+
+    def hang(self, job: Job, hangs: bool, now: int) -> None:
+        """The server of a job in service hangs, or works again. It counts as busy, and serves nobody else meanwhile,
+        though it is one of those taken away. Takes a followed station."""
+        assert self.serving is not None
+        self.serving[job] = hangs
+        self._hanging += 1 if hangs else -1
+        self._recount(now)
+
+    def _recount(self, now: int) -> None:
+        self.servers = max(self._staffed - self._away, 0) + self._hanging
+        while self.waiting and self.busy < self.servers:
             self._next(now)
 
     def _next(self, now: int) -> None:
@@ -140,7 +162,7 @@ class Station:
         self.waiting -= 1
         self.busy += 1
         if self.serving is not None:
-            self.serving[job] = None
+            self.serving[job] = False
         job.waiting = False
         write = self._write
         write(pack(now, self._started, job.case, now - job.since))
