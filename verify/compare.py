@@ -380,7 +380,7 @@ class _Asked:
 
     @cached_property
     def _matches(self) -> Matches:
-        return self.asking.first(self.environment).matches
+        return self.asking.first_matches(self.environment)
 
     @cached_property
     def _parts(self) -> Mapping[Transition, Term]:

@@ -55,7 +55,7 @@ def unspoken(analysis: Analysis) -> Iterator[Finding]:
 def _unmatched(asking: Asking, environment: RequestEnvironment) -> Sought:
     """A request that no policy matches when nobody has approved."""
     analysis = asking.analysis
-    matches = asking.first(environment).matches
+    matches = asking.first_matches(environment)
     parts = [t.not_(matches(index)) for index in analysis.fitting(environment)]
     return seek(analysis, [environment], lambda _: parts, lambda case: _is_unmatched(analysis.policies, case), "P107")
 

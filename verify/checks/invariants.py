@@ -74,7 +74,7 @@ class _Invariants:
         """A request that an invariant matches, and on whose first decision something is wrong."""
 
         def parts(environment: RequestEnvironment) -> list[Term]:
-            matches = self.asking.first(environment).matches
+            matches = self.asking.first_matches(environment)
             nobody = dict.fromkeys(self.deployed.chains, t.FALSE)
             return [matches(index), wrong(Round((), matches, not_denied(self.deployed, matches), nobody))]
 

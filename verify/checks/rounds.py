@@ -94,6 +94,10 @@ class Asking:
         """The first decision, when nobody has approved."""
         return next(self._follow(environment))
 
+    def first_matches(self, environment: RequestEnvironment) -> Matches:
+        """When each policy matches in the first decision: nobody has approved."""
+        return self._matches(environment, dict.fromkeys(self.analysis.policies.chains, t.FALSE), 0)
+
     def asking_rounds(self, environment: RequestEnvironment) -> tuple[Round, ...]:
         """The rounds in which a policy may ask for the first time: the first one, where approvals are not visible."""
         rounds = self.rounds(environment)
