@@ -23,6 +23,7 @@ from reports.limits import not_measured
 from reports.locks import longer_lock
 from reports.outcomes import Outcomes, assess
 from reports.ring import headline, member_sentence
+from reports.sections import sections
 from reports.verdict import FailOn, Verdict, judge, told_as, unnamed
 from reports.witness import value
 from verify.findings import Finding, Findings
@@ -134,6 +135,7 @@ def render_html(scenario: Scenario, findings: Findings | None, outcomes: Outcome
         deadlock_headline=headline(outcomes.deadlock) if outcomes.deadlock.found else "",
         rules=outcomes.compliance.by_rule[:RULES],
         rules_left=outcomes.compliance.by_rule[RULES:],
+        sections=sections(outcomes),
         not_measured=not_measured(scenario, findings, outcomes),
     )  # fmt: skip
 

@@ -9,6 +9,7 @@ counted both ways, and the interval spans both.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import singledispatch
 from typing import Final
@@ -17,7 +18,6 @@ import numpy as np
 import pandas as pd
 
 from models.scenario import CaseCost, CaseShare, CaseTime, DeskLoad, DeskWait, EventCount, Objective
-from reports.compliance import violations
 from reports.intervals import Array, Interval, Sample, bounded, decide, exact, student, too_few, unseen, with_trials
 from reports.people import desk_load
 from reports.tables import RunTables, quantiles, ratio
@@ -30,6 +30,14 @@ OPEN_SHARE_MAX: Final = 0.05
 
 MISSING_SHARE_MAX: Final = 0.5
 """Share of replications with nothing to measure above which there is no verdict. An assumption."""
+
+COUNTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "deadlocks": ("deadlock",),
+    "drift-alarms": ("alarm",),
+    "unanswered-escalations": ("exhausted",),
+    "violations": ("violation",),
+}
+"""The kinds of events that each `of` of a `count` counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,15 +319,7 @@ def _(objective: CaseCost, tables: RunTables) -> Measure:
 
 @measured.register
 def _(objective: EventCount, tables: RunTables) -> Measure:
-    match objective.of:
-        case "deadlocks":
-            rows = tables.of_kind("deadlock")
-        case "drift-alarms":
-            rows = tables.of_kind("alarm")
-        case "unanswered-escalations":
-            rows = tables.of_kind("exhausted")
-        case "violations":
-            rows = violations(tables)
+    rows = tables.of_kind(*COUNTS[objective.of])
     return Measure(
         f"the number of {objective.of.replace('-', ' ')} in one replication",
         "count",

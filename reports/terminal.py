@@ -14,6 +14,7 @@ from rich.table import Table
 from reports import words
 from reports.console import indented, mark, open_console
 from reports.ring import ring_lines
+from reports.sections import sections
 from reports.verdict import told_as, unnamed
 from reports.witness import print_witness
 from verify.findings import Finding, Findings
@@ -76,6 +77,9 @@ def _outcomes(console: Console, outcomes: Outcomes) -> None:
     for o in outcomes.objectives:
         if o.verdict == "undecided":
             indented(console, f"{o.name} is undecided because {o.open_because}", 2)
+    for section in sections(outcomes):
+        for line in section.headlines:
+            indented(console, line, 2)
     for line in ring_lines(outcomes.deadlock):
         indented(console, line.lstrip(), len(line) - len(line.lstrip()))
 

@@ -1,0 +1,91 @@
+"""Sections of the report that are one table: a title, what it shows, rows, and what the terminal says of it.
+
+A measure gets its section by a function over the outcomes, listed in SECTIONS in the order of the report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from reports.intervals import Interval
+from reports.words import Unit
+
+if TYPE_CHECKING:
+    from reports.outcomes import Outcomes
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A measured cell: its estimate, and its interval in small print."""
+
+    interval: Interval
+    unit: Unit
+
+
+Cell = str | Figure
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row: its head, what stands below that in small print, and a cell for each further column."""
+
+    head: str
+    small: str
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One table of the report. Without rows the section is its sentence `nothing`."""
+
+    anchor: str
+    label: str
+    """Its name in the contents."""
+    title: str
+    caption: str
+    """What the table shows, and how to read it."""
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+    nothing: str
+    headlines: tuple[str, ...] = ()
+    """Sentences for the terminal."""
+
+
+def faults(outcomes: Outcomes) -> Section:
+    """Outages and partitions, and the way back from them."""
+    return Section(
+        anchor="faults",
+        label="Faults",
+        title="Faults and recovery",
+        caption=(
+            "Faults in one replication, means with 95% intervals. Recovery is the time from the end of a fault until "
+            "no more items wait in all queues together than before it."
+        ),
+        columns=("Fault", "Times", "Lasting", "Failed attempts meanwhile", "Share of all failed", "Recovery"),
+        rows=tuple(
+            Row(
+                fault.kind,
+                fault.place,
+                (
+                    Figure(fault.windows, "count"),
+                    Figure(fault.lasting, "duration"),
+                    Figure(fault.failed, "count"),
+                    Figure(fault.failed_share, "share"),
+                    Figure(fault.recovery, "duration"),
+                ),
+            )
+            for fault in outcomes.resilience
+        ),
+        nothing="No outage and no partition happened.",
+    )
+
+
+SECTIONS: Final[tuple[Callable[[Outcomes], Section | None], ...]] = (faults,)
+"""The sections in their order; None where the scenario has no use for one."""
+
+
+def sections(outcomes: Outcomes) -> tuple[Section, ...]:
+    """The sections of a run's report."""
+    return tuple(section for tell in SECTIONS if (section := tell(outcomes)) is not None)
