@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from sim.plan import OUTCOME_NAMES, Outcome, Plan
+from sim.plan import OPEN, OUTCOME_NAMES, Plan
 from sim.tables import CASES
 from sim.tokens import Cases
 from sim.workload import Workload
@@ -16,13 +16,13 @@ from sim.workload import Workload
 def case_table(plan: Plan, workload: Workload, cases: Cases, replication: int) -> pa.Table:
     """The cases, with a column for each attribute that some stream has."""
     count = len(workload.arrived)
-    in_flight = np.frombuffer(cases.outcome, np.uint8) >= Outcome.IN_FLIGHT
+    is_open = np.isin(np.frombuffer(cases.outcome, np.uint8), sorted(OPEN))
     columns = [
         pa.array(np.full(count, replication, np.int32)),
         pa.array(np.arange(count, dtype=np.int64)),
         _coded(workload.work, plan.names.works),
         pa.array(workload.arrived),
-        pa.array(np.frombuffer(cases.ended, np.int64), mask=in_flight),
+        pa.array(np.frombuffer(cases.ended, np.int64), mask=is_open),
         _coded(cases.outcome, OUTCOME_NAMES),
         pa.array(workload.arrived >= plan.warm_up),
         pa.array(cases.attempts, pa.int32()),

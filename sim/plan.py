@@ -52,6 +52,8 @@ class Outcome(IntEnum):
     STUCK = 6
 
 
+OPEN = frozenset({Outcome.IN_FLIGHT, Outcome.STUCK})
+"""Outcomes of cases that have not ended."""
 OUTCOME_NAMES = tuple(outcome.name.lower().replace("_", "-") for outcome in Outcome)
 
 

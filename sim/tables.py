@@ -13,7 +13,7 @@ CASES = pa.schema(
         ("case", pa.int64()),  # 0.. in order of arrival within the replication
         ("work", pa.string()),
         ("arrived", pa.int64()),
-        ("ended", pa.int64()),  # null while in flight at the horizon
+        ("ended", pa.int64()),  # null where the case had not ended at the horizon
         ("outcome", pa.string()),  # completed | denied | failed | expired | aborted | in-flight | stuck
         ("measured", pa.bool_()),  # arrived after the warm-up
         ("attempts", pa.int32()),  # attempts by agents

@@ -13,7 +13,7 @@ from models.units import DAY
 from sim.compile import compile_plan
 from sim.engine import Replication
 from sim.hooks import CUT_OFF, PATIENCE
-from sim.plan import Outcome, StepKind
+from sim.plan import OPEN, StepKind
 from sim.rules import compile_rules
 from sim.tokens import Call, Token
 
@@ -87,9 +87,7 @@ def test_each_attempt_and_call_is_closed_once_and_each_case_arrives_and_ends_onc
     assert len(attempts) == sum(pool.busy + pool.waiting for pool in replication.pools)
     assert {call.token for call in calls} <= attempts
     assert arrived == list(range(tables.cases.num_rows))
-    assert ended == {
-        n: o for n, o in enumerate(replication.cases.outcome) if o not in (Outcome.IN_FLIGHT, Outcome.STUCK)
-    }
+    assert ended == {n: o for n, o in enumerate(replication.cases.outcome) if o not in OPEN}
     told = Counter(row["detail"] for row in tables.events.to_pylist() if row["kind"] == "attempt-failed")
     assert {why: n for why, n in failures.items() if why not in ("", CUT_OFF, PATIENCE)} == dict(told)
     assert failures[""] > 0 < len(ended)
