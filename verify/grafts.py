@@ -166,8 +166,8 @@ def _given(entity: Mapping[str, Any], donor: Mapping[str, Any], places: Collecti
     """An entity with the donor's attributes at some places, and its parents. `keep`: its own as well."""
     type = uid_of(entity["uid"]).type
     attributes = {
-        name: value for one in (entity, donor) for name, value in one["attrs"].items()
-        if (f"attribute {type} {name}" in places) == (one is donor)
+        name: value for one, given in ((entity, False), (donor, True)) for name, value in one["attrs"].items()
+        if (f"attribute {type} {name}" in places) == given
     }  # fmt: skip
     parents = [*(entity["parents"] if keep else ()), *(donor["parents"] if "above" in places else ())]
     unlike = [parent for position, parent in enumerate(parents) if parent not in parents[:position]]

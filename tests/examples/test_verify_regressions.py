@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from models.cedar.load import policy_set
-from verify.findings import Finding
+from verify.findings import Finding, Witness
+from verify.grafts import grafted, known
+from verify.query import BUDGETS, Analysis
 from verify.verify import verify
 
 NUMBERS = """
@@ -127,3 +129,25 @@ def test_a_request_put_together_of_two_never_has_an_entity_above_itself() -> Non
     said = verify(policy_set(text, schema))
     (conflict,) = (finding for finding in said.findings if finding.check == "P106")
     assert [policy.name for policy in conflict.policies] == ["above", "below"]
+
+
+def test_a_request_put_together_of_two_that_share_entities_lacks_no_attribute() -> None:
+    """What a schema requires was dropped of an entity that both witnesses had as one object."""
+    schema = """
+    entity User = { level: Long }; entity Doc;
+    action read appliesTo { principal: User, resource: Doc, context: { n: Long, m: Long } };
+    """
+    text = """
+    permit(principal, action, resource) when { context.n > 5 };
+    permit(principal, action, resource) when { context.m > 5 };
+    """
+    user = {"uid": {"type": "User", "id": "u"}, "attrs": {"level": 3}, "parents": []}
+    doc = {"uid": {"type": "Doc", "id": "d"}, "attrs": {}, "parents": []}
+    one, other = (
+        Witness('User::"u"', 'Action::"read"', 'Doc::"d"', context, (doc, user))
+        for context in ({"n": 6, "m": 0}, {"n": 0, "m": 6})
+    )
+    analysis = Analysis(policy_set(text, schema), BUDGETS["low"])
+    (environment,) = analysis.policies.schema.environments()
+    both = grafted([analysis.matches(environment, index) for index in (0, 1)], [known(one), known(other)])
+    assert both == Witness('User::"u"', 'Action::"read"', 'Doc::"d"', {"m": 6, "n": 6}, (doc, user))
