@@ -25,7 +25,7 @@ from sim.tables import TABLES
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA: Final = "windtunnel.run/1"
+SCHEMA: Final = "windtunnel.run/2"
 MANIFEST: Final = "run.json"
 SCENARIO: Final = "scenario.json"
 FINDINGS: Final = "findings.json"

@@ -184,7 +184,7 @@ def test_a_folder_in_place_of_the_scenario_file(
     ("text", "words"),
     [
         ("{", "run.json: is not JSON: "), ("[" * 100_000, "run.json: is nested too deeply"),
-        ('{"schema": "windtunnel.run/1"}', "run.json: is not as it was written: `scenario`: field required"),
+        ('{"schema": "windtunnel.run/2"}', "run.json: is not as it was written: `scenario`: field required"),
         ("\xff", "run.json: is not text in UTF-8"), ("[]", "run.json: is not the manifest of a run"),
     ],
 )  # fmt: skip

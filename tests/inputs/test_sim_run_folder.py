@@ -184,7 +184,7 @@ def test_all_bad_tables_are_named_at_once(copy: Path) -> None:
 
 @pytest.mark.parametrize(
     ("schema", "word"),
-    [("windtunnel.run/2", "newer"), ("windtunnel.run/0", "older"), ("other/1", "not the manifest"), (7, "not the")],
+    [("windtunnel.run/3", "newer"), ("windtunnel.run/1", "older"), ("other/1", "not the manifest"), (7, "not the")],
 )
 def test_a_manifest_of_another_version(copy: Path, schema: object, word: str) -> None:
     manifest = json.loads((copy / "run.json").read_text())
@@ -192,7 +192,7 @@ def test_a_manifest_of_another_version(copy: Path, schema: object, word: str) ->
     assert word in complaint(copy)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", "7", '{"schema": "windtunnel.run/1"}', "[" * 100_000, "\xff"])
+@pytest.mark.parametrize("text", ["", "[]", "{", "7", '{"schema": "windtunnel.run/2"}', "[" * 100_000, "\xff"])
 def test_a_manifest_that_is_none(copy: Path, text: str) -> None:
     (copy / "run.json").write_bytes(text.encode("latin-1"))
     assert "run.json" in complaint(copy)
