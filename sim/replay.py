@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from zoneinfo import ZoneInfo
 from models.diagnostics import InputError, input_error
 from models.scenario import Scenario
 from sim.run import Run, table_file
+from sim.sentences import counted, event_line, span
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,18 +25,6 @@ def moment(micros: int) -> str:
     hours, minute = divmod(minutes, 60)
     day, hour = divmod(hours, 24)
     return f"{day}d {hour:02}:{minute:02}:{second:02}.{rest // 1000:03}"
-
-
-def span(micros: int) -> str:
-    """A length of time in its two largest units: `2h 05m`, `3m 20s`, `1.250s`."""
-    seconds = micros // _SECOND
-    if seconds < 60:
-        return f"{micros / _SECOND:.3f}s"
-    if seconds < 3600:
-        return f"{seconds // 60}m {seconds % 60:02}s"
-    if seconds < 86_400:
-        return f"{seconds // 3600}h {seconds % 3600 // 60:02}m"
-    return f"{seconds // 86_400}d {seconds % 86_400 // 3600:02}h"
 
 
 def calendar(scenario: Scenario, micros: int, zone: tzinfo | None = None) -> datetime:
@@ -66,7 +54,7 @@ def _in_order(rows: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _told(row: dict[str, Any], scenario: Scenario) -> str:
     time = int(row["time"])
-    line = _decision_line(row) if "decision" in row else _event_line(row)
+    line = _decision_line(row) if "decision" in row else event_line(row)
     return f"{moment(time)}  {calendar(scenario, time):%Y-%m-%d %H:%M:%S}  {line}{_at_desk(row, scenario)}"
 
 
@@ -157,14 +145,9 @@ def _headline(case: dict[str, Any]) -> list[str]:
         "should have been handed to a person" if case["missed_hand_off"] else "",
     ]
     head = f"case {case['case']} of {case['work']}, replication {case['replication']}: {case['outcome']}{lasted}"
-    count = ", ".join(_counted(case[name], name) for name in ("attempts", "hand_offs", "approvals"))
+    count = ", ".join(counted(case[name], name) for name in ("attempts", "hand_offs", "approvals"))
     facts = [count, f"cost {case['cost'] / 1e6:.2f}", *filter(None, remarks)]
     return [head, *([f"  {attributes}"] if attributes else []), f"  {'; '.join(facts)}"]
-
-
-def _counted(number: int, column: str) -> str:
-    name = column.replace("_", "-")
-    return f"{number} {name.removesuffix('s') if number == 1 else name}"
 
 
 def _shown(value: object) -> str:
@@ -180,70 +163,3 @@ def _decision_line(row: dict[str, Any]) -> str:
     if done == "allow":
         return f"{fails} open: goes on, though policy says {said}; a violation if the step succeeds"
     return f"{fails} closed: denied, though policy says {said}"
-
-
-def _event_line(row: dict[str, Any]) -> str:
-    kind, place, detail = row["kind"], row["place"], row["detail"]
-    value = None if row["value"] != row["value"] else int(row["value"])
-    name = place.partition(":")[2] or place
-    match kind:
-        case "arrived":
-            return "arrives"
-        case "entered":
-            return f"step {name}" + (f", visit {value}" if value and value > 1 else "")
-        case "queued":
-            return f"waits for {place}, number {value} in the queue"
-        case "started":
-            return f"served by {place}" + (f" after {span(value)}" if value else "")
-        case "finished":
-            return f"leaves {place} after {span(value or 0)}"
-        case "abandoned":
-            return f"gives up waiting for {place} after {span(value or 0)}"
-        case "rejected":
-            return f"turned away by {place}: the queue is full"
-        case "attempt-failed":
-            return f"attempt {value} by {place} fails: {detail}"
-        case "attempt-wrong":
-            return f"attempt {value} by {place} is wrong, and nobody notices"
-        case "handed-off":
-            return f"{place} hands the case to a person ({detail})"
-        case "asked":
-            chain, _, at = detail.partition(": ")
-            return f"approval `{chain}` asked of {place or 'a desk that does not exist'}, `{at or chain}` level {value}"
-        case "answered":
-            return f"approval {detail} by {place}"
-        case "bounced":
-            return f"{place} sends the approval `{detail}` down a level, for the {_nth(value)} time"
-        case "exhausted":
-            return f"approval {detail}: nobody answered"
-        case "blocked":
-            return f"waits for {place}"
-        case "locked":
-            return f"takes {place}" + (f" after {span(value)}" if value else "")
-        case "unlocked":
-            return f"gives back {place}"
-        case "deadlock":
-            return f"deadlock of {_counted(value or 0, 'cases')}: {_ring(detail)}"
-        case "resolved":
-            return f"the deadlock is over: {detail}"
-        case "ended":
-            return f"ends: {detail}"
-        case "violation":
-            return f"violation: step {name} took effect, though policy says {detail}"
-    return " ".join(part for part in (kind, place, detail) if part)
-
-
-def _nth(value: int | None) -> str:
-    return {1: "first", 2: "second", 3: "third"}.get(value or 0, f"{value}th")
-
-
-def _ring(detail: str) -> str:
-    """The members of a deadlock in words; the detail as it is where it is not one. Tables are not trusted."""
-    try:
-        members = json.loads(detail)["ring"]
-        return "; ".join(
-            f"case {m['case']} at {m['step']} holds {', '.join(m['holds']) or 'nothing'} and waits for {m['waits-for']}"
-            for m in members
-        )
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return detail

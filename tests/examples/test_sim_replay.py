@@ -10,7 +10,8 @@ import pytest
 
 from models.diagnostics import InputError
 from models.load import load
-from sim.replay import moment, replay, span
+from sim.replay import moment, replay
+from sim.sentences import span
 from sim.run import Run, open_run
 from sim.simulate import simulate
 

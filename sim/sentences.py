@@ -1,0 +1,98 @@
+"""The sentences that a case's events are told in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
+
+_SECOND = 1_000_000
+
+
+class Event(NamedTuple):
+    """An event as a sentence needs it: `value` is None where the table has none."""
+
+    kind: str
+    place: str
+    value: int | None
+    detail: str
+
+    @property
+    def name(self) -> str:
+        """What the place is called: `x` of `desk:x`."""
+        return self.place.partition(":")[2] or self.place
+
+
+def event_line(row: Mapping[str, Any]) -> str:
+    """A row of the event table as a sentence; a kind without one is told as it stands."""
+    value = None if row["value"] != row["value"] else int(row["value"])
+    event = Event(row["kind"], row["place"], value, row["detail"])
+    sentence = SENTENCES.get(event.kind)
+    if sentence is not None:
+        return sentence(event)
+    return " ".join(part for part in (event.kind, event.place, event.detail) if part)
+
+
+def span(micros: int) -> str:
+    """A length of time in its two largest units: `2h 05m`, `3m 20s`, `1.250s`."""
+    seconds = micros // _SECOND
+    if seconds < 60:
+        return f"{micros / _SECOND:.3f}s"
+    if seconds < 3600:
+        return f"{seconds // 60}m {seconds % 60:02}s"
+    if seconds < 86_400:
+        return f"{seconds // 3600}h {seconds % 3600 // 60:02}m"
+    return f"{seconds // 86_400}d {seconds % 86_400 // 3600:02}h"
+
+
+def counted(number: int, column: str) -> str:
+    """A number of what a column counts: `1 attempt`."""
+    name = column.replace("_", "-")
+    return f"{number} {name.removesuffix('s') if number == 1 else name}"
+
+
+def _asked(e: Event) -> str:
+    chain, _, at = e.detail.partition(": ")
+    return f"approval `{chain}` asked of {e.place or 'a desk that does not exist'}, `{at or chain}` level {e.value}"
+
+
+def _nth(value: int | None) -> str:
+    return {1: "first", 2: "second", 3: "third"}.get(value or 0, f"{value}th")
+
+
+def _ring(detail: str) -> str:
+    """The members of a deadlock in words; the detail as it is where it is not one. Tables are not trusted."""
+    try:
+        members = json.loads(detail)["ring"]
+        return "; ".join(
+            f"case {m['case']} at {m['step']} holds {', '.join(m['holds']) or 'nothing'} and waits for {m['waits-for']}"
+            for m in members
+        )
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return detail
+
+
+SENTENCES: Final[Mapping[str, Callable[[Event], str]]] = {
+    "arrived": lambda _: "arrives",
+    "entered": lambda e: f"step {e.name}" + (f", visit {e.value}" if e.value and e.value > 1 else ""),
+    "queued": lambda e: f"waits for {e.place}, number {e.value} in the queue",
+    "started": lambda e: f"served by {e.place}" + (f" after {span(e.value)}" if e.value else ""),
+    "finished": lambda e: f"leaves {e.place} after {span(e.value or 0)}",
+    "abandoned": lambda e: f"gives up waiting for {e.place} after {span(e.value or 0)}",
+    "rejected": lambda e: f"turned away by {e.place}: the queue is full",
+    "attempt-failed": lambda e: f"attempt {e.value} by {e.place} fails: {e.detail}",
+    "attempt-wrong": lambda e: f"attempt {e.value} by {e.place} is wrong, and nobody notices",
+    "handed-off": lambda e: f"{e.place} hands the case to a person ({e.detail})",
+    "asked": _asked,
+    "answered": lambda e: f"approval {e.detail} by {e.place}",
+    "bounced": lambda e: f"{e.place} sends the approval `{e.detail}` down a level, for the {_nth(e.value)} time",
+    "exhausted": lambda e: f"approval {e.detail}: nobody answered",
+    "blocked": lambda e: f"waits for {e.place}",
+    "locked": lambda e: f"takes {e.place}" + (f" after {span(e.value)}" if e.value else ""),
+    "unlocked": lambda e: f"gives back {e.place}",
+    "deadlock": lambda e: f"deadlock of {counted(e.value or 0, 'cases')}: {_ring(e.detail)}",
+    "resolved": lambda e: f"the deadlock is over: {e.detail}",
+    "ended": lambda e: f"ends: {e.detail}",
+    "violation": lambda e: f"violation: step {e.name} took effect, though policy says {e.detail}",
+}
+"""Of each kind of event that concerns a case."""
