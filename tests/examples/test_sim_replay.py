@@ -11,8 +11,8 @@ import pytest
 from models.diagnostics import InputError
 from models.load import load
 from sim.replay import moment, replay
-from sim.sentences import span
 from sim.run import Run, open_run
+from sim.sentences import span
 from sim.simulate import simulate
 
 TEXT = """\
