@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import chain
 from typing import Final
 
+from models.check_faults import check_timed
 from models.declared import check_declared
 from models.diagnostics import Problem, near, quoted
 from models.laws import Law
@@ -22,9 +23,7 @@ from models.scenario import (
     ChoiceStep,
     DeskStep,
     Drift,
-    OutageFault,
     Outages,
-    Partition,
     Scenario,
     Step,
     Task,
@@ -238,18 +237,12 @@ def _faults(scenario: Scenario) -> Iterator[Problem]:
         yield Problem(("faults", position, "name"), f"fault {quoted(name)} is named twice", "give each its own name")
     for position, fault in enumerate(scenario.faults):
         keys: Keys = ("faults", position)
-        if fault.at >= scenario.horizon > 0:
+        if fault.at is not None and fault.at >= scenario.horizon > 0:
             help = f"expected a time before the horizon, {format_duration(scenario.horizon)}"
             yield Problem((*keys, "at"), "the fault comes after the end of the run", help)
         if not isinstance(fault, Drift):
-            yield from no_time((*keys, "lasts"), fault.lasts)
-        if isinstance(fault, Partition):
-            for index in repeated(fault.sites):
-                yield Problem(
-                    (*keys, "sites", index), f"site {quoted(fault.sites[index])} is named twice", "name it once"
-                )
-        if isinstance(fault, OutageFault) and fault.severity == 0:
-            yield Problem((*keys, "severity"), "an outage that fails no call", "expected a severity above 0")
+            for problem in check_timed(scenario, fault):
+                yield problem._replace(keys=(*keys, *problem.keys))
 
 
 def _deadlock(scenario: Scenario) -> Iterator[Problem]:
@@ -349,7 +342,7 @@ _CHECKS: Final[tuple[tuple[Callable[[Scenario], Iterator[Problem]], tuple[str, .
     (_desks, ("start", "horizon")),
     (_arrivals, ()),
     (_attributes, ("workflows", "work")),
-    (_faults, ("horizon",)),
+    (_faults, ("horizon", "agents", "work")),
     (_deadlock, ()),
     (_objectives, ()),
     (_prices, ("currency",)),

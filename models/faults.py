@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from models.laws import SuccessLaw
-from models.part import Name, Part
+from models.laws import DurationLaw, SuccessLaw
+from models.part import Count, Name, Part
 from models.units import Duration, Probability
 
 
@@ -16,30 +16,101 @@ class _Fault(Part):
     """What the log and objectives call it, once among the faults. No key: it has no name."""
 
 
-class Partition(_Fault):
+class _Timed(_Fault):
+    """A fault that ends: once, `at` a time for as long as it `lasts`; or again and again, by `between` and `repair`."""
+
+    at: Duration | None = None
+    """Simulated time when it begins; goes with `lasts`."""
+    lasts: Duration | None = None
+    """How long it lasts."""
+    between: DurationLaw | None = None
+    """Time from its end (or the start of the run) to the next, by chance; goes with `repair`, instead of `at`."""
+    repair: DurationLaw | None = None
+    """How long it lasts each time."""
+
+
+class Flapping(Part):
+    """A fault that comes and goes while it lasts: first it is there for `down`, then not for `up`, and so on."""
+
+    down: Duration
+    """How long it is there each time."""
+    up: Duration
+    """How long it is not there in between."""
+
+
+class Partition(_Timed):
     """The named sites reach each other but no other site, and no other site reaches them. Calls across fail."""
 
     kind: Literal["partition"]
     sites: tuple[Name, ...] = Field(min_length=1)
     """The sites that are cut off from all others, not from each other."""
-    at: Duration
-    """Simulated time when it begins."""
-    lasts: Duration
-    """How long it lasts."""
+    towards: tuple[Name, ...] = ()
+    """Sites that nothing from `sites` comes to any more; what they send still arrives, but no answer to it. No key: all
+    other sites, in both directions."""
+    flapping: Flapping | None = None
+    """How it comes and goes while it lasts. No key: it is there all the time."""
 
 
-class OutageFault(_Fault):
-    """One scheduled outage of an endpoint."""
+class OutageFault(_Timed):
+    """An outage of an endpoint."""
 
     kind: Literal["outage"]
     endpoint: Name
     """What fails."""
-    at: Duration
-    """Simulated time when it begins."""
-    lasts: Duration
-    """How long it lasts."""
     severity: Probability = 1.0
     """Share of calls that fail while it lasts."""
+
+
+class Crash(_Timed):
+    """Agents of a pool stop and lose what they are at: those attempts fail (`crash`). They are back at the end."""
+
+    kind: Literal["crash"]
+    agent: Name
+    """The pool."""
+    replicas: Count | None = None
+    """Agents that stop. Which of their slots had work is drawn, each as likely. No key: all of them."""
+
+
+class Hang(_Timed):
+    """Agents of a pool stand still and go on at the end where they were. Time-outs of their work run meanwhile."""
+
+    kind: Literal["hang"]
+    agent: Name
+    """The pool."""
+    replicas: Count | None = None
+    """Agents that stand still. Which of their slots had work is drawn, each as likely. No key: all of them."""
+
+
+class Slowdown(_Timed):
+    """Whatever an agent of a pool or an endpoint begins meanwhile takes longer."""
+
+    kind: Literal["slowdown"]
+    agent: Name | None = None
+    """The pool whose own work takes longer; either this or `endpoint`."""
+    endpoint: Name | None = None
+    """The endpoint whose calls take longer."""
+    factor: Annotated[float, Field(gt=1.0, le=10_000.0)]
+    """How many times as long. The factors of slowdowns at the same time multiply."""
+
+
+class LoadSpike(_Timed):
+    """More cases of a stream arrive. Those that would have arrived anyway stay as they are."""
+
+    kind: Literal["load-spike"]
+    work: Name
+    """The stream: `poisson`, `weekly` or `renewal`."""
+    factor: Annotated[float, Field(gt=1.0, le=10_000.0)]
+    """How many times the usual rate; the cases on top are a Poisson process."""
+
+
+class Absence(_Timed):
+    """People of a desk are away, whatever its roster says. Those who are busy finish first."""
+
+    kind: Literal["absence"]
+    desk: Name
+    """The desk."""
+    staff: Count
+    """People who are away of those on duty; all of them where they are fewer."""
 
 
 class Drift(_Fault):
@@ -56,4 +127,25 @@ class Drift(_Fault):
     """The law of success from then on."""
 
 
-Fault = Annotated[Partition | OutageFault | Drift, Field(discriminator="kind")]
+TimedFault = Partition | OutageFault | Crash | Hang | Slowdown | LoadSpike | Absence
+"""The faults that end."""
+Fault = Annotated[TimedFault | Drift, Field(discriminator="kind")]
+
+
+def struck(fault: Fault) -> str:
+    """The names of what a fault strikes."""
+    match fault:
+        case Partition():
+            return ", ".join(fault.sites)
+        case OutageFault():
+            return fault.endpoint
+        case Crash() | Hang():
+            return fault.agent
+        case Slowdown():
+            return fault.endpoint or fault.agent or ""
+        case LoadSpike():
+            return fault.work
+        case Absence():
+            return fault.desk
+        case Drift():
+            return f"{fault.agent} {fault.capability}"

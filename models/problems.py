@@ -42,3 +42,9 @@ def unknown_capability(scenario: Scenario, keys: Keys, agent: str, capability: s
             help = suggestion(capability, known, "capabilities")
             message = f"agent {quoted(agent)} has no capability {quoted(capability)}"
             yield Problem((*keys, "capability"), message, help)
+
+
+def unknown_work(keys: Keys, name: str | None, known: Collection[str]) -> Iterator[Problem]:
+    """A stream of cases that does not exist. Such a stream is `work`; its names have no plural of their own."""
+    if name is not None and name not in known:
+        yield Problem(keys, f"unknown work {quoted(name)}", suggestion(name, known, "streams of work"))

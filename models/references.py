@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from models.diagnostics import Problem, quoted, suggestion
-from models.problems import Keys, unknown, unknown_capability
+from models.problems import Keys, unknown, unknown_capability, unknown_work
 from models.scenario import (
+    Absence,
     CaseCost,
     CaseShare,
     CaseTime,
+    Crash,
     DeskLoad,
     DeskStep,
     DeskWait,
     Drift,
+    Hang,
+    LoadSpike,
     OutageFault,
     Partition,
     Scenario,
+    Slowdown,
     Step,
     Task,
     Workflow,
@@ -88,10 +93,20 @@ def _faults(scenario: Scenario) -> Iterator[Problem]:
         keys: Keys = ("faults", position)
         match fault:
             case Partition():
-                for index, site in enumerate(fault.sites):
-                    yield from unknown((*keys, "sites", index), site, scenario.sites, "site")
+                for key, sites in (("sites", fault.sites), ("towards", fault.towards)):
+                    for index, site in enumerate(sites):
+                        yield from unknown((*keys, key, index), site, scenario.sites, "site")
             case OutageFault():
                 yield from unknown((*keys, "endpoint"), fault.endpoint, scenario.endpoints, "endpoint")
+            case Crash() | Hang():
+                yield from unknown((*keys, "agent"), fault.agent, scenario.agents, "agent")
+            case Slowdown():
+                yield from unknown((*keys, "agent"), fault.agent, scenario.agents, "agent")
+                yield from unknown((*keys, "endpoint"), fault.endpoint, scenario.endpoints, "endpoint")
+            case LoadSpike():
+                yield from unknown_work((*keys, "work"), fault.work, scenario.work)
+            case Absence():
+                yield from unknown((*keys, "desk"), fault.desk, scenario.desks, "desk")
             case Drift():
                 yield from unknown_capability(scenario, keys, fault.agent, fault.capability)
 
@@ -101,9 +116,6 @@ def _objectives(scenario: Scenario) -> Iterator[Problem]:
         keys: Keys = ("objectives", name)
         match objective:
             case CaseTime() | CaseShare() | CaseCost():
-                # A stream of cases is `work`; its names have no plural of their own.
-                if objective.work is not None and objective.work not in scenario.work:
-                    help = suggestion(objective.work, scenario.work, "streams of work")
-                    yield Problem((*keys, "work"), f"unknown work {quoted(objective.work)}", help)
+                yield from unknown_work((*keys, "work"), objective.work, scenario.work)
             case DeskWait() | DeskLoad():
                 yield from unknown((*keys, "desk"), objective.desk, scenario.desks, "desk")

@@ -13,7 +13,19 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from models.declarations import Approvals, DataClass, Risk
-from models.faults import Drift, Fault, OutageFault, Partition
+from models.faults import (
+    Absence,
+    Crash,
+    Drift,
+    Fault,
+    Flapping,
+    Hang,
+    LoadSpike,
+    OutageFault,
+    Partition,
+    Slowdown,
+    TimedFault,
+)
 from models.fleet import (
     ZERO_DURATION,
     AgentPool,
@@ -55,6 +67,7 @@ __all__ = [
     "NAME",
     "START_YEARS",
     "ZERO_DURATION",
+    "Absence",
     "AgentPool",
     "Approvals",
     "Arm",
@@ -67,6 +80,7 @@ __all__ = [
     "Chain",
     "ChoiceStep",
     "Count",
+    "Crash",
     "DataClass",
     "Deadlock",
     "DecisionPoint",
@@ -80,8 +94,11 @@ __all__ = [
     "EntityUid",
     "EventCount",
     "Fault",
+    "Flapping",
     "HandOff",
+    "Hang",
     "Level",
+    "LoadSpike",
     "Lock",
     "Monitor",
     "Name",
@@ -101,9 +118,11 @@ __all__ = [
     "Scenario",
     "Shift",
     "Site",
+    "Slowdown",
     "Start",
     "Step",
     "Task",
+    "TimedFault",
     "Trace",
     "Wait",
     "Weekly",
@@ -171,7 +190,7 @@ class Scenario(Part):
     work: dict[Name, Work] = Field(min_length=1)
     """Streams of cases, by name."""
     faults: tuple[Fault, ...] = ()
-    """What goes wrong on schedule."""
+    """What goes wrong, on schedule or by chance."""
     monitors: dict[Name, Monitor] = Field(default_factory=dict)
     """Drift detectors, by name."""
     deadlock: Deadlock = Deadlock()

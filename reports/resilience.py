@@ -12,13 +12,13 @@ import pandas as pd
 from reports.intervals import Array, Interval, bounded, exact, student
 from reports.tables import RunTables, ratio
 
-_FAULTS: Final = ("outage", "partition")
+_FAULTS: Final = ("outage", "partition", "crash", "hang", "slowdown", "absence", "load-spike")
 """Kinds of events that open a window; their `value` is how long it lasts."""
 
 
 @dataclass(frozen=True, slots=True)
 class FaultOutcome:
-    """Outages of an endpoint, or partitions of a site. Intervals are of means over replications."""
+    """Faults of one kind at one place. Intervals are of means over replications."""
 
     kind: str
     place: str

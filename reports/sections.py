@@ -54,7 +54,7 @@ class Section:
 
 
 def faults(outcomes: Outcomes) -> Section:
-    """Outages and partitions, and the way back from them."""
+    """Faults that end, and the way back from them."""
     return Section(
         anchor="faults",
         label="Faults",
@@ -78,7 +78,7 @@ def faults(outcomes: Outcomes) -> Section:
             )
             for fault in outcomes.resilience
         ),
-        nothing="No outage and no partition happened.",
+        nothing="No fault happened.",
     )
 
 

@@ -8,7 +8,8 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from models.scenario import Drift, OutageFault, Partition
+from models.faults import struck
+from models.scenario import Drift
 from models.units import DAY
 from reports.drift import wrong_effects
 from reports.tables import RunTables
@@ -97,16 +98,14 @@ def _harm(agent: str, capability: str, tables: RunTables) -> HarmCourse:
 
 
 def fault_bands(tables: RunTables) -> tuple[FaultBand, ...]:
-    """Scheduled outages, partitions and drifts, in the scenario's order."""
+    """Scheduled faults, in the scenario's order."""
     bands = []
     for fault in tables.scenario.faults:
-        match fault:
-            case Partition():
-                bands.append(FaultBand(f"partition of {', '.join(fault.sites)}", fault.at, fault.at + fault.lasts))
-            case OutageFault():
-                bands.append(FaultBand(f"outage of {fault.endpoint}", fault.at, fault.at + fault.lasts))
-            case Drift():
-                bands.append(FaultBand(f"drift of {fault.agent} {fault.capability}", fault.at, -1))
+        told = f"{fault.kind} of {struck(fault)}"
+        if isinstance(fault, Drift):
+            bands.append(FaultBand(told, fault.at, -1))
+        elif fault.at is not None and fault.lasts is not None:
+            bands.append(FaultBand(told, fault.at, fault.at + fault.lasts))
     return tuple(band for band in bands if band.begin < tables.scenario.horizon)
 
 

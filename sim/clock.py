@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from enum import IntEnum
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from itertools import chain
 from typing import Any, Final, Protocol
 
@@ -72,6 +72,19 @@ class Clock(simpy.Environment):
     def at(self, time: int, rank: int, handler: Handler, subject: Subject) -> None:
         """Call the handler at a time, unless the subject's epoch has changed by then."""
         heappush(self._heap, (time, rank, next(self._numbers), subject, handler, subject.epoch))
+
+    def suspend(self, subject: Subject, rank: int) -> list[tuple[Handler, int]]:
+        """Take what is to happen to a subject with this rank off the clock: the handlers, and how far off each was.
+
+        It goes through everything on the clock: for what happens seldom.
+        """
+        taken = [e for e in self._heap if e[3] is subject and e[1] == rank and e[5] == subject.epoch]
+        if taken:
+            gone = {id(entry) for entry in taken}
+            # In place: the loop of `run_before` holds on to the heap.
+            self._heap[:] = [entry for entry in self._heap if id(entry) not in gone]
+            heapify(self._heap)
+        return [(handler, time - int(self._now)) for time, _, _, _, handler, _ in sorted(taken, key=lambda e: e[:3])]
 
     def count(self) -> None:
         """Count a happening that is done without being scheduled towards the limit."""

@@ -18,7 +18,7 @@ from models.scenario import (
     Work,
 )
 from sim.compile_change import compile_change
-from sim.compile_faults import drifts, outages, partitions, random_outages
+from sim.compile_faults import drifts, random_outages
 from sim.compile_flows import compile_flows
 from sim.compile_people import compile_people
 from sim.compile_platform import compile_platform
@@ -73,8 +73,6 @@ def compile_plan(loaded: LoadedScenario) -> Plan:
         steps=tuple(step_plans(scenario, names)),
         works=tuple(_work(loaded, names, name, levels) for name in scenario.work),
         random_outages=tuple(random_outages(scenario, names)),
-        partitions=tuple(partitions(scenario, names)),
-        outages=tuple(outages(scenario, names)),
         drifts=tuple(drifts(scenario, names)),
         monitors=tuple(_monitors(scenario, names)),
         deadlock=_deadlock(scenario, names),

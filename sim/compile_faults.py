@@ -1,12 +1,12 @@
-"""Faults of the scenario, on schedule and by chance, become plans."""
+"""Outages by chance, and drifts, become plans. Faults that end are those of the platform."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from models.scenario import Drift, Endpoint, OutageFault, Partition, Scenario
+from models.scenario import Drift, Endpoint, Scenario
 from sim.compile_values import law_plan, success_plan
-from sim.plan import DriftPlan, Names, OutagePlan, OutagesPlan, PartitionPlan
+from sim.plan import DriftPlan, Names, OutagesPlan
 
 
 def random_outages(scenario: Scenario, names: Names) -> Iterator[OutagesPlan]:
@@ -17,22 +17,6 @@ def random_outages(scenario: Scenario, names: Names) -> Iterator[OutagesPlan]:
         if outages is not None:
             laws = (law_plan(law) for law in (outages.between, outages.repair, outages.severity))
             yield OutagesPlan(endpoint, *laws)
-
-
-def partitions(scenario: Scenario, names: Names) -> Iterator[PartitionPlan]:
-    """Partitions on schedule."""
-    for fault in scenario.faults:
-        if isinstance(fault, Partition):
-            sites = tuple(sorted({names.sites.index(site) for site in fault.sites}))
-            yield PartitionPlan(sites, fault.at, fault.at + fault.lasts, fault.name or "")
-
-
-def outages(scenario: Scenario, names: Names) -> Iterator[OutagePlan]:
-    """Outages on schedule."""
-    for fault in scenario.faults:
-        if isinstance(fault, OutageFault):
-            endpoint = names.endpoints.index(fault.endpoint)
-            yield OutagePlan(endpoint, fault.at, fault.at + fault.lasts, fault.severity, fault.name or "")
 
 
 def drifts(scenario: Scenario, names: Names) -> Iterator[DriftPlan]:

@@ -1,16 +1,116 @@
-"""The platform: links, topics, decision points, durability, certificates: from the scenario into the plan."""
+"""The platform: from the scenario into the plan."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
 
-from sim.plans.platform import PlatformPlan
+from models.faults import struck
+from models.scenario import (
+    Absence,
+    Crash,
+    Drift,
+    Hang,
+    LoadSpike,
+    OutageFault,
+    Partition,
+    Renewal,
+    Scenario,
+    Slowdown,
+    TimedFault,
+)
+from sim.compile_values import law_plan
+from sim.plan import RatePieces
+from sim.plans.platform import (
+    AbsencePlan,
+    FaultPlan,
+    OutagePlan,
+    PartitionPlan,
+    PlatformPlan,
+    SlowdownPlan,
+    SpikePlan,
+    StopPlan,
+    WhenPlan,
+)
+from sim.profiles import arrival_plan
 
 if TYPE_CHECKING:
     from models.load import LoadedScenario
     from sim.plan import Names
 
 
-def compile_platform(_: LoadedScenario, __: Names) -> PlatformPlan:
+class _Common(NamedTuple):
+    """What every plan of a fault begins with."""
+
+    name: str
+    kind: str
+    key: str
+    when: WhenPlan
+
+
+def compile_platform(loaded: LoadedScenario, names: Names) -> PlatformPlan:
     """This part of the plan."""
-    return PlatformPlan()
+    plans = [_plan(fault, common, loaded.scenario, names) for fault, common in _timed(loaded.scenario)]
+    return PlatformPlan(
+        partitions=tuple(plan for plan in plans if isinstance(plan, PartitionPlan)),
+        outages=tuple(plan for plan in plans if isinstance(plan, OutagePlan)),
+        stops=tuple(plan for plan in plans if isinstance(plan, StopPlan)),
+        slowdowns=tuple(plan for plan in plans if isinstance(plan, SlowdownPlan)),
+        spikes=tuple(plan for plan in plans if isinstance(plan, SpikePlan)),
+        absences=tuple(plan for plan in plans if isinstance(plan, AbsencePlan)),
+    )
+
+
+def _timed(scenario: Scenario) -> Iterator[tuple[TimedFault, _Common]]:
+    """The faults that end. Draws of those by chance go by name; without one by what is struck, and the how-manieth."""
+    seen: Counter[str] = Counter()
+    for fault in scenario.faults:
+        if isinstance(fault, Drift):
+            continue
+        place = f"{fault.kind}:{struck(fault)}"
+        seen[place] += fault.name is None
+        key = f"fault:{fault.name}" if fault.name else f"{place}#{seen[place]}"
+        yield fault, _Common(fault.name or "", fault.kind, key, _when(fault))
+
+
+def _when(fault: TimedFault) -> WhenPlan:
+    if fault.between is not None and fault.repair is not None:
+        return WhenPlan(-1, -1, law_plan(fault.between), law_plan(fault.repair))
+    # A checked fault has both of these where it has not both of those.
+    begin, lasts = fault.at or 0, fault.lasts or 0
+    return WhenPlan(begin, begin + lasts, None, None)
+
+
+def _plan(fault: TimedFault, common: _Common, scenario: Scenario, names: Names) -> FaultPlan:
+    match fault:
+        case Partition():
+            flapping = fault.flapping
+            down, up = (flapping.down, flapping.up) if flapping else (-1, -1)
+            return PartitionPlan(*common, _sites(fault.sites, names), _sites(fault.towards, names), down, up)
+        case OutageFault():
+            return OutagePlan(*common, names.endpoints.index(fault.endpoint), fault.severity)
+        case Crash() | Hang():
+            pool = scenario.agents[fault.agent]
+            slots = (fault.replicas or pool.replicas) * pool.concurrency
+            return StopPlan(*common, names.pools.index(fault.agent), slots, fault.kind == "hang")
+        case Slowdown():
+            pool_ = names.pools.index(fault.agent) if fault.agent else -1
+            endpoint = names.endpoints.index(fault.endpoint) if fault.endpoint else -1
+            return SlowdownPlan(*common, pool_, endpoint, fault.factor)
+        case LoadSpike():
+            return SpikePlan(*common, names.works.index(fault.work), fault.factor, _usual(fault.work, scenario))
+        case Absence():
+            return AbsencePlan(*common, names.desks.index(fault.desk), fault.staff)
+
+
+def _usual(work: str, scenario: Scenario) -> RatePieces:
+    """The rate of a stream; a renewal process has its mean rate all the time."""
+    arrivals = scenario.work[work].arrivals
+    if isinstance(arrivals, Renewal):
+        return RatePieces((0,), (arrivals.rate / 1e6,))
+    return arrival_plan(arrivals, scenario, ()).pieces
+
+
+def _sites(sites: tuple[str, ...], names: Names) -> tuple[int, ...]:
+    return tuple(sorted({names.sites.index(site) for site in sites}))

@@ -33,7 +33,8 @@ from sim.stations import Station
 from sim.tables import DECISIONS, EVENTS, SAMPLES
 from sim.tasks import Tasks
 from sim.tokens import Cases
-from sim.workload import materialise, random_outages
+from sim.windows import random_outages
+from sim.workload import materialise
 
 EVENTS_MAX = 20_000_000
 """Happenings of one replication at most, about 1.5 GB of log: a guard against a retry storm that fills the memory."""
@@ -73,7 +74,7 @@ class Replication:
         self.log = Log()
         self.cases = Cases(len(self.workload.arrived))
         self.faults = Faults(self.clock, self.log)
-        self.network = Network(plan, self.log, self.faults)
+        self.network = Network(plan, self.draws, self.log, self.faults)
         self._random_outages()
         self._build_places()
         self._build_steps()

@@ -57,6 +57,16 @@ class Kind(IntEnum):
     HANDED_OFF = 25
     ENDED = 26
     VIOLATION = 27
+    CRASH = 56
+    CRASH_OVER = 57
+    HANG = 58
+    HANG_OVER = 59
+    SLOWDOWN = 60
+    SLOWDOWN_OVER = 61
+    LOAD_SPIKE = 62
+    LOAD_SPIKE_OVER = 63
+    ABSENCE = 64
+    ABSENCE_OVER = 65
     FAULT = 96
     FAULT_OVER = 97
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from sim.chance import Draws
 from sim.faults import Fault, Faults
+from sim.links import Cut, Cuts, flaps
 from sim.logs import Kind, Log
-from sim.plan import PartitionPlan, Plan
-from sim.workload import Outage
+from sim.plan import Plan
+from sim.plans.platform import PartitionPlan
+from sim.windows import Outage, Window, windows
 
 POINT = -1
 """The decision point's number among the places that have outages."""
@@ -17,24 +20,25 @@ POINT = -1
 class Network:
     """Reachability of sites and the severity of outages, at this moment. Both change by faults only."""
 
-    def __init__(self, plan: Plan, log: Log, faults: Faults) -> None:
+    def __init__(self, plan: Plan, draws: Draws, log: Log, faults: Faults) -> None:
         self.healed: list[Callable[[int], None]] = []
-        """Called with the time when a partition ends."""
+        """Called with the time when ways between sites open again."""
         self._faults = faults
         self._log = log
         self._names = plan.names
-        self._partitions: list[frozenset[int]] = []
+        self._cuts = Cuts()
         self._severities: dict[int, list[float]] = {}
-        for partition in plan.partitions:
-            self._schedule_partition(partition)
-        for outage in plan.outages:
-            self.schedule_outage(outage.endpoint, Outage(outage.begin, outage.end, outage.severity), outage.name)
+        for partition in plan.platform.partitions:
+            for window in windows(partition, draws, plan.horizon):
+                self._schedule_partition(partition, window, plan.horizon)
+        for fault in plan.platform.outages:
+            for window in windows(fault, draws, plan.horizon):
+                self.schedule_outage(fault.endpoint, Outage(window.begin, window.end, fault.severity), fault.name)
 
     def connected(self, a: int, b: int) -> bool:
-        """Whether two sites reach each other. A part without a site (-1) is reached from everywhere."""
-        if not self._partitions or a < 0 or b < 0 or a == b:
-            return True
-        return all((a in sites) == (b in sites) for sites in self._partitions)
+        """Whether a question from site a comes to b and the answer comes back. A part without a site (-1) is reached
+        from everywhere."""
+        return self._cuts.connected(a, b)
 
     def severity(self, place: int) -> float:
         """Share of calls to an endpoint, or to the decision point, that fail now: the worst of its outages."""
@@ -48,10 +52,18 @@ class Network:
         start, stop = partial(self._fail, place, outage), partial(self._repair, place, outage)
         self._faults.schedule(Fault(name, "outage", outage.begin, outage.end, start, stop))
 
-    def _schedule_partition(self, plan: PartitionPlan) -> None:
-        sites = frozenset(plan.sites)
-        start, stop = partial(self._cut, sites, plan.end), partial(self._heal, sites)
-        self._faults.schedule(Fault(plan.name, "partition", plan.begin, plan.end, start, stop))
+    def _schedule_partition(self, plan: PartitionPlan, window: Window, horizon: int) -> None:
+        """One fault for the whole; where it flaps, the ways are cut and open again within it."""
+        cut = Cut(frozenset(plan.sites), frozenset(plan.towards))
+        if plan.down < 0:
+            start, stop = partial(self._cut, cut, window.end), partial(self._heal, cut)
+            self._faults.schedule(Fault(plan.name, plan.kind, window.begin, window.end, start, stop))
+            return
+        if plan.name:
+            self._faults.schedule(Fault(plan.name, plan.kind, window.begin, window.end, _nothing, _nothing))
+        for begin, end in flaps(window.begin, min(window.end, horizon), plan.down, plan.up):
+            start, stop = partial(self._cut, cut, end), partial(self._heal, cut)
+            self._faults.schedule(Fault("", plan.kind, begin, end, start, stop))
 
     def _fail(self, place: int, outage: Outage, now: int) -> None:
         self._severities.setdefault(place, []).append(outage.severity)
@@ -62,17 +74,24 @@ class Network:
         self._severities[place].remove(outage.severity)
         self._log.event(now, Kind.OUTAGE_OVER, self.place_name(place))
 
-    def _cut(self, sites: frozenset[int], end: int, now: int) -> None:
-        self._partitions.append(sites)
-        self._log_sites(sites, now, Kind.PARTITION, end - now)
+    def _cut(self, cut: Cut, end: int, now: int) -> None:
+        self._cuts.add(cut)
+        self._log_sites(cut, now, Kind.PARTITION, end - now)
 
-    def _heal(self, sites: frozenset[int], now: int) -> None:
-        self._partitions.remove(sites)
-        self._log_sites(sites, now, Kind.PARTITION_OVER, -1)
+    def _heal(self, cut: Cut, now: int) -> None:
+        self._cuts.remove(cut)
+        self._log_sites(cut, now, Kind.PARTITION_OVER, -1)
         for healed in self.healed:
             healed(now)
 
-    def _log_sites(self, sites: frozenset[int], now: int, kind: Kind, value: int) -> None:
-        cut = ",".join(self._names.sites[site] for site in sorted(sites))
-        for site in sorted(sites):
-            self._log.event(now, kind, f"site:{self._names.sites[site]}", value=value, detail=cut)
+    def _log_sites(self, cut: Cut, now: int, kind: Kind, value: int) -> None:
+        told = self._told(cut.sites) + (f" towards {self._told(cut.towards)}" if cut.towards else "")
+        for site in sorted(cut.sites):
+            self._log.event(now, kind, f"site:{self._names.sites[site]}", value=value, detail=told)
+
+    def _told(self, sites: frozenset[int]) -> str:
+        return ",".join(self._names.sites[site] for site in sorted(sites))
+
+
+def _nothing(_: int) -> None:
+    pass

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from sim.locks import install_review
 from sim.monitors import install_monitors
+from sim.strikes import install_strikes
 
 if TYPE_CHECKING:
     from sim.engine import Replication
@@ -18,4 +19,5 @@ if TYPE_CHECKING:
 PARTS: Final[tuple[Callable[[Replication], None], ...]] = (
     install_monitors,
     install_review,
+    install_strikes,
 )

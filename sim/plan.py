@@ -260,23 +260,6 @@ class OutagesPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class PartitionPlan:
-    sites: tuple[int, ...]
-    begin: int
-    end: int
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class OutagePlan:
-    endpoint: int
-    begin: int
-    end: int
-    severity: float
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
 class DriftPlan:
     capability: int
     at: int
@@ -344,8 +327,6 @@ class Plan:
     steps: tuple[StepPlan, ...]
     works: tuple[WorkPlan, ...]
     random_outages: tuple[OutagesPlan, ...]
-    partitions: tuple[PartitionPlan, ...]
-    outages: tuple[OutagePlan, ...]
     drifts: tuple[DriftPlan, ...]
     monitors: tuple[MonitorPlan, ...]
     deadlock: DeadlockPlan

@@ -43,6 +43,7 @@ from sim.run import (
     versions,
 )
 from sim.tables import TABLES
+from sim.windows import WINDOWS_MAX, WindowLimitError
 from sim.workload import CASES_MAX, CaseLimitError
 
 if TYPE_CHECKING:
@@ -127,6 +128,8 @@ def replicate(job: Job, number: int) -> Seal | str:
         replication.run()
     except CaseLimitError:
         return f"replication {number} has more than {CASES_MAX:,} cases: lower the rate or the horizon"
+    except WindowLimitError:
+        return f"replication {number} has a fault that comes more than {WINDOWS_MAX:,} times: lengthen `between`"
     except EventLimitError:
         return (
             f"replication {number} has more than {EVENTS_MAX:,} happenings: lower the rate, the horizon or the retries"

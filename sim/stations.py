@@ -128,6 +128,11 @@ class Station:
         self._husks[job] = self._husks.get(job, 0) + 1
         self._write(pack(now, self.code + Kind.ABANDONED, job.case, now - job.since))
 
+    @property
+    def working(self) -> int:
+        """Servers that are there, busy or free; not those that hang."""
+        return self.servers - self._hanging
+
     def staff(self, servers: int, now: int) -> None:
         """Change the number of servers. Those who are busy finish first."""
         self._staffed = servers

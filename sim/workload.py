@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from sim.chance import Draws, Purpose, uniforms, uniforms_of_range
-from sim.plan import FOREVER, ArrivalKind, ArrivalPlan, AttributePlan, LawPlan, Plan, RatePieces
+from sim.plan import ArrivalKind, ArrivalPlan, AttributePlan, LawPlan, Plan, RatePieces
 from sim.rules import Decider, Rules
-from sim.values import durations, quantile, share
+from sim.spikes import with_spikes
+from sim.values import quantile, share
 
 CASES_MAX = 5_000_000
 """Cases of one replication at most. A case of one step takes 214 bytes (measured), so they take a gigabyte and more."""
@@ -48,7 +49,8 @@ class Workload:
 def materialise(plan: Plan, rules: Rules, draws: Draws) -> Workload:
     """Draw the arrivals and attributes of a replication. Raises CaseLimitError."""
     times = [
-        _arrivals(work.arrivals, draws, name, plan) for work, name in zip(plan.works, plan.names.works, strict=True)
+        with_spikes(_arrivals(work.arrivals, draws, name, plan), number, plan, draws, CASES_MAX)
+        for number, (work, name) in enumerate(zip(plan.works, plan.names.works, strict=True))
     ]
     total = sum(len(of_work) for of_work in times)
     if total > CASES_MAX:
@@ -157,29 +159,3 @@ def _whole_numbers(law: LawPlan, us: list[float]) -> list[int]:
             drawn = float(_INT64_MAX)
         numbers.append(max(min(int((drawn + 0.5) // 1), _INT64_MAX), -_INT64_MAX))
     return numbers
-
-
-# --- outages ----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Outage:
-    begin: int
-    end: int
-    severity: float
-
-
-def random_outages(draws: Draws, name: str, laws: tuple[LawPlan, LawPlan, LawPlan], horizon: int) -> list[Outage]:
-    """Outages that begin before the horizon: time between, length and severity of the n-th drawn by its number."""
-    between = draws.stream(Purpose.OUTAGE_BETWEEN, name, durations(laws[0]))
-    repair = draws.stream(Purpose.OUTAGE_REPAIR, name, durations(laws[1]))
-    severity, severity_of = draws.uniforms(Purpose.OUTAGE_SEVERITY, name), quantile(laws[2])
-    outages: list[Outage] = []
-    begin = between.at(0, 0)
-    while begin < horizon:
-        number = len(outages)
-        end = min(begin + repair.at(number, 0), FOREVER)
-        outages.append(Outage(begin, end, min(max(severity_of(severity.at(number, 0)), 0.0), 1.0)))
-        begin = end + max(between.at(number + 1, 0), 1)
-        _check(len(outages))
-    return outages

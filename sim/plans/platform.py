@@ -1,10 +1,91 @@
-"""The platform: links, topics, decision points, durability, certificates."""
+"""The platform: what goes wrong with its parts, and when."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sim.plan import LawPlan, RatePieces
+
+
+@dataclass(frozen=True, slots=True)
+class WhenPlan:
+    """When a fault is there: from `begin` to `end`, or again and again by the laws `between` and `repair`."""
+
+    begin: int
+    end: int
+    between: LawPlan | None
+    repair: LawPlan | None
+
+
+@dataclass(frozen=True, slots=True)
+class FaultPlan:
+    """A fault that ends. `key` is its place among the keys of draws: its name, or its kind and what it strikes."""
+
+    name: str
+    kind: str
+    key: str
+    when: WhenPlan
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionPlan(FaultPlan):
+    """Ways from `sites` to `towards` are cut; where `towards` is empty, all into and out of `sites`. It is there for
+    `down` at a time with `up` between; -1 where it does not flap."""
+
+    sites: tuple[int, ...]
+    towards: tuple[int, ...]
+    down: int
+    up: int
+
+
+@dataclass(frozen=True, slots=True)
+class OutagePlan(FaultPlan):
+    endpoint: int
+    severity: float
+
+
+@dataclass(frozen=True, slots=True)
+class StopPlan(FaultPlan):
+    """Slots of a pool crash or hang."""
+
+    pool: int
+    slots: int
+    hangs: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SlowdownPlan(FaultPlan):
+    """The work of a pool, or the calls of an endpoint, take `factor` as long; the other one is -1."""
+
+    pool: int
+    endpoint: int
+    factor: float
+
+
+@dataclass(frozen=True, slots=True)
+class SpikePlan(FaultPlan):
+    """`pieces` is the stream's usual rate."""
+
+    work: int
+    factor: float
+    pieces: RatePieces
+
+
+@dataclass(frozen=True, slots=True)
+class AbsencePlan(FaultPlan):
+    desk: int
+    staff: int
 
 
 @dataclass(frozen=True, slots=True)
 class PlatformPlan:
-    """What a scenario says of it, empty by default."""
+    """What a scenario says of the platform, empty by default."""
+
+    partitions: tuple[PartitionPlan, ...] = ()
+    outages: tuple[OutagePlan, ...] = ()
+    stops: tuple[StopPlan, ...] = ()
+    slowdowns: tuple[SlowdownPlan, ...] = ()
+    spikes: tuple[SpikePlan, ...] = ()
+    absences: tuple[AbsencePlan, ...] = ()

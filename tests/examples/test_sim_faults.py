@@ -28,7 +28,9 @@ def _tables(name: str, days: int, named: bool) -> Tables:
 def _named(plan: Plan) -> Plan:
     return replace(
         plan,
-        partitions=tuple(replace(fault, name="cut") for fault in plan.partitions),
+        platform=replace(
+            plan.platform, partitions=tuple(replace(fault, name="cut") for fault in plan.platform.partitions)
+        ),
         drifts=tuple(replace(fault, name="update") for fault in plan.drifts),
     )
 
