@@ -186,7 +186,6 @@ class Hang:
         """Jobs that were withdrawn meanwhile are gone; the others have as much before them as they had."""
         held, self._held = self._held, []
         clock = self._replication.clock
-        self._station.take_away(-self._plan.slots, now)
         for job, epoch, work, call, calls in held:
             if job.epoch != epoch or job.station is not self._station:
                 continue
@@ -196,6 +195,8 @@ class Hang:
             if call is not None and isinstance(job, Token) and job.call is call:
                 for handler, due in calls:
                     clock.at(max(now, due), Rank.FINISH, handler, call)
+        # Last: a slot that works again and is still counted as hanging would serve two.
+        self._station.take_away(-self._plan.slots, now)
 
 
 def struck_jobs(replication: Replication, station: Station, plan: StopPlan, window: Window) -> list[Job]:

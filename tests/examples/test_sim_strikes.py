@@ -106,6 +106,17 @@ def test_a_hang_keeps_what_was_done_and_goes_on_where_it_was(tmp_path: Path) -> 
     ]
 
 
+def test_a_slot_that_works_again_takes_no_second_job(tmp_path: Path) -> None:
+    rows = fly(tmp_path, "{kind: hang, agent: pool, at: 13s, lasts: 10s}", rate="15/min")
+    # Cases come every 4 s; the first is at work from 4 s and done at 24 s, nobody else is served before.
+    assert told(rows, "started", "finished")[:4] == [
+        (4, "started", 0, ""),
+        (24, "finished", 0, ""),
+        (24, "started", 1, ""),
+        (34, "finished", 1, ""),
+    ]
+
+
 @pytest.mark.parametrize(("lasts", "over"), [("3s", 37), ("1s", 36)])
 def test_an_answer_that_comes_while_the_agent_hangs_is_taken_up_at_the_end(
     tmp_path: Path, lasts: str, over: int
