@@ -11,6 +11,7 @@ from itertools import chain
 from typing import Final
 
 from models.check_faults import check_timed
+from models.check_supply import check_work
 from models.declared import check_declared
 from models.diagnostics import Problem, near, quoted
 from models.laws import Law
@@ -341,6 +342,7 @@ _CHECKS: Final[tuple[tuple[Callable[[Scenario], Iterator[Problem]], tuple[str, .
     (_times, ("horizon", "warm-up")),
     (_desks, ("start", "horizon")),
     (_arrivals, ()),
+    (check_work, ("horizon",)),
     (_attributes, ("workflows", "work")),
     (_faults, ("horizon", "agents", "work")),
     (_deadlock, ()),

@@ -58,7 +58,7 @@ from models.part import (
 )
 from models.steps import Arm, ChoiceStep, DeskStep, End, Parallel, Retry, Step, Task, Wait, Workflow
 from models.units import Duration
-from models.work import Arrivals, Poisson, Renewal, Trace, Weekly, Work
+from models.work import Arrivals, Modulated, Poisson, Renewal, Trace, Weekly, Work
 
 __all__ = [
     "ATTRIBUTE_NAME",
@@ -100,6 +100,7 @@ __all__ = [
     "Level",
     "LoadSpike",
     "Lock",
+    "Modulated",
     "Monitor",
     "Name",
     "Objective",

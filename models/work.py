@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from models.laws import AttributeLawText
+from models.laws import AttributeLawText, NumberLaw, parse_number_law
 from models.part import AttributeName, Name, Part
-from models.units import Rate
+from models.units import Duration, Probability, Rate
 
 
 class Poisson(Part):
@@ -43,6 +43,22 @@ class Renewal(Part):
     """Standard deviation over mean of the times between arrivals."""
 
 
+class Modulated(Part):
+    """A Markov-modulated Poisson process (MMPP): a state decides the rate, and the states change by themselves.
+
+    Each stay in a state is exponential. The run begins in a state of the process's stationary law.
+    """
+
+    kind: Literal["mmpp"]
+    rates: tuple[Rate, ...] = Field(min_length=2, max_length=10)
+    """Rate of arrivals in each state."""
+    stays: tuple[Duration, ...] = Field(min_length=2, max_length=10)
+    """Mean time of a stay in each state."""
+    to: tuple[tuple[Probability, ...], ...] | None = None
+    """For each state, the chances of the state that comes after it. No key: the next in the list, and after the last
+    the first (an assumption)."""
+
+
 class Trace(Part):
     """Arrivals at the times of a CSV file, the first row at the start of the run."""
 
@@ -55,7 +71,7 @@ class Trace(Part):
     """2 replays twice as fast."""
 
 
-Arrivals = Annotated[Poisson | Weekly | Renewal | Trace, Field(discriminator="kind")]
+Arrivals = Annotated[Poisson | Weekly | Renewal | Modulated | Trace, Field(discriminator="kind")]
 
 
 class Work(Part):
@@ -65,6 +81,8 @@ class Work(Part):
     """What happens to the cases."""
     arrivals: Arrivals
     """When cases arrive."""
+    batch: NumberLaw = Field(default=parse_number_law("1"))
+    """Cases that come with one arrival, to the nearest whole number, each with attributes of its own."""
     priority: Annotated[int, Field(ge=0, le=100)] = 0
     """Rank in queues with `order: priority`; 0 is served first."""
     attributes: dict[AttributeName, AttributeLawText] = Field(default_factory=dict)

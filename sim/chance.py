@@ -59,6 +59,8 @@ class Purpose(IntEnum):
     LABEL = 23
     LABEL_DELAY = 24
     RING = 25
+    MODULATION = 35
+    BATCH = 36
     SPIKE = 50
     SLOT = 51
 

@@ -66,6 +66,7 @@ class ArrivalKind(IntEnum):
     PROCESS = 0
     RENEWAL = 1
     TRACE = 2
+    MODULATED = 3
 
 
 class Resolution(IntEnum):
@@ -224,7 +225,8 @@ class RatePieces:
 
 @dataclass(frozen=True, slots=True)
 class ArrivalPlan:
-    """`pieces` for a Poisson process, `interval` for a renewal process, `times` for a trace."""
+    """`pieces` for a Poisson process, `interval` for a renewal process, `times` for a trace; the states of a
+    modulated process are in `SupplyPlan.modulations`."""
 
     kind: int
     pieces: RatePieces

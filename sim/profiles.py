@@ -8,7 +8,7 @@ from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from models.rosters import offsets
-from models.scenario import Arrivals, Poisson, Renewal, Scenario, Trace, Weekly
+from models.scenario import Arrivals, Modulated, Poisson, Renewal, Scenario, Trace, Weekly
 from models.units import HOUR
 from sim.plan import LAW_KINDS, ArrivalKind, ArrivalPlan, LawPlan, RatePieces
 
@@ -27,6 +27,8 @@ def arrival_plan(arrivals: Arrivals, scenario: Scenario, trace: tuple[int, ...])
             return ArrivalPlan(ArrivalKind.PROCESS, pieces, _NO_LAW, ())
         case Renewal():
             return ArrivalPlan(ArrivalKind.RENEWAL, _NO_PIECES, _interval(arrivals), ())
+        case Modulated():
+            return ArrivalPlan(ArrivalKind.MODULATED, _NO_PIECES, _NO_LAW, ())
         case Trace():
             return ArrivalPlan(ArrivalKind.TRACE, _NO_PIECES, _NO_LAW, trace)
 

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sim.chance import Draws, Purpose, uniforms, uniforms_of_range
-from sim.plan import ArrivalKind, ArrivalPlan, AttributePlan, LawPlan, Plan, RatePieces
+from sim.mmpp import rate_pieces
+from sim.plan import ArrivalKind, AttributePlan, LawPlan, Plan
 from sim.rules import Decider, Rules
 from sim.spikes import with_spikes
 from sim.values import quantile, share
@@ -49,8 +50,8 @@ class Workload:
 def materialise(plan: Plan, rules: Rules, draws: Draws) -> Workload:
     """Draw the arrivals and attributes of a replication. Raises CaseLimitError."""
     times = [
-        with_spikes(_arrivals(work.arrivals, draws, name, plan), number, plan, draws, CASES_MAX)
-        for number, (work, name) in enumerate(zip(plan.works, plan.names.works, strict=True))
+        _in_batches(with_spikes(_arrivals(number, plan, draws), number, plan, draws, CASES_MAX), number, plan, draws)
+        for number in range(len(plan.works))
     ]
     total = sum(len(of_work) for of_work in times)
     if total > CASES_MAX:
@@ -71,14 +72,29 @@ def _packed(numbers: npt.NDArray[np.int64]) -> Sequence[int]:
 # --- arrivals ---------------------------------------------------------------------------------------------------------
 
 
-def _arrivals(arrivals: ArrivalPlan, draws: Draws, name: str, plan: Plan) -> Times:
+def _arrivals(work: int, plan: Plan, draws: Draws) -> Times:
     """Arrival times before the horizon, ascending."""
+    arrivals, name = plan.works[work].arrivals, plan.names.works[work]
     if arrivals.kind == ArrivalKind.TRACE:
         return np.array([time for time in arrivals.times if time < plan.horizon], np.int64)
     key = draws.key(Purpose.ARRIVAL, name)
     if arrivals.kind == ArrivalKind.RENEWAL:
         return _renewals(key, arrivals.interval, plan.horizon)
-    return _poisson(key, arrivals.pieces, plan.horizon)
+    modulation = plan.supply.modulations[work]
+    if modulation is not None:
+        return _poisson(key, *rate_pieces(modulation, draws.key(Purpose.MODULATION, name), plan.horizon), plan.horizon)
+    return _poisson(key, arrivals.pieces.times, arrivals.pieces.rates, plan.horizon)
+
+
+def _in_batches(times: Times, work: int, plan: Plan, draws: Draws) -> Times:
+    """A case for each that comes with an arrival; those of one arrival follow each other."""
+    batch = plan.supply.batches[work]
+    if batch is None:
+        return times
+    key = draws.key(Purpose.BATCH, plan.names.works[work])
+    sizes = np.array(_whole_numbers(batch, uniforms_of_range(key, 0, len(times))), np.int64).clip(1, CASES_MAX + 1)
+    _check(int(sizes.sum()))
+    return np.repeat(times, sizes)
 
 
 def _renewals(key: int, interval: LawPlan, horizon: int) -> Times:
@@ -95,10 +111,10 @@ def _renewals(key: int, interval: LawPlan, horizon: int) -> Times:
         _check(len(times))
 
 
-def _poisson(key: int, pieces: RatePieces, horizon: int) -> Times:
+def _poisson(key: int, at: Sequence[float], rate: Sequence[float], horizon: int) -> Times:
     """Arrivals by inversion: a unit-rate process, mapped through the inverse of the cumulative rate, which is exact."""
-    starts = np.array(pieces.times, np.float64)
-    rates = np.array(pieces.rates, np.float64)
+    starts = np.array(at, np.float64)
+    rates = np.array(rate, np.float64)
     reached = np.concatenate(([0.0], np.cumsum(rates * np.diff(np.append(starts, horizon)))))
     units = _unit_process(key, float(reached[-1]))
     piece = np.searchsorted(reached, units, side="right") - 1

@@ -3,8 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sim.plan import LawPlan
+
+
+@dataclass(frozen=True, slots=True)
+class ModulationPlan:
+    """States of a modulated Poisson process: rates in arrivals per microsecond, mean stays in microseconds, the chances
+    of the state at the start and of the state after each."""
+
+    rates: tuple[float, ...]
+    stays: tuple[float, ...]
+    start: tuple[float, ...]
+    to: tuple[tuple[float, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class SupplyPlan:
     """What a scenario says of it, empty by default."""
+
+    modulations: tuple[ModulationPlan | None, ...] = ()
+    """Of each work, where it has one."""
+    batches: tuple[LawPlan | None, ...] = ()
+    """Of each work, the law of cases that come with one arrival; None where it is always one."""

@@ -1,0 +1,67 @@
+"""What work, queues, endpoints and the quality of answers must satisfy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from models.diagnostics import Problem, quoted
+from models.problems import Keys, no_time
+from models.scenario import Modulated, Scenario
+from models.units import format_duration
+
+STAYS_MAX: Final = 1_000_000
+"""Stays of a modulated process in one replication at most, on the mean: more would not fit beside its cases."""
+_ROUNDING: Final = 1e-6
+
+
+def check_work(scenario: Scenario) -> Iterator[Problem]:
+    """Arrivals in batches, and at rates that change."""
+    for name, work in scenario.work.items():
+        keys: Keys = ("work", name)
+        if work.batch.support[0] < 0.5:
+            yield Problem((*keys, "batch"), "a batch may have no case", "expected a law of numbers from 1 up")
+        if isinstance(work.arrivals, Modulated):
+            for problem in _modulated(work.arrivals, scenario.horizon):
+                yield problem._replace(keys=(*keys, "arrivals", *problem.keys))
+
+
+def _modulated(arrivals: Modulated, horizon: int) -> Iterator[Problem]:
+    """States as many everywhere, stays that take time, and chances that lead everywhere."""
+    states = len(arrivals.rates)
+    if len(arrivals.stays) != states:
+        message = f"{states} rates, but {len(arrivals.stays)} stays"
+        yield Problem(("stays",), message, "expected one of each for every state", True)
+    for position, stay in enumerate(arrivals.stays):
+        for problem in no_time(("stays",), stay):
+            yield problem._replace(keys=("stays", position))
+        if 0 < stay < horizon / STAYS_MAX:
+            help = f"expected at least a millionth of the horizon, {format_duration(max(horizon // STAYS_MAX, 1))}"
+            yield Problem(("stays", position), "stays this short are too many", help)
+    if arrivals.to is not None:
+        yield from _chances(arrivals.to, states)
+
+
+def _chances(to: tuple[tuple[float, ...], ...], states: int) -> Iterator[Problem]:
+    if len(to) != states or any(len(row) != states for row in to):
+        yield Problem(("to",), "not a row for each state with a chance for each", f"expected {states} rows of {states}")
+        return
+    for state, row in enumerate(to):
+        if row[state]:
+            message, help = "a state does not come after itself", "lengthen its stay instead"
+            yield Problem(("to", state, state), message, help)
+        if abs(sum(row) - 1.0) > _ROUNDING:
+            yield Problem(("to", state), f"the chances add up to {sum(row):g}", "expected 1")
+    missing = [state for state in range(states) if len(_reached(to, state)) < states]
+    if missing:
+        what = quoted(f"to[{missing[0]}]")
+        yield Problem(("to",), f"from {what} on, some states never come", "every state must lead to every other")
+
+
+def _reached(to: tuple[tuple[float, ...], ...], start: int) -> set[int]:
+    found, ahead = {start}, [start]
+    while ahead:
+        fresh = {after for after, chance in enumerate(to[ahead.pop()]) if chance > 0} - found
+        found |= fresh
+        ahead += fresh
+    return found
