@@ -1,6 +1,7 @@
 """How things look in the terminal: words with symbols, colour on top of them, lines that wrap.
 
-Off a terminal, or with NO_COLOR set, it is plain text. Verdicts are words and symbols, never colour alone.
+Off a terminal, or with NO_COLOR set, it is plain text. Verdicts are words and symbols, never colour alone. Off a
+terminal lines do not wrap, so that a search finds a whole sentence and a path stays one, unless COLUMNS says how wide.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from rich.text import Text
 from reports import words
 
 WIDTH_MAX: Final = 100
+UNWRAPPED: Final = 100_000
+"""Columns off a terminal: no text of a finding is that long."""
 
 _STYLES: Final = {
     "pass": "green", "holds": "green", "fail": "bold red", "violated": "bold red", "undecided": "yellow",
@@ -41,9 +44,10 @@ def silence() -> None:
 
 
 def open_console() -> Console:
-    """Standard output, no wider than reads well."""
+    """Standard output: on a terminal no wider than reads well."""
     console = _Console(highlight=False)
-    return _Console(highlight=False, width=min(console.width, WIDTH_MAX))
+    wraps = console.is_terminal or "COLUMNS" in os.environ
+    return _Console(highlight=False, width=min(console.width, WIDTH_MAX) if wraps else UNWRAPPED)
 
 
 def mark(console: Console, word: str) -> Text:

@@ -15,11 +15,10 @@ import cedarpy
 from cedarpy import pst
 
 from models.cedar.clauses import Part, conditions_of, scope_of, with_conditions
-from models.cedar.decision import decide, matching
+from models.cedar.decision import decide, has_approvals, matching
 from models.cedar.policies import Policy, PolicySet
 from verify import term as t
 from verify.checks.common import seek
-from verify.checks.elements import has_approvals
 from verify.edits import suggested
 from verify.findings import Clause, Finding, PolicyRef, Role, Witness
 from verify.query import BUDGETS, Analysis, VerifierError, request

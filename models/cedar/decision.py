@@ -167,7 +167,7 @@ def decided(
     """As `authorize`, with the indices of the policies that error."""
     granted = frozenset(approvals)
     asked = dict(request)
-    if _sees_approvals(policies, request["action"]):
+    if has_approvals(policies, _uid_text(request["action"])):
         context = dict(request.get("context") or {})
         context["approvals"] = sorted(granted.union(context.get("approvals", ())))
         asked["context"] = context
@@ -175,7 +175,8 @@ def decided(
     return decide(policies, matched, granted), erring
 
 
-def _sees_approvals(policies: PolicySet, action: object) -> bool:
-    declared = policies.schema.actions.get(_uid_text(action))
+def has_approvals(policies: PolicySet, action: str) -> bool:
+    """Whether the schema has the chains that approved, `approvals`, in the context of an action."""
+    declared = policies.schema.actions.get(action)
     attribute = declared.context.attributes.get("approvals") if declared else None
     return attribute is not None and attribute.type == SetType(StringType())

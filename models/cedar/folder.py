@@ -23,6 +23,9 @@ def policy_files(path: Path, root: Path | None, invariants: Path | None) -> list
         if holds_invariants(path) or path.resolve() == asserted:
             help = "name the policies; their invariants are read beside them, or named by `--invariants`"
             raise input_error("the file holds invariants, not policies to deploy", shown(path, root), help)
+        if path.suffix == ".cedarschema" or path.name.endswith((".cedarschema.json", "schema.json")):
+            help = "name the file or folder of the policies; `--schema` names their schema"
+            raise input_error("the file holds a schema, not policies", shown(path, root), help)
         return [path]
     found = (file for file in path.glob("*.cedar") if not holds_invariants(file) and file.resolve() != asserted)
     files = sorted(found, key=lambda file: file.name)

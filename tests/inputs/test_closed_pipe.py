@@ -1,4 +1,4 @@
-"""A reader that goes early (`| head`) changes neither the verdict nor the exit code, and leaves no traceback."""
+"""Output to a pipe: one line a sentence; a reader that goes early (`| head`) changes neither verdict nor exit code."""
 
 from __future__ import annotations
 
@@ -25,3 +25,14 @@ def test_the_exit_code_is_the_verdicts(tmp_path: Path, policy: str, code: int, f
     os.close(writing)
     assert ended.stderr.decode() == ""
     assert ended.returncode == code
+
+
+def test_off_a_terminal_no_sentence_and_no_path_is_broken(tmp_path: Path) -> None:
+    folder = tmp_path / "a-folder-with-a-name-that-is-long" / "and-another-one-that-is-longer-still-than-that"
+    folder.mkdir(parents=True)
+    (folder / "p.cedar").write_text(BAD)
+    command = [sys.executable, "-m", "windtunnel", "verify", str(folder / "p.cedar")]
+    without = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    told = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=without, check=False, timeout=120)
+    assert f"`never` ({folder / 'p.cedar'}:1) never matches: its conditions are true of no request" in told.stdout
+    assert all(line == line.rstrip() for line in told.stdout.splitlines())

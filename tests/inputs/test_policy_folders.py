@@ -56,3 +56,11 @@ def test_what_is_only_compared_is_a_guess_and_told() -> None:
     assert any(GUESS in one for one in infer(policy_set(rule.format("context.now")).policies).warnings)
     for said in ("context.now + 1", "7", 'datetime("2026-01-01")'):
         assert not any(GUESS in one for one in infer(policy_set(rule.format(said)).policies).warnings)
+
+
+@pytest.mark.parametrize("name", ["fleet.cedarschema", "fleet.cedarschema.json", "schema.json"])
+def test_a_schema_given_as_policies_is_named_as_what_it_is(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("entity User;")
+    with pytest.raises(InputError, match="holds a schema, not policies") as told:
+        load_policies(tmp_path / name)
+    assert "--schema" in str(told.value)

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
-from models.cedar.decision import matching
+from models.cedar.decision import has_approvals, matching
 from models.cedar.load import policy_set
 from models.cedar.policies import PolicySet
 from models.cedar.types import RequestEnvironment
@@ -17,7 +17,7 @@ from models.cedar.uids import Uid
 from models.declared import Declared, declared
 from models.load import LoadedScenario
 from verify import term as t
-from verify.checks.elements import first_encoder, has_approvals
+from verify.checks.elements import first_encoder
 from verify.encode import Match
 from verify.lift import entities_read
 from verify.query import Analysis, Case, request

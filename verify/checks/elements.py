@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from models.cedar.decision import Decision
+from models.cedar.decision import Decision, has_approvals
 from models.cedar.policies import PolicySet
-from models.cedar.types import RequestEnvironment, SetType, StringType
+from models.cedar.types import RequestEnvironment
 from models.load import LoadedScenario
 from verify import term as t
 from verify.catalogue import CATALOGUE
@@ -80,12 +80,6 @@ def first_matched(policies: PolicySet, case: Case) -> frozenset[int] | None:
     if has_approvals(policies, case.witness.action) and "approvals" not in case.witness.context:
         case = case.judge(replace(case.witness, context={**case.witness.context, "approvals": []}))
     return frozenset(case.matched)
-
-
-def has_approvals(policies: PolicySet, action: str) -> bool:
-    """Whether the schema has the chains that approved in the context of an action."""
-    attribute = policies.schema.actions[action].context.attributes.get("approvals")
-    return attribute is not None and attribute.type == SetType(StringType())
 
 
 def first_encoder(analysis: Analysis, environment: RequestEnvironment) -> Encoder:

@@ -12,10 +12,10 @@ from functools import cached_property
 
 from cedarpy import pst
 
-from models.cedar.decision import Decision, decide
+from models.cedar.decision import Decision, decide, has_approvals
 from models.cedar.policies import PolicySet
 from models.cedar.syntax import children
-from models.cedar.types import RequestEnvironment, SetType, StringType
+from models.cedar.types import RequestEnvironment
 from verify import term as t
 from verify.checks.common import Sought, recalled, solved
 from verify.checks.redundancy import hard_forbids
@@ -113,7 +113,7 @@ class Asking:
 
     def sees_approvals(self, environment: RequestEnvironment) -> bool:
         """Whether the policies of an environment can tell who has approved."""
-        return self._mentioned and _shown(self.analysis.policies, environment.action)
+        return self._mentioned and has_approvals(self.analysis.policies, environment.action)
 
     @cached_property
     def _mentioned(self) -> bool:
@@ -191,7 +191,7 @@ def decisions(policies: PolicySet, case: Case) -> tuple[Decision, ...]:
 
 
 def _decided(policies: PolicySet, case: Case) -> Iterator[Decision]:
-    shown = _shown(policies, case.witness.action)
+    shown = has_approvals(policies, case.witness.action)
     granted: frozenset[str] = frozenset()
     while True:
         context = {**case.witness.context, "approvals": sorted(granted)} if shown else case.witness.context
@@ -202,12 +202,6 @@ def _decided(policies: PolicySet, case: Case) -> Iterator[Decision]:
         if made.outcome != "escalate":
             return
         granted |= frozenset(made.chains)
-
-
-def _shown(policies: PolicySet, action: str) -> bool:
-    """Whether approvals are in the context of an action's requests."""
-    attribute = policies.schema.actions[action].context.attributes.get("approvals")
-    return attribute is not None and attribute.type == SetType(StringType())
 
 
 def asked_together(policies: PolicySet, indices: Sequence[int], case: Case) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+from models.cedar.decision import has_approvals
 from models.cedar.policies import PolicySet
 from models.cedar.types import RecordType, RequestEnvironment, Type
 from models.cedar.uids import Uid, parse_uid
@@ -17,7 +18,7 @@ from models.load import LoadedScenario
 from models.scenario import Task
 from verify import term as t
 from verify.checks.common import Sought, joined
-from verify.checks.elements import Element, about, first_decision, has_approvals, undecided, with_policies
+from verify.checks.elements import Element, about, first_decision, undecided, with_policies
 from verify.checks.requests import Kind, allowed_in_the_end, is_allowed_in_the_end, refusal
 from verify.checks.rounds import Asking, chain_of, escalating
 from verify.findings import Finding
