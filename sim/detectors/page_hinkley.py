@@ -1,4 +1,4 @@
-"""Drift detectors, each with its formula pinned: a detector's name is not a specification."""
+"""The Page-Hinkley test."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class PageHinkley:
         self._least = float("inf")
 
     def update(self, x: float) -> bool:
-        """Take one label, 1 for a wrong attempt and 0 for a right one; whether that raises the alarm."""
+        """Take one label; whether that raises the alarm."""
         self.labels += 1
         self._mean += (x - self._mean) / self.labels
         self._sum = self._alpha * self._sum + (x - self._mean) - self._delta
