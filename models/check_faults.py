@@ -11,6 +11,7 @@ from models.scenario import (
     Crash,
     Hang,
     LoadSpike,
+    Loss,
     OutageFault,
     Partition,
     Poisson,
@@ -37,10 +38,12 @@ def check_timed(scenario: Scenario, fault: TimedFault) -> Iterator[Problem]:
                 message = f"agent {quoted(fault.agent)} has fewer replicas: {pool.replicas}"
                 yield Problem(("replicas",), message, "expected at most that, or no key for all of them")
         case Slowdown():
-            if (fault.agent is None) == (fault.endpoint is None):
-                yield Problem(
-                    (), "a `slowdown` needs one thing to strike", "exactly one of `agent` and `endpoint`", True
-                )
+            if sum(place is not None for place in (fault.agent, fault.endpoint, fault.link)) != 1:
+                message = "a `slowdown` needs one thing to strike"
+                yield Problem((), message, "one of `agent`, `endpoint` and `link`", True)
+        case Loss():
+            if fault.loss == 0:
+                yield Problem(("loss",), "a loss of nothing", "expected a loss above 0")
         case LoadSpike():
             work = scenario.work.get(fault.work)
             if work is not None and not isinstance(work.arrivals, Poisson | Weekly | Renewal):

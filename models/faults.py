@@ -82,15 +82,27 @@ class Hang(_Timed):
 
 
 class Slowdown(_Timed):
-    """Whatever an agent of a pool or an endpoint begins meanwhile takes longer."""
+    """Whatever an agent of a pool, an endpoint or a link begins meanwhile takes longer."""
 
     kind: Literal["slowdown"]
     agent: Name | None = None
-    """The pool whose own work takes longer; either this or `endpoint`."""
+    """The pool whose own work takes longer; either this, `endpoint` or `link`."""
     endpoint: Name | None = None
     """The endpoint whose calls take longer."""
+    link: Name | None = None
+    """The link that takes longer, in both directions."""
     factor: Annotated[float, Field(gt=1.0, le=10_000.0)]
     """How many times as long. The factors of slowdowns at the same time multiply."""
+
+
+class Loss(_Timed):
+    """A link loses more of what is sent over it, in both directions."""
+
+    kind: Literal["loss"]
+    link: Name
+    """The link."""
+    loss: Probability
+    """Share that is lost of what the link itself, and other faults, let through."""
 
 
 class LoadSpike(_Timed):
@@ -127,7 +139,7 @@ class Drift(_Fault):
     """The law of success from then on."""
 
 
-TimedFault = Partition | OutageFault | Crash | Hang | Slowdown | LoadSpike | Absence
+TimedFault = Partition | OutageFault | Crash | Hang | Slowdown | Loss | LoadSpike | Absence
 """The faults that end."""
 Fault = Annotated[TimedFault | Drift, Field(discriminator="kind")]
 
@@ -142,7 +154,9 @@ def struck(fault: Fault) -> str:
         case Crash() | Hang():
             return fault.agent
         case Slowdown():
-            return fault.endpoint or fault.agent or ""
+            return fault.endpoint or fault.link or fault.agent or ""
+        case Loss():
+            return fault.link
         case LoadSpike():
             return fault.work
         case Absence():

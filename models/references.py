@@ -18,6 +18,7 @@ from models.scenario import (
     Drift,
     Hang,
     LoadSpike,
+    Loss,
     OutageFault,
     Partition,
     Scenario,
@@ -32,6 +33,7 @@ from models.workflows import exits
 def check_references(scenario: Scenario) -> Iterator[Problem]:
     """Names that do not exist. Chains are not looked at: verification judges what a broken chain means."""
     yield from _sites(scenario)
+    yield from _links(scenario)
     yield from _regions(scenario)
     for name, pool in scenario.agents.items():
         yield from unknown(("agents", name, "parent"), pool.parent, scenario.agents, "agent")
@@ -54,6 +56,12 @@ def _sites(scenario: Scenario) -> Iterator[Problem]:
         for name, member in members.items():
             yield from unknown((part, name, "site"), member.site, scenario.sites, "site")
     yield from unknown(("decision-point", "site"), scenario.decision_point.site, scenario.sites, "site")
+
+
+def _links(scenario: Scenario) -> Iterator[Problem]:
+    for name, link in scenario.links.items():
+        for key, site in (("from", link.from_), ("to", link.to)):
+            yield from unknown(("links", name, key), site, scenario.sites, "site")
 
 
 def _regions(scenario: Scenario) -> Iterator[Problem]:
@@ -103,6 +111,9 @@ def _faults(scenario: Scenario) -> Iterator[Problem]:
             case Slowdown():
                 yield from unknown((*keys, "agent"), fault.agent, scenario.agents, "agent")
                 yield from unknown((*keys, "endpoint"), fault.endpoint, scenario.endpoints, "endpoint")
+                yield from unknown((*keys, "link"), fault.link, scenario.links, "link")
+            case Loss():
+                yield from unknown((*keys, "link"), fault.link, scenario.links, "link")
             case LoadSpike():
                 yield from unknown_work((*keys, "work"), fault.work, scenario.work)
             case Absence():

@@ -21,6 +21,7 @@ from models.faults import (
     Flapping,
     Hang,
     LoadSpike,
+    Loss,
     OutageFault,
     Partition,
     Slowdown,
@@ -56,6 +57,7 @@ from models.part import (
     Part,
     Start,
 )
+from models.platform import Link
 from models.steps import Arm, ChoiceStep, DeskStep, End, Parallel, Retry, Step, Task, Wait, Workflow
 from models.units import Duration
 from models.work import Arrivals, Modulated, Poisson, Renewal, Trace, Weekly, Work
@@ -98,8 +100,10 @@ __all__ = [
     "HandOff",
     "Hang",
     "Level",
+    "Link",
     "LoadSpike",
     "Lock",
+    "Loss",
     "Modulated",
     "Monitor",
     "Name",
@@ -174,6 +178,8 @@ class Scenario(Part):
     """The policies to verify and to deploy. No key: no step may have an action."""
     sites: dict[Name, Site] = Field(default_factory=dict)
     """Places, by name."""
+    links: dict[Name, Link] = Field(default_factory=dict)
+    """Ways between sites, by name."""
     endpoints: dict[Name, Endpoint] = Field(default_factory=dict)
     """LLM and tool APIs, by name."""
     agents: dict[Name, AgentPool] = Field(default_factory=dict)

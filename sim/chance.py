@@ -63,6 +63,8 @@ class Purpose(IntEnum):
     BATCH = 36
     SPIKE = 50
     SLOT = 51
+    LINK_LATENCY = 52
+    LINK_LOSS = 53
 
 
 def mix(z: int) -> int:

@@ -12,7 +12,9 @@ from models.scenario import (
     Crash,
     Drift,
     Hang,
+    Link,
     LoadSpike,
+    Loss,
     OutageFault,
     Partition,
     Renewal,
@@ -25,6 +27,8 @@ from sim.plan import RatePieces
 from sim.plans.platform import (
     AbsencePlan,
     FaultPlan,
+    LinkPlan,
+    LossPlan,
     OutagePlan,
     PartitionPlan,
     PlatformPlan,
@@ -59,6 +63,8 @@ def compile_platform(loaded: LoadedScenario, names: Names) -> PlatformPlan:
         slowdowns=tuple(plan for plan in plans if isinstance(plan, SlowdownPlan)),
         spikes=tuple(plan for plan in plans if isinstance(plan, SpikePlan)),
         absences=tuple(plan for plan in plans if isinstance(plan, AbsencePlan)),
+        losses=tuple(plan for plan in plans if isinstance(plan, LossPlan)),
+        links=tuple(_link(name, link, names) for name, link in loaded.scenario.links.items()),
     )
 
 
@@ -97,11 +103,22 @@ def _plan(fault: TimedFault, common: _Common, scenario: Scenario, names: Names) 
         case Slowdown():
             pool_ = names.pools.index(fault.agent) if fault.agent else -1
             endpoint = names.endpoints.index(fault.endpoint) if fault.endpoint else -1
-            return SlowdownPlan(*common, pool_, endpoint, fault.factor)
+            return SlowdownPlan(*common, pool_, endpoint, _link_number(fault.link, scenario), fault.factor)
+        case Loss():
+            return LossPlan(*common, _link_number(fault.link, scenario), fault.loss)
         case LoadSpike():
             return SpikePlan(*common, names.works.index(fault.work), fault.factor, _usual(fault.work, scenario))
         case Absence():
             return AbsencePlan(*common, names.desks.index(fault.desk), fault.staff)
+
+
+def _link_number(name: str | None, scenario: Scenario) -> int:
+    return list(scenario.links).index(name) if name else -1
+
+
+def _link(name: str, link: Link, names: Names) -> LinkPlan:
+    a, b = names.sites.index(link.from_), names.sites.index(link.to)
+    return LinkPlan(name, a, b, link.both_ways, law_plan(link.latency), link.loss, link.lost_after)
 
 
 def _usual(work: str, scenario: Scenario) -> RatePieces:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from sim.approvals import Approvals
 from sim.chance import Draws, Purpose, Stream
 from sim.clock import Clock, Rank
+from sim.links import AT_ONCE, Trip
 from sim.logs import Kind, Log
 from sim.network import POINT, Network
 from sim.plan import Exit, Plan
@@ -69,12 +70,26 @@ class Decisions:
         pool = self._plan.capabilities[token.plan.capability].pool
         if not self._network.connected(self._plan.pools[pool].site, point.site):
             return "unreachable: partition", point.timeout
+        trip = self._trip(token, petition, pool)
+        if trip.lost_after >= 0:
+            return "unreachable: lost", point.timeout
+        delay += trip.time
         if delay > point.timeout:
             return "unreachable: timeout", point.timeout
         severity = self._network.severity(POINT)
         if severity and self._draw(Purpose.DECISION_OUTAGE, token, petition) < severity:
             return "unreachable: outage", delay
         return "", delay
+
+    def _trip(self, token: Token, petition: Petition, pool: int) -> Trip:
+        """The way of a question to the decision point and back."""
+        if not self._plan.platform.links:
+            return AT_ONCE
+        site, index = self._plan.pools[pool].site, token.visit * _ROUNDS + petition.rounds
+        return self._network.links.trip(site, self._plan.point.site, self._place(token), token.entity, index)
+
+    def _place(self, token: Token) -> str:
+        return f"decision/{self._plan.names.works[token.work]}/{self._plan.names.steps[token.step]}"
 
     def _decided(self, token: Token, now: int) -> None:
         token.epoch += 1

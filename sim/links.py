@@ -7,7 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from sim.chance import Draws, Purpose, Stream
+from sim.values import durations
+
+if TYPE_CHECKING:
+    from sim.engine import Replication
+    from sim.plans.platform import LinkPlan
+    from sim.tokens import Call
 
 
 class Cut(NamedTuple):
@@ -48,11 +56,10 @@ class Cuts:
 
 @dataclass(slots=True)
 class Way:
-    """One direction of a link: its number, and what the faults in force make of it."""
+    """One direction of a link, and what the faults in force make of it."""
 
-    link: int
-    losses: list[float] = field(default_factory=list)
-    """Share of what is sent that is lost, of the link itself and of each fault in force."""
+    losses: list[float]
+    """Share of what is sent that is lost, by the link itself and by each fault in force."""
     factors: list[float] = field(default_factory=list)
     """What each slowdown in force makes of the latency."""
 
@@ -65,13 +72,75 @@ class Way:
         return 1.0 - kept
 
     def slowed(self, latency: int) -> int:
-        """The latency as the slowdowns in force make it, to the nearest microsecond."""
-        if not self.factors:
-            return latency
-        factor = 1.0
-        for one in self.factors:
-            factor *= one
-        return int(latency * factor + 0.5)
+        """The latency as the slowdowns in force make it, each to the nearest microsecond."""
+        for factor in self.factors:
+            latency = int(latency * factor + 0.5)
+        return latency
+
+
+class Trip(NamedTuple):
+    """A round trip: how long the ways there and back take together; and where one loses it, when that is noticed."""
+
+    time: int
+    lost_after: int
+    """-1 where nothing is lost."""
+
+
+AT_ONCE = Trip(0, -1)
+
+
+class Links:
+    """The links of a replication. Draws of a trip: two for each, one a direction."""
+
+    def __init__(self, plans: tuple[LinkPlan, ...], draws: Draws) -> None:
+        self._plans = plans
+        self._draws = draws
+        self._ways: dict[tuple[int, int], tuple[int, Way]] = {}
+        self._of_link: list[list[Way]] = []
+        self._laws = [durations(link.latency) for link in plans]
+        self._latencies: dict[tuple[int, str], Stream[int]] = {}
+        self._losses: dict[tuple[int, str], Stream[float]] = {}
+        for number, link in enumerate(plans):
+            pairs = [(link.a, link.b), *([(link.b, link.a)] if link.both else [])]
+            ways = [Way([link.loss] if link.loss else []) for _ in pairs]
+            self._of_link.append(ways)
+            self._ways |= {pair: (number, way) for pair, way in zip(pairs, ways, strict=True)}
+
+    def ways(self, link: int) -> list[Way]:
+        """The directions of a link, for faults to change."""
+        return self._of_link[link]
+
+    def trip(self, a: int, b: int, place: str, entity: int, index: int) -> Trip:
+        """A question from site a to b and its answer; sites without a link reach each other at once."""
+        if not self._ways or a == b:
+            return AT_ONCE
+        time, lost_after = 0, -1
+        for leg, pair in enumerate(((a, b), (b, a))):
+            found = self._ways.get(pair)
+            if found is None:
+                continue
+            number, way = found
+            loss = way.loss
+            if loss and self._loss(number, place).at(entity, 2 * index + leg) < loss:
+                # What is lost on the way there has no answer to lose.
+                return Trip(time, self._plans[number].lost_after)
+            time += way.slowed(self._latency(number, place).at(entity, 2 * index + leg))
+        return Trip(time, lost_after)
+
+    def _loss(self, link: int, place: str) -> Stream[float]:
+        stream = self._losses.get((link, place))
+        if stream is None:
+            where = f"link:{self._plans[link].name}/{place}"
+            stream = self._losses[link, place] = self._draws.uniforms(Purpose.LINK_LOSS, where, width=2)
+        return stream
+
+    def _latency(self, link: int, place: str) -> Stream[int]:
+        stream = self._latencies.get((link, place))
+        if stream is None:
+            where = f"link:{self._plans[link].name}/{place}"
+            stream = self._draws.stream(Purpose.LINK_LATENCY, where, self._laws[link], width=2)
+            self._latencies[link, place] = stream
+        return stream
 
 
 def flaps(begin: int, end: int, down: int, up: int) -> Iterator[tuple[int, int]]:
@@ -79,3 +148,20 @@ def flaps(begin: int, end: int, down: int, up: int) -> Iterator[tuple[int, int]]
     while begin < end:
         yield begin, min(begin + down, end)
         begin += down + up
+
+
+def install_links(replication: Replication) -> None:
+    """Let endpoint calls take the links between the agents' site and the endpoint's."""
+    if not replication.plan.platform.links:
+        return
+    plan, links = replication.plan, replication.network.links
+
+    def travel(call: Call, latency: int, _: int) -> int:
+        token = call.token
+        trip = links.trip(call.site, plan.endpoints[call.endpoint].site, token.law.name, token.entity, call.index)
+        if trip.lost_after < 0 or call.failure == "partition":
+            return latency + trip.time
+        call.failure = "lost"
+        return trip.lost_after
+
+    replication.endpoints.pace.append(travel)

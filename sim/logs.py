@@ -67,6 +67,8 @@ class Kind(IntEnum):
     LOAD_SPIKE_OVER = 63
     ABSENCE = 64
     ABSENCE_OVER = 65
+    LOSS = 66
+    LOSS_OVER = 67
     FAULT = 96
     FAULT_OVER = 97
 

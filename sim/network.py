@@ -7,7 +7,7 @@ from functools import partial
 
 from sim.chance import Draws
 from sim.faults import Fault, Faults
-from sim.links import Cut, Cuts, flaps
+from sim.links import Cut, Cuts, Links, flaps
 from sim.logs import Kind, Log
 from sim.plan import Plan
 from sim.plans.platform import PartitionPlan
@@ -27,6 +27,7 @@ class Network:
         self._log = log
         self._names = plan.names
         self._cuts = Cuts()
+        self.links = Links(plan.platform.links, draws)
         self._severities: dict[int, list[float]] = {}
         for partition in plan.platform.partitions:
             for window in windows(partition, draws, plan.horizon):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from sim.links import install_links
 from sim.locks import install_review
 from sim.monitors import install_monitors
 from sim.strikes import install_strikes
@@ -20,4 +21,5 @@ PARTS: Final[tuple[Callable[[Replication], None], ...]] = (
     install_monitors,
     install_review,
     install_strikes,
+    install_links,
 )

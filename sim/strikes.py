@@ -1,4 +1,4 @@
-"""Faults that strike pools, endpoints and desks: crash, hang, slowdown, absence; and the log's word on load spikes."""
+"""Faults that strike pools, endpoints, links and desks, and the log's word on load spikes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sim.chance import Purpose
 from sim.clock import Rank
 from sim.faults import Fault
 from sim.logs import Kind
-from sim.plans.platform import AbsencePlan, FaultPlan, SlowdownPlan, SpikePlan, StopPlan
+from sim.plans.platform import AbsencePlan, FaultPlan, LossPlan, SlowdownPlan, SpikePlan, StopPlan
 from sim.tokens import Token
 from sim.windows import Window, windows
 
@@ -24,6 +24,7 @@ _KINDS = {
     "crash": (Kind.CRASH, Kind.CRASH_OVER),
     "hang": (Kind.HANG, Kind.HANG_OVER),
     "slowdown": (Kind.SLOWDOWN, Kind.SLOWDOWN_OVER),
+    "loss": (Kind.LOSS, Kind.LOSS_OVER),
     "absence": (Kind.ABSENCE, Kind.ABSENCE_OVER),
     "load-spike": (Kind.LOAD_SPIKE, Kind.LOAD_SPIKE_OVER),
 }
@@ -38,6 +39,8 @@ def install_strikes(replication: Replication) -> None:
         strikes.stop(stop)
     for slowdown in platform.slowdowns:
         strikes.slow_down(slowdown)
+    for loss in platform.losses:
+        strikes.lose(loss)
     for absence in platform.absences:
         strikes.absent(absence)
     for spike in platform.spikes:
@@ -109,6 +112,9 @@ class Strikes:
         """What begins meanwhile takes longer. A pool's steps are watched; factors in force are kept by place."""
         replication = self._replication
         names = replication.plan.names
+        if plan.link >= 0:
+            self._slow_link(plan)
+            return
         if plan.pool >= 0:
             if not self._pool_factors:
                 replication.tasks.pace.append(self._pace)
@@ -128,6 +134,36 @@ class Strikes:
             factors.remove(plan.factor)
 
         self._schedule(plan, place, f"{plan.factor:g} times as long", start, stop)
+
+    def _slow_link(self, plan: SlowdownPlan) -> None:
+        ways = self._replication.network.links.ways(plan.link)
+
+        def start(_: Window, __: int) -> None:
+            for way in ways:
+                way.factors.append(plan.factor)
+
+        def stop(_: Window, __: int) -> None:
+            for way in ways:
+                way.factors.remove(plan.factor)
+
+        self._schedule(plan, self._link_place(plan.link), f"{plan.factor:g} times as long", start, stop)
+
+    def lose(self, plan: LossPlan) -> None:
+        """A link loses more."""
+        ways = self._replication.network.links.ways(plan.link)
+
+        def start(_: Window, __: int) -> None:
+            for way in ways:
+                way.losses.append(plan.loss)
+
+        def stop(_: Window, __: int) -> None:
+            for way in ways:
+                way.losses.remove(plan.loss)
+
+        self._schedule(plan, self._link_place(plan.link), f"{plan.loss:g} is lost", start, stop)
+
+    def _link_place(self, link: int) -> str:
+        return f"link:{self._replication.plan.platform.links[link].name}"
 
     def _watch(self, pool: int) -> None:
         plan = self._replication.plan

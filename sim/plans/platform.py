@@ -57,11 +57,18 @@ class StopPlan(FaultPlan):
 
 @dataclass(frozen=True, slots=True)
 class SlowdownPlan(FaultPlan):
-    """The work of a pool, or the calls of an endpoint, take `factor` as long; the other one is -1."""
+    """The work of a pool, the calls of an endpoint or the ways of a link take `factor` as long; the others are -1."""
 
     pool: int
     endpoint: int
+    link: int
     factor: float
+
+
+@dataclass(frozen=True, slots=True)
+class LossPlan(FaultPlan):
+    link: int
+    loss: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +87,19 @@ class AbsencePlan(FaultPlan):
 
 
 @dataclass(frozen=True, slots=True)
+class LinkPlan:
+    """The way from site `a` to site `b`, and back where `both`. `lost_after` is when a caller gives a lost call up."""
+
+    name: str
+    a: int
+    b: int
+    both: bool
+    latency: LawPlan
+    loss: float
+    lost_after: int
+
+
+@dataclass(frozen=True, slots=True)
 class PlatformPlan:
     """What a scenario says of the platform, empty by default."""
 
@@ -89,3 +109,5 @@ class PlatformPlan:
     slowdowns: tuple[SlowdownPlan, ...] = ()
     spikes: tuple[SpikePlan, ...] = ()
     absences: tuple[AbsencePlan, ...] = ()
+    losses: tuple[LossPlan, ...] = ()
+    links: tuple[LinkPlan, ...] = ()

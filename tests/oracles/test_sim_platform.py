@@ -99,3 +99,56 @@ def test_which_slots_crash_is_drawn_without_regard_to_what_is_in_them(tmp_path: 
     assert stats.chisquare(died, expected).pvalue > SURE
     assert all(stats.binomtest(count, 600, 0.4).pvalue > SURE for count in each)
     assert stats.chisquare(died, [600 * stats.binom.pmf(k, 2, 0.5) for k in range(3)]).pvalue < SURE
+
+
+# --- bounded retransmission -------------------------------------------------------------------------------------------
+
+
+FRAMES, AGAIN = 16, 2
+"""Frames of a file, and retransmissions of each at most: the parameters N and MAX of PRISM's case study `brp`."""
+THERE, BACK = 0.2, 0.1
+"""Losses on the way of a frame and of its acknowledgement, ten times those of the case study, to be seen in a test."""
+
+
+def brp_fails(there: float, back: float) -> float:
+    """Chance that the sender does not report success: 1 - (1 - (1 - (1-p)(1-q))^(MAX+1))^N."""
+    return 1 - (1 - (1 - (1 - there) * (1 - back)) ** (AGAIN + 1)) ** FRAMES
+
+
+def brp_scenario() -> str:
+    frames = "\n".join(
+        f"      f{n}: {{kind: task, agent: sender, capability: send, retry: {{attempts: {AGAIN + 1}, backoff: 1ms}}"
+        + (f", next: f{n + 1}}}" if n + 1 < FRAMES else "}")
+        for n in range(FRAMES)
+    )
+    return f"""\
+windtunnel: 1
+name: brp
+start: 2026-01-05T00:00:00Z
+horizon: 4000s
+sites: {{here: {{}}, there: {{}}}}
+links:
+  out: {{from: here, to: there, both-ways: false, loss: {THERE}, lost-after: 10ms}}
+  back: {{from: there, to: here, both-ways: false, loss: {BACK}, lost-after: 10ms}}
+endpoints: {{receiver: {{site: there, latency: 1ms}}}}
+agents: {{sender: {{site: here, replicas: 50, capabilities: {{send: {{endpoint: receiver}}}}}}}}
+workflows:
+  file:
+    start: f0
+    steps:
+{frames}
+work: {{files: {{workflow: file, arrivals: {{kind: renewal, rate: 1/s, cv: 0}}}}}}
+"""
+
+
+def test_bounded_retransmission_fails_as_often_as_prism_says(tmp_path: Path) -> None:
+    """PRISM publishes 4.23333443773418e-04 for N=16, MAX=2, losses .02 and .01 (case study brp, property 1)."""
+    assert brp_fails(0.02, 0.01) == pytest.approx(4.23333443773418e-04, rel=1e-12)
+    (tmp_path / "scenario.yaml").write_text(brp_scenario())
+    loaded = load(tmp_path)
+    replication = Replication(compile_plan(loaded), compile_rules(loaded), 5, 0)
+    replication.run()
+    outcomes = replication.tables("", 5).cases["outcome"].to_pylist()
+    failed, cases = outcomes.count("failed"), len(outcomes) - outcomes.count("in-flight")
+    assert stats.binomtest(failed, cases, brp_fails(THERE, BACK)).pvalue > SURE
+    assert stats.binomtest(failed, cases, brp_fails(THERE, 0)).pvalue < SURE

@@ -64,4 +64,4 @@ def test_flaps_are_down_then_up_within_the_fault(begin: int, lasts: int, down: i
 
 @given(st.lists(st.floats(0, 1), max_size=4))
 def test_losses_of_a_way_are_independent(losses: list[float]) -> None:
-    assert Way(0, losses).loss == pytest.approx(1 - math.prod(1 - loss for loss in losses))
+    assert Way(losses).loss == pytest.approx(1 - math.prod(1 - loss for loss in losses))

@@ -1,0 +1,23 @@
+"""What the platform of a scenario must satisfy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from models.diagnostics import Problem, quoted
+from models.scenario import Scenario
+
+
+def check_links(scenario: Scenario) -> Iterator[Problem]:
+    """A link goes from one site to another, and no two go the same way."""
+    taken: dict[tuple[str, str], str] = {}
+    for name, link in scenario.links.items():
+        if link.from_ == link.to:
+            yield Problem(("links", name, "to"), f"it leads from {quoted(link.to)} to itself", "name another site")
+            continue
+        ways = [(link.from_, link.to), *([(link.to, link.from_)] if link.both_ways else [])]
+        other = next((taken[way] for way in ways if way in taken), None)
+        if other is not None:
+            message = f"link {quoted(other)} goes that way already"
+            yield Problem(("links", name), message, "drop one, or set `both-ways: false` on both", True)
+        taken |= dict.fromkeys(ways, name)
