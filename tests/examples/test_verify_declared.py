@@ -445,6 +445,18 @@ def test_a_child_may_do_nothing_that_its_parent_may_not(check: Check, rules: str
         assert check.outcome(finding) == "allow"
 
 
+@pytest.mark.parametrize(
+    ("rules", "why"),
+    [
+        (PAY + '@id("no") forbid(principal == Agent::"payer", action, resource);', "`no` (rules.cedar:2) denies it"),
+        (PAY.replace("principal", 'principal == Agent::"helper"'), "no permit matches"),
+    ],
+)
+def test_why_the_parent_is_denied_is_told(check: Check, rules: str, why: str) -> None:
+    (finding,) = (f for f in check("P302", rules, PARENT) if [ref.name for ref in f.policies][:2] == ["helper", "payer"])
+    assert finding.message.endswith(f"permits it, and the parent is denied, for {why}.")
+
+
 def test_a_child_that_asks_fewer_than_its_parent_does_more(check: Check) -> None:
     two = PAY + ASK + '@id("more") @escalate("cfo") forbid(principal == Agent::"payer", action, resource);'
     findings = check("P302", two, {**PARENT, ("chains", "cfo"): {"levels": [{"desk": "board"}]}})

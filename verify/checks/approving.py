@@ -14,13 +14,11 @@ from verify.checks.elements import (
     Element,
     about,
     allowed_at_once,
-    allowing,
-    first_decision,
     is_allowed_at_once,
     undecided,
     with_policies,
 )
-from verify.checks.requests import Kind, refusal
+from verify.checks.requests import Kind, never_at_once, refusal
 from verify.checks.rounds import Asking
 from verify.findings import Finding
 from verify.query import Case
@@ -41,7 +39,6 @@ def separation(asking: Asking, conditions: Conditions) -> Iterator[Finding]:
 
 
 def _separation(asking: Asking, conditions: Conditions, key: str) -> Finding:
-    policies = asking.analysis.policies
     keys = ("approvals", key)
     element = Element(conditions.loaded, key, keys)
     same = Kind(
@@ -52,20 +49,13 @@ def _separation(asking: Asking, conditions: Conditions, key: str) -> Finding:
         lambda case: keys in conditions.possible(case),
     )
 
-    def allowed(case: Case) -> bool:
-        return is_allowed_at_once(policies, case)
-
-    sought = same.seek(lambda e: [allowed_at_once(asking, e)], allowed)
-    if sought.found:
-        base, case = same.shown(about("P206", [element], "violated", ""), sought, allowed)
-        decision = first_decision(policies, case)
-        assert decision is not None
-        message = f"{_SAME[key][0]}: an approval of {element.told} is allowed, for {allowing(policies, decision)}."
-        return with_policies(replace(base, message=message), policies, decision.determining)
-    if sought.unknown:
-        return undecided("P206", [element], sought.unknown)
-    message = f"{_SAME[key][1]}: every approval of {element.told} is denied or asks somebody else."
-    return replace(about("P206", [element], "holds", message), proof=joined(asking.analysis, sought.proofs))
+    return never_at_once(
+        same,
+        "P206",
+        element,
+        f"{_SAME[key][0]}: an approval of {element.told} is allowed",
+        f"{_SAME[key][1]}: every approval of {element.told} is denied or asks somebody else.",
+    )
 
 
 # --- who should approve -----------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from models.cedar.uids import Uid, parse_uid
 from models.load import LoadedScenario
 from models.scenario import Task
 from verify import term as t
-from verify.checks.common import Sought, joined
+from verify.checks.common import Sought, joined, told_all
 from verify.checks.elements import (
     Element,
     about,
@@ -283,19 +283,32 @@ def _contained(asking: Asking, loaded: LoadedScenario, name: str, above: str) ->
         base, case = kind.shown(about("P302", [child, parent], "violated", ""), sought, pair.is_more)
         own, theirs = first_decision(policies, case), pair.decided(case)
         assert own is not None
-        message = f"{child.told} may do what {parent.told}, for whom it works, may not: {_compared(own, theirs)}."
-        return with_policies(replace(base, message=message), policies, own.determining)
+        message = (
+            f"{child.told} may do what {parent.told}, for whom it works, may not: {_compared(policies, own, theirs)}."
+        )
+        causes = [i for i in (theirs.determining if theirs else ()) if i not in own.determining]
+        return with_policies(replace(base, message=message), policies, (*own.determining, *causes))
     if sought.unknown:
         return undecided("P302", [child, parent], sought.unknown)
     message = f"{child.told} may do nothing that {parent.told}, for whom it works, may not."
     return replace(about("P302", [child, parent], "holds", message), proof=joined(asking.analysis, sought.proofs))
 
 
-def _compared(own: Decision, theirs: Decision | None) -> str:
-    own_way = "is allowed" if own.outcome == "allow" else f"has to ask {_chains(own)}"
-    if theirs is None or theirs.outcome == "deny":
-        return f"the child {own_way}, and the parent is denied"
-    return f"the child {own_way}, and the parent has to ask {_chains(theirs)}"
+def _compared(policies: PolicySet, own: Decision, theirs: Decision | None) -> str:
+    allowed = f"is allowed, for {allowing(policies, own)}" if own.outcome == "allow" else f"has to ask {_chains(own)}"
+    return f"the child {allowed}, and the parent {_held(policies, theirs)}"
+
+
+def _held(policies: PolicySet, theirs: Decision | None) -> str:
+    """What keeps the parent from doing the same at once."""
+    if theirs is None:
+        return "is denied, for the schema has no such request of it"
+    if theirs.outcome != "deny":
+        return f"has to ask {_chains(theirs)}"
+    if not theirs.determining:
+        return "is denied, for no permit matches"
+    verb = "denies" if len(theirs.determining) == 1 else "deny"
+    return f"is denied, for {told_all(policies, theirs.determining)} {verb} it"
 
 
 def _chains(decision: Decision) -> str:

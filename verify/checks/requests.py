@@ -9,8 +9,19 @@ from models.cedar.policies import PolicySet
 from models.cedar.types import RequestEnvironment
 from models.cedar.uids import Uid
 from verify import term as t
-from verify.checks.common import Sought, environment_text, seek, smallest_cover, told_all
-from verify.checks.elements import first_matched, released
+from verify.checks.common import Sought, environment_text, joined, seek, smallest_cover, told_all
+from verify.checks.elements import (
+    Element,
+    about,
+    allowed_at_once,
+    allowing,
+    first_decision,
+    first_matched,
+    is_allowed_at_once,
+    released,
+    undecided,
+    with_policies,
+)
 from verify.checks.redundancy import hard_forbids
 from verify.checks.rounds import ONE_MORE, ROUNDS_MAX, Asking, Round, chain_of, decisions, escalating
 from verify.findings import Finding, Witness
@@ -105,6 +116,25 @@ class Kind:
                 values[variable.term] = t.const(uid.id, variable.term.sort)
         whole = (*(t.eq(name, value) for name, value in values.items()), *(substitute(p, values) for p in parts))
         return whole if self.given is None else self.given.told(whole)
+
+
+def never_at_once(kind: Kind, check: str, element: Element, violated: str, holds: str) -> Finding:
+    """The finding that no request of a kind is allowed at once, or that one is, which names who allows it."""
+    asking, policies = kind.asking, kind.policies
+
+    def allowed(case: Case) -> bool:
+        return is_allowed_at_once(policies, case)
+
+    sought = kind.seek(lambda environment: [allowed_at_once(asking, environment)], allowed)
+    if sought.found:
+        base, case = kind.shown(about(check, [element], "violated", ""), sought, allowed)
+        decision = first_decision(policies, case)
+        assert decision is not None
+        told = replace(base, message=f"{violated}: {allowing(policies, decision)}.")
+        return with_policies(told, policies, decision.determining)
+    if sought.unknown:
+        return undecided(check, [element], sought.unknown)
+    return replace(about(check, [element], "holds", holds), proof=joined(asking.analysis, sought.proofs))
 
 
 # --- in the end -------------------------------------------------------------------------------------------------------
