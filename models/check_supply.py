@@ -42,6 +42,20 @@ def _modulated(arrivals: Modulated, horizon: int) -> Iterator[Problem]:
         yield from _chances(arrivals.to, states)
 
 
+def check_answers(scenario: Scenario) -> Iterator[Problem]:
+    """Votes that can be lost or won, and checks that can stop something."""
+    for name, pool in scenario.agents.items():
+        for what, capability in pool.capabilities.items():
+            keys: Keys = ("agents", name, "capabilities", what)
+            if capability.vote is not None and capability.vote.of % 2 == 0:
+                yield Problem((*keys, "vote", "of"), "a vote of an even number may be a tie", "expected an odd number")
+            check, guardrail = capability.self_check, capability.guardrail
+            if check is not None and check.sensitivity.chance == 0 and check.specificity == 1:
+                yield Problem((*keys, "self-check"), "a check that stops nothing", "expected a sensitivity above 0")
+            if guardrail is not None and guardrail.sensitivity == 0 and guardrail.specificity == 1:
+                yield Problem((*keys, "guardrail"), "a check that stops nothing", "expected a sensitivity above 0")
+
+
 def _chances(to: tuple[tuple[float, ...], ...], states: int) -> Iterator[Problem]:
     if len(to) != states or any(len(row) != states for row in to):
         yield Problem(("to",), "not a row for each state with a chance for each", f"expected {states} rows of {states}")

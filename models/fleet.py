@@ -93,6 +93,35 @@ class HandOff(Part):
     """Chance that it hands over a case that does not."""
 
 
+class Vote(Part):
+    """Several answers of one attempt, of which the majority stands. The answers on one case are as correlated as its
+    attempts are: with `success: beta(...)` a vote does not help with cases that are too hard."""
+
+    of: Annotated[int, Field(ge=3, le=99)]
+    """Answers, an odd number. They come one after the other; each takes the service, the calls and the cost of one."""
+
+
+class SelfCheck(Part):
+    """The agent looks at its own answer before it gives it. An answer that it takes for wrong fails the attempt."""
+
+    sensitivity: SuccessLaw
+    """Chance that it takes a wrong answer for wrong. `beta(...)` is read at the case's place in its own law of
+    success: the agent sees fewest of its errors in the cases that it is worst at."""
+    specificity: Probability = 1.0
+    """Chance that it lets a right answer pass."""
+
+
+class Guardrail(Part):
+    """A check of each answer, by other means than the agent's. An answer that it stops fails the attempt."""
+
+    sensitivity: Probability
+    """Chance that it stops a wrong answer, whatever the case (an assumption)."""
+    specificity: Probability = 1.0
+    """Chance that it lets a right answer pass."""
+    cost: MoneyText = Money(0, "")
+    """Cost of one check. What time it takes is part of the capability's `service`."""
+
+
 class Capability(Part):
     """One thing an agent pool can do. An attempt holds one slot: own service time, then its endpoint calls in turn."""
 
@@ -104,8 +133,15 @@ class Capability(Part):
     """Endpoint calls of one attempt; the attempt fails at the first call that fails."""
     success: SuccessLaw = Field(default=parse_success(1))
     """Chance that an attempt is right. `beta(...)` is drawn once for each case: attempts on one case are correlated."""
+    vote: Vote | None = None
+    """Several answers an attempt, of which the majority stands. No key: one answer."""
+    self_check: SelfCheck | None = None
+    """The agent's look at its own answer. No key: none."""
+    guardrail: Guardrail | None = None
+    """A check of the answer by other means, after the agent's own. No key: none."""
     detected: Probability = 1.0
-    """Chance that a wrong attempt is noticed, so fails and may be retried. Unnoticed ones go on as wrong effects."""
+    """Chance that a wrong attempt that no check stopped is noticed, so fails and may be retried. Unnoticed ones go on
+    as wrong effects."""
     hand_off: HandOff | None = None
     """How it gives cases to people of its own accord. No key: never."""
     cost: MoneyText = Money(0, "")

@@ -14,6 +14,7 @@ from reports.escalation import ChainOutcome, assess_escalation
 from reports.locks import LockOutcome, assess_locks
 from reports.objectives import ObjectiveOutcome, judge_objective
 from reports.people import DeskOutcome, assess_people
+from reports.quality import CheckOutcome, VoteOutcome, assess_checks, assess_votes
 from reports.resilience import FaultOutcome, assess_resilience
 from reports.series import FaultBand, HarmCourse, QueueCourse, fault_bands, harm_courses, queue_courses, sample_every
 from reports.tables import RunTables, read_tables
@@ -66,6 +67,8 @@ class Outcomes:
     queues: tuple[QueueCourse, ...]
     harm: tuple[HarmCourse, ...]
     faults: tuple[FaultBand, ...]
+    votes: tuple[VoteOutcome, ...]
+    checks: tuple[CheckOutcome, ...]
 
 
 def assess(run: Run) -> Outcomes:
@@ -86,6 +89,8 @@ def assess(run: Run) -> Outcomes:
         queues=queue_courses(tables),
         harm=harm_courses(tables),
         faults=fault_bands(tables),
+        votes=assess_votes(tables),
+        checks=assess_checks(tables),
     )
 
 

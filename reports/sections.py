@@ -82,7 +82,59 @@ def faults(outcomes: Outcomes) -> Section:
     )
 
 
-SECTIONS: Final[tuple[Callable[[Outcomes], Section | None], ...]] = (faults,)
+def votes(outcomes: Outcomes) -> Section | None:
+    """Votes, and what correlation within a case leaves of their benefit."""
+    if not outcomes.votes:
+        return None
+    return Section(
+        anchor="votes",
+        label="Votes",
+        title="Votes",
+        caption=(
+            "Attempts that gave several answers, of which the majority stood, means with 95% intervals. The last "
+            "column is what the majority would be worth if answers on one case were independent; what lies "
+            "between the two is correlation."
+        ),
+        columns=("Agents", "Votes", "Right answers", "Right majorities", "If independent"),
+        rows=tuple(
+            Row(
+                vote.place,
+                f"of {vote.answers} answers",
+                (
+                    Figure(vote.votes, "count"),
+                    Figure(vote.right, "share"),
+                    Figure(vote.majorities, "share"),
+                    Figure(vote.independent, "share"),
+                ),
+            )
+            for vote in outcomes.votes
+        ),
+        nothing="",
+    )
+
+
+def checks(outcomes: Outcomes) -> Section | None:
+    """Answers that checks stopped."""
+    if not outcomes.checks:
+        return None
+    return Section(
+        anchor="checks",
+        label="Checks of answers",
+        title="Checks of answers",
+        caption=(
+            "Answers that the agent's own check or a guardrail stopped in one replication, means with 95% intervals. "
+            "Right answers stopped are false alarms; they cost a retry."
+        ),
+        columns=("Check", "Wrong answers stopped", "Right answers stopped"),
+        rows=tuple(
+            Row(check.kind, check.place, (Figure(check.wrong, "count"), Figure(check.right, "count")))
+            for check in outcomes.checks
+        ),
+        nothing="",
+    )
+
+
+SECTIONS: Final[tuple[Callable[[Outcomes], Section | None], ...]] = (faults, votes, checks)
 """The sections in their order; None where the scenario has no use for one."""
 
 

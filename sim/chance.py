@@ -61,6 +61,10 @@ class Purpose(IntEnum):
     RING = 25
     MODULATION = 35
     BATCH = 36
+    VOTE = 37
+    VOTE_SERVICE = 38
+    SELF_CHECK = 39
+    GUARDRAIL = 40
     SPIKE = 50
     SLOT = 51
     LINK_LATENCY = 52

@@ -152,11 +152,12 @@ def _capabilities(scenario: Scenario, names: Names) -> Iterator[CapabilityPlan]:
     for position, (agent, pool) in enumerate(scenario.agents.items()):
         for name, what in pool.capabilities.items():
             hand_off = what.hand_off
+            answers = what.vote.of if what.vote else 1
             yield CapabilityPlan(
                 pool=position,
                 service=law_plan(what.service),
                 endpoint=place(names.endpoints, what.endpoint),
-                calls=what.calls if what.endpoint else 0,
+                calls=what.calls * answers if what.endpoint else 0,
                 success=success_plan(what.success),
                 changes=(agent, name) in drifting | watched,
                 detected=what.detected,
@@ -164,7 +165,7 @@ def _capabilities(scenario: Scenario, names: Names) -> Iterator[CapabilityPlan]:
                 needed=hand_off.needed if hand_off else 0.0,
                 recall=hand_off.recall if hand_off else 0.0,
                 false_alarm=hand_off.false_alarm if hand_off else 0.0,
-                cost=what.cost.micros,
+                cost=what.cost.micros * answers,
             )
 
 

@@ -5,22 +5,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from models.laws import Law
-from models.scenario import Modulated, Work
-from sim.compile_values import law_plan
+from models.scenario import Capability, Modulated, Work
+from sim.compile_values import law_plan, success_plan
 from sim.mmpp import stationary
-from sim.plans.supply import ModulationPlan, SupplyPlan
+from sim.plans.supply import ModulationPlan, QualityPlan, SupplyPlan
 
 if TYPE_CHECKING:
     from models.load import LoadedScenario
     from sim.plan import LawPlan, Names
 
 
-def compile_supply(loaded: LoadedScenario, _: Names) -> SupplyPlan:
+def compile_supply(loaded: LoadedScenario, names: Names) -> SupplyPlan:
     """This part of the plan."""
     works = loaded.scenario.work.values()
     return SupplyPlan(
         modulations=tuple(_modulation(work) for work in works),
         batches=tuple(_batch(work.batch) for work in works),
+        quality=tuple(
+            _quality(names.capabilities.index(f"{name}.{what}"), capability)
+            for name, pool in loaded.scenario.agents.items()
+            for what, capability in pool.capabilities.items()
+            if capability.vote or capability.self_check or capability.guardrail
+        ),
     )
 
 
@@ -37,3 +43,17 @@ def _modulation(work: Work) -> ModulationPlan | None:
 
 def _batch(law: Law) -> LawPlan | None:
     return None if law.kind == "constant" and law.parameters[0] < 1.5 else law_plan(law)
+
+
+def _quality(number: int, capability: Capability) -> QualityPlan:
+    check, guardrail = capability.self_check, capability.guardrail
+    return QualityPlan(
+        capability=number,
+        answers=capability.vote.of if capability.vote else 1,
+        service=law_plan(capability.service),
+        notices=success_plan(check.sensitivity) if check else None,
+        self_alarm=1.0 - check.specificity if check else 0.0,
+        stops=guardrail.sensitivity if guardrail else -1.0,
+        alarm=1.0 - guardrail.specificity if guardrail else 0.0,
+        price=guardrail.cost.micros if guardrail else 0,
+    )

@@ -57,6 +57,9 @@ class Kind(IntEnum):
     HANDED_OFF = 25
     ENDED = 26
     VIOLATION = 27
+    VOTED = 36
+    SELF_CHECK_STOPPED = 37
+    GUARDRAIL_STOPPED = 38
     CRASH = 56
     CRASH_OVER = 57
     HANG = 58

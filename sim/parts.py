@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from sim.links import install_links
 from sim.locks import install_review
 from sim.monitors import install_monitors
+from sim.quality import install_quality
 from sim.strikes import install_strikes
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 PARTS: Final[tuple[Callable[[Replication], None], ...]] = (
     install_monitors,
     install_review,
+    install_quality,  # before strikes: a slow agent is slow at each answer of a vote
     install_strikes,
     install_links,
 )

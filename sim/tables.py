@@ -43,7 +43,8 @@ EVENTS = pa.schema(
 )
 """What happened. Kinds: arrived, entered, queued, started, finished, abandoned, rejected, attempt-failed,
 attempt-wrong, asked, answered, exhausted, bounced, locked, unlocked, blocked, deadlock, resolved, outage, outage-over,
-partition, partition-over, drift, alarm, rolled-back, handed-off, ended, violation; crash, hang, slowdown, absence,
+partition, partition-over, drift, alarm, rolled-back, handed-off, ended, violation; voted, self-check-stopped,
+guardrail-stopped; crash, hang, slowdown, absence,
 load-spike and fault, each with its -over.
 `docs/semantics.md` tells when each happens and what its value and detail are."""
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sim.plan import LawPlan
+    from sim.plan import LawPlan, SuccessPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,23 @@ class ModulationPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class QualityPlan:
+    """How the answers of a capability come about and are checked before they count.
+
+    Chances of false alarms are 0 and `notices` and `stops` are none (-1) where there is no such check.
+    """
+
+    capability: int
+    answers: int
+    service: LawPlan
+    notices: SuccessPlan | None
+    self_alarm: float
+    stops: float
+    alarm: float
+    price: int
+
+
+@dataclass(frozen=True, slots=True)
 class SupplyPlan:
     """What a scenario says of it, empty by default."""
 
@@ -28,3 +45,5 @@ class SupplyPlan:
     """Of each work, where it has one."""
     batches: tuple[LawPlan | None, ...] = ()
     """Of each work, the law of cases that come with one arrival; None where it is always one."""
+    quality: tuple[QualityPlan, ...] = ()
+    """Of the capabilities that vote or check."""
