@@ -54,6 +54,46 @@ def test_a_forbid_that_fails_open_has_a_witness_that_is_let_through(case: str) -
     assert authorize(policies, asked, finding.witness.entities).outcome == "allow"
 
 
+OVERFLOW = "context.n * 2 > 5"
+ANY = "permit(principal, action, resource)"
+
+
+@pytest.mark.parametrize(
+    ("others", "severity", "told"),
+    [
+        (f'@id("few") {ANY} when {{ context.n > 0 }};', "error", "Here `few` (<text>:2) permits it."),
+        (f'@id("some") {ANY} when {{ context.n < 9 }};', "error", "Here `some` (<text>:2) permits it."),
+        ("", "warning", "No request on which it errs is allowed as things are"),
+        (f'@id("all") {ANY}; @id("no") forbid(principal, action, resource);', "warning", "No request"),
+        (f'@id("none") {ANY} when {{ context.n < 9 && context.n > 0 }};', "warning", "No request"),
+        ('@id("ask") @escalate("desk") forbid(principal, action, resource); permit(principal, action, resource);',
+         "warning", "No request"),
+    ],
+)  # fmt: skip
+def test_a_forbid_that_errs_is_as_grave_as_what_it_lets_through(others: str, severity: str, told: str) -> None:
+    policies = policy_set(f"{rule(OVERFLOW)}{others}", SCHEMA)
+    (finding,) = (f for f in verify(policies, checks=["P103"]).findings if f.policies[0].name == "rule")
+    assert (finding.verdict, finding.severity) == ("violated", severity)
+    assert told in finding.message
+    assert finding.witness is not None
+    asked = request(finding.witness)
+    assert 0 in evaluated(policies, asked, finding.witness.entities)[1]
+    assert (authorize(policies, asked, finding.witness.entities).outcome == "allow") == (severity == "error")
+
+
+@pytest.mark.parametrize("approvals", ["approvals: Set<String>", "approvals?: Set<String>"])
+def test_a_forbid_that_errs_is_looked_at_before_anyone_has_approved(approvals: str) -> None:
+    schema = SCHEMA.replace("n: Long", f"n: Long, {approvals}")
+    assert schema != SCHEMA
+    late = 'permit(principal, action, resource) when { context has approvals && context.approvals.contains("desk") };'
+    (finding,) = (
+        f
+        for f in verify(policy_set(rule(OVERFLOW) + late, schema), checks=["P103"]).findings
+        if f.policies[0].name == "rule"
+    )
+    assert (finding.verdict, finding.severity) == ("violated", "warning")
+
+
 def test_the_witness_of_a_missing_entity_is_a_store_without_it() -> None:
     _, found = judged(rule("principal.tier < 3"))
     witness = found["rule"].witness

@@ -75,11 +75,17 @@ def released(asking: Asking, round_: Round) -> Term:
 
 def first_matched(policies: PolicySet, case: Case) -> frozenset[int] | None:
     """The policies that match a concrete request when nobody has approved; None where it brings approvals along."""
+    first = at_first(policies, case)
+    return None if first is None else frozenset(first.matched)
+
+
+def at_first(policies: PolicySet, case: Case) -> Case | None:
+    """A concrete request when nobody has approved; None where it brings approvals along."""
     if case.witness.context.get("approvals"):
         return None
     if has_approvals(policies, case.witness.action) and "approvals" not in case.witness.context:
-        case = case.judge(replace(case.witness, context={**case.witness.context, "approvals": []}))
-    return frozenset(case.matched)
+        return case.judge(replace(case.witness, context={**case.witness.context, "approvals": []}))
+    return case
 
 
 def first_encoder(analysis: Analysis, environment: RequestEnvironment) -> Encoder:

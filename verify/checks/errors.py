@@ -4,15 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Literal, NamedTuple
 
 from models.cedar.decision import evaluated
 from models.cedar.policies import Policy, PolicySet
-from models.cedar.types import Attribute, RecordType, Schema, Type
+from models.cedar.types import Attribute, RecordType, RequestEnvironment, Schema, Type
 from verify import term as t
 from verify.checks.common import Sought, finding, joined, seek, shown, told, told_all, undecided
+from verify.checks.elements import (
+    allowed_at_once,
+    allowing,
+    at_first,
+    first_decision,
+    first_encoder,
+    is_allowed_at_once,
+)
+from verify.checks.rounds import Asking
 from verify.findings import Finding, Proof
-from verify.query import Analysis, request
+from verify.query import Accepts, Analysis, Case, request
+from verify.term import Term
 
 Lacking = Literal["attribute", "entity"]
 """What a policy errs without: an attribute that no schema promises, or an entity in the store."""
@@ -113,9 +124,43 @@ def _sought(analysis: Analysis, index: int) -> Sought:
 def _alone(analysis: Analysis, index: int, sought: Sought) -> Finding:
     """The finding about a policy that errs though nothing is lacking."""
     policy = analysis.policies.policies[index]
-    result, cause = _witnessed(analysis, [index], sought)
-    message = f"Evaluating {told(policy)} can err: {cause}. {_then([policy])}"
-    return replace(result, message=message, severity="error" if policy.effect == "forbid" else "warning")
+    if policy.effect == "permit":
+        result, cause = _witnessed(analysis, [index], sought)
+        return replace(
+            result, message=f"Evaluating {told(policy)} can err: {cause}. {_then([policy])}", severity="warning"
+        )
+    through = _through(analysis, index)
+    if through.found is None:
+        result, cause = _witnessed(analysis, [index], sought)
+        harmless = through.impossible
+        besides = " No request on which it errs is allowed as things are, for others deny or ask." if harmless else ""
+        message = f"Evaluating {told(policy)} can err: {cause}. {_then([policy])}{besides}"
+        return replace(result, message=message, severity="warning" if harmless else "error")
+    result, cause = _witnessed(analysis, [index], through, partial(_goes_through, analysis.policies, index))
+    assert result.witness is not None
+    decision = first_decision(analysis.policies, analysis.case(result.witness))
+    assert decision is not None
+    by = allowing(analysis.policies, decision)
+    message = f"Evaluating {told(policy)} can err: {cause}. {_then([policy])} Here {by}."
+    return replace(result, message=message, severity="error")
+
+
+def _through(analysis: Analysis, index: int) -> Sought:
+    """A request on which a forbid errs and that is allowed at once, nobody having approved."""
+    asking = Asking(analysis)
+
+    def parts(environment: RequestEnvironment) -> list[Term]:
+        errs = t.not_(analysis.encoded(index, first_encoder(analysis, environment), "nobody").ok)
+        return [errs, allowed_at_once(asking, environment)]
+
+    environments = [e for e in analysis.reach(index) if analysis.succeeds(e, index) is not t.TRUE]
+    title = f"P103 {analysis.policies.policies[index].name} allowed"
+    return seek(analysis, environments, parts, partial(_goes_through, analysis.policies, index), title)
+
+
+def _goes_through(policies: PolicySet, index: int, case: Case) -> bool:
+    first = at_first(policies, case)
+    return first is not None and index in first.errored and is_allowed_at_once(policies, case)
 
 
 def _together(stage: _Stage, some: Sequence[tuple[int, Sought]]) -> Finding:
@@ -134,13 +179,18 @@ def _together(stage: _Stage, some: Sequence[tuple[int, Sought]]) -> Finding:
     return replace(result, message=message, severity="warning" if forbids else "info")
 
 
-def _witnessed(analysis: Analysis, indices: Sequence[int], sought: Sought) -> tuple[Finding, str]:
+def _witnessed(
+    analysis: Analysis, indices: Sequence[int], sought: Sought, accepts: Accepts | None = None
+) -> tuple[Finding, str]:
     """The finding about policies of which the first errs, its message still to be written; and what Cedar says."""
     assert sought.found is not None
     first, policies = indices[0], analysis.policies
     base = finding("P103", policies, indices, "violated", "")
-    result, witness = shown(analysis, base, sought.found, lambda case: first in case.errored)
-    return result, evaluated(policies, request(witness), witness.entities)[1][first]
+    result, witness = shown(analysis, base, sought.found, accepts or (lambda case: first in case.errored))
+    case = analysis.case(witness)
+    judged = case if first in case.errored else at_first(policies, case)
+    assert judged is not None
+    return result, evaluated(policies, request(judged.witness), witness.entities)[1][first]
 
 
 def _then(policies: Sequence[Policy]) -> str:
