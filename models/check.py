@@ -11,7 +11,7 @@ from itertools import chain
 from typing import Final
 
 from models.check_faults import check_timed
-from models.check_platform import check_links
+from models.check_platform import check_links, check_points
 from models.check_supply import check_answers, check_work
 from models.declared import check_declared
 from models.diagnostics import Problem, near, quoted
@@ -348,6 +348,7 @@ _CHECKS: Final[tuple[tuple[Callable[[Scenario], Iterator[Problem]], tuple[str, .
     (_attributes, ("workflows", "work")),
     (_faults, ("horizon", "agents", "work")),
     (check_links, ()),
+    (check_points, ("decision-point", "agents")),
     (_deadlock, ()),
     (_objectives, ()),
     (_prices, ("currency",)),

@@ -59,6 +59,8 @@ def _sites(scenario: Scenario) -> Iterator[Problem]:
 
 
 def _links(scenario: Scenario) -> Iterator[Problem]:
+    for name, point in scenario.decision_points.items():
+        yield from unknown(("decision-points", name, "site"), point.site, scenario.sites, "site")
     for name, link in scenario.links.items():
         for key, site in (("from", link.from_), ("to", link.to)):
             yield from unknown(("links", name, key), site, scenario.sites, "site")

@@ -60,7 +60,7 @@ from models.part import (
     Part,
     Start,
 )
-from models.platform import Link
+from models.platform import Link, SitePoint
 from models.steps import Arm, ChoiceStep, DeskStep, End, Parallel, Retry, Step, Task, Wait, Workflow
 from models.units import Duration
 from models.work import Arrivals, Modulated, Poisson, Renewal, Trace, Weekly, Work
@@ -128,6 +128,7 @@ __all__ = [
     "SelfCheck",
     "Shift",
     "Site",
+    "SitePoint",
     "Slowdown",
     "Start",
     "Step",
@@ -198,6 +199,8 @@ class Scenario(Part):
     """What one case at a time may hold, by name."""
     decision_point: DecisionPoint = DecisionPoint()
     """Where policy decisions are made."""
+    decision_points: dict[Name, SitePoint] = Field(default_factory=dict)
+    """Decision points of sites, by name."""
     workflows: dict[Name, Workflow] = Field(min_length=1)
     """What happens to cases, by name."""
     work: dict[Name, Work] = Field(min_length=1)

@@ -69,6 +69,7 @@ class Purpose(IntEnum):
     SLOT = 51
     LINK_LATENCY = 52
     LINK_LOSS = 53
+    POINT_LATENCY = 54
 
 
 def mix(z: int) -> int:

@@ -19,6 +19,7 @@ from models.scenario import (
     Partition,
     Renewal,
     Scenario,
+    SitePoint,
     Slowdown,
     TimedFault,
 )
@@ -32,6 +33,7 @@ from sim.plans.platform import (
     OutagePlan,
     PartitionPlan,
     PlatformPlan,
+    PointPlan,
     SlowdownPlan,
     SpikePlan,
     StopPlan,
@@ -65,6 +67,7 @@ def compile_platform(loaded: LoadedScenario, names: Names) -> PlatformPlan:
         absences=tuple(plan for plan in plans if isinstance(plan, AbsencePlan)),
         losses=tuple(plan for plan in plans if isinstance(plan, LossPlan)),
         links=tuple(_link(name, link, names) for name, link in loaded.scenario.links.items()),
+        points=tuple(_point(name, point, names) for name, point in loaded.scenario.decision_points.items()),
     )
 
 
@@ -119,6 +122,13 @@ def _link_number(name: str | None, scenario: Scenario) -> int:
 def _link(name: str, link: Link, names: Names) -> LinkPlan:
     a, b = names.sites.index(link.from_), names.sites.index(link.to)
     return LinkPlan(name, a, b, link.both_ways, law_plan(link.latency), link.loss, link.lost_after)
+
+
+def _point(name: str, point: SitePoint, names: Names) -> PointPlan:
+    site, latency, cache = names.sites.index(point.site), law_plan(point.latency), point.cache
+    if cache is None:
+        return PointPlan(name, site, latency, 0, 0, 0)
+    return PointPlan(name, site, latency, cache.entries, cache.for_, cache.stale_for)
 
 
 def _usual(work: str, scenario: Scenario) -> RatePieces:

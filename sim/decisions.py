@@ -11,6 +11,8 @@ from sim.links import AT_ONCE, Trip
 from sim.logs import Kind, Log
 from sim.network import POINT, Network
 from sim.plan import Exit, Plan
+from sim.plans.platform import PointPlan
+from sim.points import Found, Point, Points
 from sim.rules import Decider, Verdict
 from sim.tokens import Petition, Token
 from sim.values import is_zero, microseconds
@@ -22,7 +24,7 @@ _ROUNDS = 1 << 8
 class Decisions:
     """Decisions for tokens at task steps. `allowed(token, now)` or `leave(token, exit, now)` is called at the end.
 
-    Where the point fails open, task steps end through `left`, which notes violations.
+    Where the point fails open, or may give a kept answer, task steps end through `left`, which notes violations.
     """
 
     def __init__(
@@ -34,6 +36,7 @@ class Decisions:
         decider: Decider,
         network: Network,
         approvals: Approvals,
+        points: Points,
     ) -> None:
         self.allowed: Callable[[Token, int], None]
         self.leave: Callable[[Token, int, int], None]
@@ -44,6 +47,7 @@ class Decisions:
         self._decider = decider
         self._network = network
         self._approvals = approvals
+        self._points = points
         self._instant = is_zero(plan.point.latency)
         self._latency = microseconds(plan.point.latency)
         self._streams: dict[tuple[Purpose, str], Stream[float]] = {}
@@ -56,13 +60,49 @@ class Decisions:
 
     def _ask(self, token: Token, petition: Petition, now: int) -> None:
         """Send the request. Whether the point is reached is known now; how long the answer takes, too."""
-        delay = 0 if self._instant else self._latency(self._draw(Purpose.DECISION_LATENCY, token, petition))
-        petition.trouble, delay = self._trouble(token, petition, delay)
+        delay = self._near(token, petition, now) if self._plan.platform.points else self._centre(token, petition)
         petition.rounds += 1
         if delay:
             self._clock.at(now + delay, Rank.FINISH, self._decided, token)
         else:
             self._decided(token, now)
+
+    def _centre(self, token: Token, petition: Petition) -> int:
+        """Ask the central decision point; how long until the answer, or until the agent gives it up."""
+        delay = 0 if self._instant else self._latency(self._draw(Purpose.DECISION_LATENCY, token, petition))
+        petition.trouble, delay = self._trouble(token, petition, delay)
+        return delay
+
+    def _near(self, token: Token, petition: Petition, now: int) -> int:
+        """Ask the decision point of the agents' site, where there is one: a copy of the central one answers itself; a
+        cache gives an answer that is still good, else asks the central one, else gives one that is stale."""
+        near = self._near_point(token)
+        petition.kept = None
+        if near is None:
+            return self._centre(token, petition)
+        point, cache = near.plan, near.cache
+        petition.trouble = ""
+        own = near.latency(self._draw(Purpose.POINT_LATENCY, token, petition))
+        if cache is None:
+            return own
+        question = self._points.question(token)
+        kept = cache.find(question, now) if not petition.granted else None
+        if kept is not None and kept.age < point.good_for:
+            self._give(token, petition, point, kept, Kind.CACHED, now)
+            return own
+        delay = own + self._centre(token, petition)
+        if petition.trouble and kept is not None and kept.age < point.good_for + point.stale_for:
+            petition.trouble = ""
+            self._give(token, petition, point, kept, Kind.STALE_DECISION, now)
+        elif not petition.trouble and not petition.granted:
+            petition.question = question
+        return delay
+
+    def _give(
+        self, token: Token, petition: Petition, point: PointPlan, kept: Found[Verdict], kind: Kind, now: int
+    ) -> None:
+        petition.kept = kept.answer
+        self._log.event(now, kind, f"decision-point:{point.name}", token.case, kept.age)
 
     def _trouble(self, token: Token, petition: Petition, delay: int) -> tuple[str, int]:
         """Why no decision comes back, empty if one does; and how long the agent waits."""
@@ -96,7 +136,15 @@ class Decisions:
         petition = token.petition
         assert petition is not None
         verdict = self._decider.verdict(token.work, token.plan.request, token.entity, petition.granted)
-        enforced, reason = self._enforced(verdict, petition)
+        if petition.question is not None:
+            self._keep(token, petition.question, verdict, now)
+            petition.question = None
+        told = verdict
+        if petition.kept is not None:
+            told, petition.kept = petition.kept, None
+        enforced, reason = self._enforced(told, petition)
+        if told is not verdict and not petition.trouble and told != verdict:
+            reason = "cached"
         self._record(token, petition, verdict.outcome, enforced, reason, now)
         if enforced == "allow":
             petition.slipped = verdict.outcome if verdict.outcome != "allow" else ""
@@ -104,7 +152,17 @@ class Decisions:
         elif enforced == "deny":
             self.leave(token, Exit.DENY, now)
         else:
-            self._approvals.ask(token, verdict.chains, verdict.timeout, now)
+            self._approvals.ask(token, told.chains, told.timeout, now)
+
+    def _keep(self, token: Token, question: object, verdict: Verdict, now: int) -> None:
+        """The central point's answer has come to the point that asked: it keeps it from now on."""
+        near = self._near_point(token)
+        if near is not None and near.cache is not None:
+            near.cache.keep(question, verdict, now)
+
+    def _near_point(self, token: Token) -> Point | None:
+        pool = self._plan.capabilities[token.plan.capability].pool
+        return self._points.near(self._plan.pools[pool].site)
 
     def _enforced(self, verdict: Verdict, petition: Petition) -> tuple[str, str]:
         """What takes effect, and why."""

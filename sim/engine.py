@@ -28,6 +28,7 @@ from sim.logs import Log
 from sim.network import Network
 from sim.parts import PARTS
 from sim.plan import FOREVER, OUTCOME_NAMES, Outcome, Plan, StepKind
+from sim.points import Points
 from sim.rules import Rules
 from sim.stations import Station
 from sim.tables import DECISIONS, EVENTS, SAMPLES
@@ -108,10 +109,12 @@ class Replication:
         self.flow = flow = Flow(plan, clock, log, draws, self.workload, cases, self.locks)
         self.tasks = tasks = Tasks(plan, clock, log, draws, cases, self.pools, self.endpoints)
         self.approvals = Approvals(plan, clock, log, draws, self.network, cases, self.desks)
-        self.decisions = Decisions(plan, clock, log, draws, self.workload.decider, self.network, self.approvals)
+        points = Points(plan, self.workload.attributes)
+        decider = self.workload.decider
+        self.decisions = Decisions(plan, clock, log, draws, decider, self.network, self.approvals, points)
         self.desk_steps = DeskSteps(plan, clock, draws, self.desks)
         tasks.leave = self.decisions.leave = self.desk_steps.leave = flow.leave
-        if plan.point.fails_open:
+        if plan.point.fails_open or plan.platform.points:
             tasks.leave = self.decisions.left
         self.decisions.allowed = tasks.attempt
         self.endpoints.done = tasks.called

@@ -72,6 +72,8 @@ class Kind(IntEnum):
     ABSENCE_OVER = 65
     LOSS = 66
     LOSS_OVER = 67
+    CACHED = 68
+    STALE_DECISION = 69
     FAULT = 96
     FAULT_OVER = 97
 

@@ -96,6 +96,8 @@ SENTENCES: Final[Mapping[str, Callable[[Event], str]]] = {
     "self-check-stopped": lambda e: f"attempt {e.value} by {e.place}: the agent takes its {e.detail} answer for wrong",
     "guardrail-stopped": lambda e: f"attempt {e.value} by {e.place}: the guardrail stops a {e.detail} answer",
     "ended": lambda e: f"ends: {e.detail}",
+    "cached": lambda e: f"{e.place} gives an answer it keeps since {span(e.value or 0)}",
+    "stale-decision": lambda e: f"{e.place} gives an answer it keeps since {span(e.value or 0)}, past its time",
     "violation": lambda e: f"violation: step {e.name} took effect, though policy says {e.detail}",
 }
 """Of each kind of event that concerns a case."""

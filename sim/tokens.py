@@ -11,6 +11,7 @@ from sim.stations import Job
 if TYPE_CHECKING:
     from sim.approvals import Approval
     from sim.locks import LockInstance
+    from sim.rules import Verdict
     from sim.tasks import TaskLaw
 
 
@@ -81,7 +82,7 @@ class Token(Job):
 class Petition:
     """A token's request for a decision, from the first question to the end of all approvals."""
 
-    __slots__ = ("approvals", "granted", "rounds", "slipped", "trouble")
+    __slots__ = ("approvals", "granted", "kept", "question", "rounds", "slipped", "trouble")
 
     def __init__(self) -> None:
         self.granted: frozenset[str] = frozenset()
@@ -91,6 +92,10 @@ class Petition:
         """Times the decision point was asked."""
         self.trouble = ""
         """Why the decision point will not answer; empty if it will."""
+        self.kept: Verdict | None = None
+        """The answer of a cache, where one is given."""
+        self.question: object = None
+        """What a cache will keep the answer to; None where it will not."""
         self.slipped = ""
         """What policy says of a step that goes on because the point failed open: deny or escalate; else empty."""
 

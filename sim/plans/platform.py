@@ -100,6 +100,18 @@ class LinkPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class PointPlan:
+    """The decision point of a site. `entries` is the room of its cache, 0 for a copy of the policies."""
+
+    name: str
+    site: int
+    latency: LawPlan
+    entries: int
+    good_for: int
+    stale_for: int
+
+
+@dataclass(frozen=True, slots=True)
 class PlatformPlan:
     """What a scenario says of the platform, empty by default."""
 
@@ -111,3 +123,4 @@ class PlatformPlan:
     absences: tuple[AbsencePlan, ...] = ()
     losses: tuple[LossPlan, ...] = ()
     links: tuple[LinkPlan, ...] = ()
+    points: tuple[PointPlan, ...] = ()
