@@ -83,7 +83,8 @@ def too_deep(source: Source) -> list[Diagnostic]:
     found = []
     for statement in source.statements:
         if statement.nesting > NESTING_MAX:
-            found.append(source.diagnostic(f"brackets are nested more than {NESTING_MAX} deep", statement.start))
+            place = statement.start + _too_deep_at(source.slice(statement))
+            found.append(source.diagnostic(f"brackets are nested more than {NESTING_MAX} deep", place))
         elif statement.operators > OPERATORS_MAX:
             message = f"one policy has more than {OPERATORS_MAX} operators"
             found.append(source.diagnostic(message, statement.start, "split it into several policies"))
@@ -91,6 +92,16 @@ def too_deep(source: Source) -> list[Diagnostic]:
             message = f"one policy has more than {POLICY_CHARACTERS_MAX:,} characters"
             found.append(source.diagnostic(message, statement.start, "split it into several policies"))
     return found
+
+
+def _too_deep_at(text: str) -> int:
+    """Where the first bracket stands that is nested deeper than may be; 0 where none is."""
+    depth = 0
+    for token in tokens(text):
+        depth += (token.text in ("(", "[", "{")) - (token.text in (")", "]", "}"))
+        if depth > NESTING_MAX:
+            return token.start
+    return 0
 
 
 def policy_faults(source: Source) -> list[Diagnostic]:
