@@ -11,6 +11,7 @@ from itertools import chain
 from typing import Final
 
 from models.check_faults import check_timed
+from models.check_flows import check_calls
 from models.check_platform import check_links, check_points
 from models.check_supply import check_answers, check_work
 from models.declared import check_declared
@@ -350,6 +351,7 @@ _CHECKS: Final[tuple[tuple[Callable[[Scenario], Iterator[Problem]], tuple[str, .
     (check_links, ()),
     (check_points, ("decision-point", "agents")),
     (_deadlock, ()),
+    (check_calls, ("agents",)),
     (_objectives, ()),
     (_prices, ("currency",)),
     (_outages, ()),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from models.diagnostics import Problem, listed, quoted, suggestion
 from models.problems import Keys
 from models.scenario import AgentPool, Desk, DeskStep, Endpoint, Scenario, Task
+from models.steps import AgentCall
 
 if TYPE_CHECKING:
     from models.cedar.policies import PolicySet
@@ -95,15 +96,18 @@ class Handler(NamedTuple):
 
 
 def handlers(scenario: Scenario, step: Task | DeskStep) -> Iterator[Handler]:
-    """Who handles the data of a step: the people of the desk, or the agents and the endpoint that they call."""
+    """Who handles the data of a step: the people of the desk, or the agents, those they call, and their endpoints."""
     if isinstance(step, DeskStep):
         parts = [("desks", step.desk)]
     else:
-        pool = scenario.agents.get(step.agent)
-        called = pool.capabilities.get(step.capability) if pool else None
-        parts = [("agents", step.agent)]
-        if called is not None and called.endpoint is not None and called.calls:
-            parts.append(("endpoints", called.endpoint))
+        parts = []
+        working: tuple[Task | AgentCall, ...] = (step, *step.calls_agents)
+        for at in working:
+            pool = scenario.agents.get(at.agent)
+            called = pool.capabilities.get(at.capability) if pool else None
+            parts.append(("agents", at.agent))
+            if called is not None and called.endpoint is not None and called.calls:
+                parts.append(("endpoints", called.endpoint))
     yield from filter(None, (handler(scenario, *part) for part in parts))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from models.check_flows import check_called
 from models.diagnostics import Problem, quoted, suggestion
 from models.problems import Keys, unknown, unknown_capability, unknown_work
 from models.scenario import (
@@ -89,6 +90,7 @@ def _steps(scenario: Scenario, name: str, workflow: Workflow) -> Iterator[Proble
 def _servers(scenario: Scenario, keys: Keys, step: Step) -> Iterator[Problem]:
     if isinstance(step, Task):
         yield from unknown_capability(scenario, keys, step.agent, step.capability)
+        yield from check_called(scenario, keys, step)
     elif isinstance(step, DeskStep):
         yield from unknown((*keys, "desk"), step.desk, scenario.desks, "desk")
     for position, name in enumerate(step.data if isinstance(step, Task | DeskStep) else ()):

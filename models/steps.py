@@ -42,6 +42,19 @@ class _Work(_Step):
     """Classes of data that the step handles: whoever works on it, and the endpoint called, must be in their regions."""
 
 
+class AgentCall(Part):
+    """A call of another agent from within an attempt. It blocks: the caller keeps its slot until the answer."""
+
+    agent: Name
+    """The pool that is called; it may be the caller's own."""
+    capability: Name
+    """The pool's capability that it takes; one that hands no case to people."""
+    timeout: Duration | None = None
+    """Longest time of one attempt of the called agent, queue and service together."""
+    retry: Retry = Retry()
+    """What happens after a failed attempt of the called agent. After the last one the caller's attempt fails."""
+
+
 class Task(_Work):
     """Work by an agent, guarded by a policy decision if it has an action."""
 
@@ -62,6 +75,9 @@ class Task(_Work):
     """Longest wait in the pool's queue; then the case leaves the step as on failure, with no further attempt."""
     retry: Retry = Retry()
     """What happens after a failed attempt."""
+    calls_agents: Annotated[tuple[AgentCall, ...], Field(max_length=20)] = ()
+    """Agents that an attempt calls one after the other, after its own work and endpoint calls. It keeps its slot
+    meanwhile, so agents that call each other through one pool can stall (see `deadlock`)."""
     next: Name | None = None
     """Step after success. No key: the case ends `completed`."""
     on_failure: Name | None = None

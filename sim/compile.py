@@ -23,7 +23,7 @@ from sim.compile_flows import compile_flows
 from sim.compile_people import compile_people
 from sim.compile_platform import compile_platform
 from sim.compile_resilience import compile_resilience
-from sim.compile_steps import step_plans
+from sim.compile_steps import step_names, step_plans
 from sim.compile_supply import compile_supply
 from sim.compile_values import bound, law_plan, place, success_plan
 from sim.plan import (
@@ -96,7 +96,7 @@ def _names(scenario: Scenario) -> Names:
         chains=tuple(scenario.chains),
         locks=tuple(scenario.locks),
         lock_keys=tuple(lock.key or "" for lock in scenario.locks.values()),
-        steps=tuple(f"{name}.{step}" for name, workflow in scenario.workflows.items() for step in workflow.steps),
+        steps=step_names(scenario),
         works=tuple(scenario.work),
         attributes=tuple(tuple(work.attributes) for work in scenario.work.values()),
         texts=tuple(tuple(_texts(law) for law in work.attributes.values()) for work in scenario.work.values()),

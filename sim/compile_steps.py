@@ -5,20 +5,50 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from models.scenario import ChoiceStep, DeskStep, End, Parallel, Scenario, Step, Task, Wait, Workflow
+from models.steps import AgentCall, Retry
 from models.workflows import exits as ways_out
 from sim.compile_values import bound, law_plan
 from sim.plan import Exit, Jitter, Names, Outcome, RetryPlan, StepKind, StepPlan, ends
 
 
+def step_names(scenario: Scenario) -> tuple[str, ...]:
+    """`workflow.step` of all steps, then `workflow.step/n` for the n-th agent that a step's attempts call."""
+    steps = [f"{name}.{step}" for name, workflow in scenario.workflows.items() for step in workflow.steps]
+    return (*steps, *(_callee(caller, n) for caller, n, _ in _calls(scenario)))
+
+
+def _calls(scenario: Scenario) -> Iterator[tuple[str, int, AgentCall]]:
+    """Every call of an agent, with the step that makes it and its number in the step."""
+    for name, workflow in scenario.workflows.items():
+        for step_name, step in workflow.steps.items():
+            for n, call in enumerate(step.calls_agents if isinstance(step, Task) else ()):
+                yield f"{name}.{step_name}", n, call
+
+
+def _callee(caller: str, n: int) -> str:
+    return f"{caller}/{n + 1}"
+
+
 def step_plans(scenario: Scenario, names: Names) -> Iterator[StepPlan]:
-    """The steps of all workflows, in the order of `Names.steps`."""
+    """The steps of all workflows and the agents they call, in the order of `Names.steps`."""
     requests = 0
     for name, workflow in scenario.workflows.items():
         cyclic = _on_cycles(workflow)
         for step_name, step in workflow.steps.items():
             asks = isinstance(step, Task) and step.action is not None and scenario.policies is not None
-            yield _step(names, name, step, step_name in cyclic or step.limit is not None, requests if asks else -1)
+            counted = step_name in cyclic or step.limit is not None
+            yield _step(names, name, step_name, step, counted, requests if asks else -1)
             requests += asks
+    for _, _, call in _calls(scenario):
+        yield StepPlan(
+            kind=StepKind.TASK,
+            exits=(ends(Outcome.COMPLETED), ends(Outcome.FAILED)),  # never taken: its caller goes on
+            counted=False,
+            capability=names.capabilities.index(f"{call.agent}.{call.capability}"),
+            timeout=bound(call.timeout),
+            retry=_retry(call.retry),
+            called=True,
+        )
 
 
 def _on_cycles(workflow: Workflow) -> set[str]:
@@ -31,9 +61,9 @@ def _on_cycles(workflow: Workflow) -> set[str]:
     return {name for part in parts for name in part} | {name for name in graph if graph.has_edge(name, name)}
 
 
-def _step(names: Names, workflow: str, step: Step, counted: bool, request: int) -> StepPlan:
-    def to(name: str | None, otherwise: Outcome) -> int:
-        return ends(otherwise) if name is None else names.steps.index(f"{workflow}.{name}")
+def _step(names: Names, workflow: str, name: str, step: Step, counted: bool, request: int) -> StepPlan:
+    def to(target: str | None, otherwise: Outcome) -> int:
+        return ends(otherwise) if target is None else names.steps.index(f"{workflow}.{target}")
 
     def plan(kind: StepKind, exits: Iterable[int], **fields: object) -> StepPlan:
         return StepPlan(
@@ -58,7 +88,10 @@ def _step(names: Names, workflow: str, step: Step, counted: bool, request: int) 
                 request=request,
                 timeout=bound(step.timeout),
                 patience=law_plan(step.patience) if step.patience else None,
-                retry=_retry(step),
+                retry=_retry(step.retry),
+                callees=tuple(
+                    names.steps.index(_callee(f"{workflow}.{name}", n)) for n in range(len(step.calls_agents))
+                ),
             )
         case DeskStep():
             expired = to(step.on_timeout, Outcome.EXPIRED)
@@ -84,7 +117,6 @@ def _step(names: Names, workflow: str, step: Step, counted: bool, request: int) 
             return plan(StepKind.END, (ends(Outcome[step.outcome.upper()]),))
 
 
-def _retry(step: Task) -> RetryPlan:
-    retry = step.retry
+def _retry(retry: Retry) -> RetryPlan:
     jitter = Jitter[retry.jitter.upper()]
     return RetryPlan(retry.attempts, retry.backoff, retry.factor, retry.max_backoff, jitter)

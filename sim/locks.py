@@ -1,7 +1,8 @@
 """Locks, and the graph of who waits for whom.
 
-The graph is a resource-allocation graph: a token points to the lock it waits for, a lock to the token that holds it,
-and a token at a fork to its branches. Every wait in it is for all of what it points to, so a ring is a deadlock.
+A token waits for the token that holds its lock, for all its branches, for the agent it has called, or for any of those
+who have a slot of a pool. The graph is read off where everybody is whenever a wait may close it: a ring of waits for
+all is a deadlock, and so is a knot with waits for any (`sim.waits`).
 """
 
 from __future__ import annotations
@@ -9,21 +10,19 @@ from __future__ import annotations
 import json
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
-
-import networkx as nx
 
 from sim.chance import Purpose
 from sim.clock import Clock, Rank
 from sim.logs import Kind, Log
-from sim.plan import DeadlockPlan, Resolution
+from sim.plan import DeadlockPlan, Resolution, StepKind
 from sim.stations import Job, Station
+from sim.tokens import Token
 from sim.values import durations
+from sim.waits import Wait, knot, ring, waits_from
 
 if TYPE_CHECKING:
     from sim.engine import Replication
-    from sim.tokens import Token
 
 
 def install_review(replication: Replication) -> None:
@@ -46,15 +45,19 @@ class LockInstance:
 
 
 class Ring(Job):
-    """A recorded deadlock. It stands until one of its tokens stops waiting. As a job it is looked at by a person."""
+    """A recorded deadlock. It stands until one of its tokens stops waiting. As a job it is looked at by a person.
 
-    __slots__ = ("number", "stands", "tokens", "victim")
+    `passes` tells that a time-out of a member will end it.
+    """
 
-    def __init__(self, number: int, tokens: list[Token]) -> None:
+    __slots__ = ("number", "passes", "stands", "tokens", "victim")
+
+    def __init__(self, number: int, tokens: list[Token], passes: bool) -> None:
         self.victim = max(tokens, key=lambda token: token.case)
         super().__init__(self.victim.case, 0)
         self.number = number
         self.tokens = tokens
+        self.passes = passes
         self.stands = True
 
 
@@ -62,7 +65,6 @@ class Locks:
     """All locks of a replication. `resume(token, now)` is called when a token gets the lock it waited for."""
 
     def __init__(self, clock: Clock, log: Log, step_names: tuple[str, ...], plan: DeadlockPlan) -> None:
-        self.graph: nx.DiGraph[Any] = nx.DiGraph()
         self.resume: Callable[[Token, int], None]
         self.abort: Callable[[Token, int], None]
         self.review: Callable[[Ring], int]
@@ -92,9 +94,8 @@ class Locks:
         lock.waiters[token] = now
         _touch(token)
         token.blocked_on = lock
-        self.graph.add_edge(token, lock)
         self._log.event(now, Kind.BLOCKED, lock.place, token.case, len(lock.waiters), self._step_names[token.step])
-        self._detect(token, lock, now)
+        self.detect(token, lock.place, now)
         return False
 
     def release(self, token: Token, lock: LockInstance, now: int) -> None:
@@ -115,65 +116,90 @@ class Locks:
         held, token.held = token.held, []
         for lock in held or ():
             self._free(lock, token, now)
-        if token in self.graph:
-            self.graph.remove_node(token)
-            self._dissolve(token, now, "a member ended")
+        self.dissolve(token, now, "a member ended")
 
     def fork(self, parent: Token, child: Token) -> None:
-        """The parent waits for the branch. A token whose `held` is a list, if an empty one, stands in the graph."""
-        self.graph.add_edge(parent, child)
+        """The parent waits for the branch. A token whose `held` is a list, if an empty one, is retired here."""
         _touch(parent)
         _touch(child)
 
     def _take(self, token: Token, lock: LockInstance, waited: int, now: int) -> None:
         lock.holder = token
         _touch(token).append(lock)
-        self.graph.add_edge(lock, token)
         self._log.event(now, Kind.LOCKED, lock.place, token.case, waited)
 
     def _free(self, lock: LockInstance, holder: Token, now: int) -> None:
         """Hand a lock to whoever waits longest."""
         lock.holder = None
-        self.graph.remove_edge(lock, holder)
         self._log.event(now, Kind.UNLOCKED, lock.place, holder.case)
         if lock.waiters:
             token, since = lock.waiters.popitem(last=False)
             token.blocked_on = None
-            self.graph.remove_edge(token, lock)
             self._take(token, lock, now - since, now)
-            self._dissolve(token, now, "a member got its lock")
+            self.dissolve(token, now, "a member got its lock")
             self.resume(token, now)
-        else:
-            self.graph.remove_node(lock)
 
     # --- deadlock -----------------------------------------------------------------------------------------------------
 
-    def _detect(self, token: Token, lock: LockInstance, now: int) -> None:
-        """Record the ring that this wait has closed, if any: a way from the lock back to the token."""
-        try:
-            path = nx.shortest_path(self.graph, lock, token)
-        except nx.NetworkXNoPath:
-            return
-        ring = Ring(self._recorded, [node for node in path if not isinstance(node, LockInstance)])
+    def detect(self, token: Token, place: str, now: int) -> None:
+        """Record the deadlock that the token's wait at this place has closed, if any."""
+        waits = waits_from(token, self._wait_of)
+        members = ring(token, waits)
+        detail: dict[str, Any] = {}
+        passes = False
+        if not members:
+            members = knot(token, waits)
+            if not members:
+                return
+            passes = any(member.plan.timeout >= 0 for member in members if member.plan.kind == StepKind.TASK)
+            detail = {"kind": "knot"} | ({"until": "timeout"} if passes else {})
+        detail["ring"] = [self._member(member, members) for member in members]
+        found = Ring(self._recorded, members, passes)
         self._recorded += 1
-        self._standing.append(ring)
-        detail = json.dumps({"ring": list(self._members(path, token))}, separators=(",", ":"), ensure_ascii=False)
-        members = len({member.case for member in ring.tokens})
-        self._log.event(now, Kind.DEADLOCK, lock.place, token.case, members, detail)
-        self._resolve(ring, now)
+        self._standing.append(found)
+        text = json.dumps(detail, separators=(",", ":"), ensure_ascii=False)
+        self._log.event(now, Kind.DEADLOCK, place, token.case, len({member.case for member in members}), text)
+        self._resolve(found, now)
 
-    def _members(self, path: list[Any], closing: Token) -> Iterator[dict[str, Any]]:
-        """Each token of the ring, from the one that closed it: what it waits for, and what it holds of the ring."""
-        nodes = [closing, *path]
-        waits = {a: b for a, b in pairwise(nodes) if not isinstance(a, LockInstance)}
-        holds: dict[Any, list[str]] = {}
-        for a, b in pairwise(nodes):
-            if isinstance(a, LockInstance):
-                holds.setdefault(b, []).append(a.place)
-        for token, target in waits.items():
-            waited = target.place if isinstance(target, LockInstance) else "branches"
-            step = self._step_names[token.step]
-            yield {"case": token.case, "step": step, "holds": holds.get(token, []), "waits-for": waited}
+    def _wait_of(self, node: object) -> Wait | None:
+        """What a token waits for: a lock's holder, its branches, the agent it called; any of those who have a slot of
+        the pool it waits for, or the pool itself while servers of it are away. Anything else does not wait."""
+        if not isinstance(node, Token):
+            return None
+        if node.held is not None and node.blocked_on is not None:
+            return Wait((node.blocked_on.holder,), every=True)
+        if node.children:
+            return Wait(tuple(child for child in node.children if child.alive), every=True)
+        if node.callee is not None:
+            return Wait((node.callee,), every=True)
+        station = node.station
+        if node.waiting and station is not None and station.serving is not None:
+            holders = tuple(station.serving)
+            return Wait((*holders, station) if station.is_short() else holders, every=False)
+        return None
+
+    def _member(self, token: Token, members: list[Token]) -> dict[str, Any]:
+        """What a token of the deadlock waits for, and what it holds that others of it wait for."""
+        wanted = {place for member in members for place in self._wanted(member)}
+        held = [lock.place for lock in token.held or ()]
+        if token.station is not None and not token.waiting:
+            held.append(token.station.place)
+        return {
+            "case": token.case,
+            "step": self._step_names[token.step],
+            "holds": [place for place in held if place in wanted],
+            "waits-for": next(self._wanted(token)),
+        }
+
+    def _wanted(self, token: Token) -> Iterator[str]:
+        if token.held is not None and token.blocked_on is not None:
+            yield token.blocked_on.place
+        elif token.children:
+            yield "branches"
+        elif token.callee is not None:
+            yield f"step:{self._step_names[token.callee.step]}"
+        elif token.station is not None:
+            yield token.station.place
 
     def _resolve(self, ring: Ring, now: int) -> None:
         match self._plan.resolution:
@@ -202,12 +228,13 @@ class Locks:
             self.abort(ring.victim, now)
 
     def stuck(self) -> set[int]:
-        """Cases in recorded rings that still stand."""
-        return {token.case for ring in self._standing for token in ring.tokens}
+        """Cases in recorded deadlocks that still stand, and that no time-out will end."""
+        return {token.case for standing in self._standing if not standing.passes for token in standing.tokens}
 
-    def _dissolve(self, token: Token, now: int, how: str) -> None:
-        for ring in [ring for ring in self._standing if token in ring.tokens]:
-            self._settle(ring, now, how)
+    def dissolve(self, token: Token, now: int, how: str) -> None:
+        """The token waits no more: the deadlocks that it is a member of are over."""
+        for over in [standing for standing in self._standing if token in standing.tokens]:
+            self._settle(over, now, how)
 
     def _settle(self, ring: Ring, now: int, how: str) -> None:
         ring.stands = False

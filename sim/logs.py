@@ -74,6 +74,8 @@ class Kind(IntEnum):
     LOSS_OVER = 67
     CACHED = 68
     STALE_DECISION = 69
+    CALLED = 44
+    RETURNED = 45
     FAULT = 96
     FAULT_OVER = 97
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from sim.calls import install_calls
 from sim.links import install_links
 from sim.locks import install_review
 from sim.monitors import install_monitors
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 PARTS: Final[tuple[Callable[[Replication], None], ...]] = (
     install_monitors,
     install_review,
+    install_calls,
     install_quality,  # before strikes: a slow agent is slow at each answer of a vote
     install_strikes,
     install_links,

@@ -213,6 +213,10 @@ class StepPlan:
     shares: tuple[float, ...] = ()
     branches: tuple[int, ...] = ()
     join: int = -1
+    callees: tuple[int, ...] = ()
+    """The steps that stand for the agents an attempt calls."""
+    called: bool = False
+    """Whether it is such a step: its token is a called agent's, and the caller waits for it."""
 
 
 @dataclass(frozen=True, slots=True)

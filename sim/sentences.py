@@ -95,6 +95,8 @@ SENTENCES: Final[Mapping[str, Callable[[Event], str]]] = {
     "voted": lambda e: f"{e.value} of the answers {e.detail} by {e.place} are right",
     "self-check-stopped": lambda e: f"attempt {e.value} by {e.place}: the agent takes its {e.detail} answer for wrong",
     "guardrail-stopped": lambda e: f"attempt {e.value} by {e.place}: the guardrail stops a {e.detail} answer",
+    "called": lambda e: f"the agent calls {e.place}, and keeps its slot",
+    "returned": lambda e: f"the call of {e.place} is over after {span(e.value or 0)}" + (e.detail and f": {e.detail}"),
     "ended": lambda e: f"ends: {e.detail}",
     "cached": lambda e: f"{e.place} gives an answer it keeps since {span(e.value or 0)}",
     "stale-decision": lambda e: f"{e.place} gives an answer it keeps since {span(e.value or 0)}, past its time",

@@ -76,6 +76,10 @@ class Station:
             self.serving = {}
         return self.serving
 
+    def is_short(self) -> bool:
+        """Whether a fault has taken servers away, which may come back."""
+        return self._away > 0
+
     def join(self, job: Job, now: int) -> bool:
         """Serve the job at once or let it wait; False where the queue is full."""
         if self.busy < self.servers:

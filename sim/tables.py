@@ -46,6 +46,7 @@ attempt-wrong, asked, answered, exhausted, bounced, locked, unlocked, blocked, d
 partition, partition-over, drift, alarm, rolled-back, handed-off, ended, violation; voted, self-check-stopped,
 guardrail-stopped; crash, hang, slowdown, loss, absence,
 load-spike and fault, each with its -over; cached, stale-decision.
+Of workflows: called, returned.
 `docs/semantics.md` tells when each happens and what its value and detail are."""
 
 DECISIONS = pa.schema(

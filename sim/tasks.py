@@ -41,6 +41,8 @@ class TaskLaw:
     __slots__ = (
         "attempts",
         "begin",
+        "called",
+        "callees",
         "calls",
         "capability",
         "cost",
@@ -68,6 +70,8 @@ class TaskLaw:
         self.pool = pools[capability.pool]
         self.cost = capability.cost
         self.calls = capability.calls
+        self.callees = step_plan.callees
+        self.called = step_plan.called
         self.hands_off = capability.hands_off
         stream, latent = plan.names.works[work], plan.names.capabilities[self.number]
         self.name = f"{stream}/{plan.names.steps[step]}"
@@ -86,11 +90,16 @@ class TaskLaw:
         or to hand over."""
         capability = self.capability
         certain = capability.success.chance == 1.0 and not capability.changes
-        return certain and self.works and not (self.cost or self.calls or self.hands_off or self.watched)
+        calls = self.calls or self.callees
+        return certain and self.works and not (self.cost or calls or self.hands_off or self.watched)
 
 
 class Tasks:
-    """Attempts at task steps. `leave(token, exit, now)` is called when the step is over."""
+    """Attempts at task steps. `leave(token, exit, now)` is called when the step is over.
+
+    Where attempts call agents: `delegate(token, now)` makes the calls and comes back by `answered`, `forget(token,
+    now)` drops the open one, and `waits(token, now)` is told of a called agent that must wait for a slot.
+    """
 
     def __init__(
         self,
@@ -103,6 +112,9 @@ class Tasks:
         endpoints: Endpoints,
     ) -> None:
         self.leave: Callable[[Token, int, int], None]
+        self.delegate: Callable[[Token, int], None]
+        self.forget: Callable[[Token, int], None]
+        self.waits: Callable[[Token, int], None]
         self.judged: list[Judged] = []
         self.admit: list[Admit] = []
         self.closed: list[Closed] = []
@@ -145,6 +157,8 @@ class Tasks:
         elif law.patience is not None and token.waiting:
             patience = law.patience(self._draw(Purpose.PATIENCE, token))
             self._clock.at(now + patience, _TIMEOUT, self._lost_patience, token)
+        elif law.called and token.waiting:
+            self.waits(token, now)
 
     def _refusal(self, token: Token, now: int) -> str:
         for admit in self.admit:
@@ -198,6 +212,20 @@ class Tasks:
             self._produced(token, now)
 
     def _produced(self, token: Token, now: int) -> None:
+        """The agent's own work and its endpoint calls are over: it calls other agents, or is done."""
+        if token.law.callees:
+            self.delegate(token, now)
+        else:
+            self._concluded(token, now)
+
+    def answered(self, token: Token, failure: str, now: int) -> None:
+        """The agents that the attempt called have answered; `failure` tells which failed, if one did."""
+        if failure:
+            self.called(token, failure, now)
+        else:
+            self._concluded(token, now)
+
+    def _concluded(self, token: Token, now: int) -> None:
         """The attempt has produced something: its slot is free, and what came of it is judged."""
         law = token.law
         law.pool.leave(token, now)
@@ -297,6 +325,8 @@ class Tasks:
     def withdraw(self, token: Token, now: int) -> None:
         """Stop the attempt: its call is dropped, its slot or its place in the queue is given up."""
         token.epoch += 1
+        if token.callee is not None:
+            self.forget(token, now)
         self._endpoints.cancel(token, now)
         if token.station is not None:
             token.station.withdraw(token, now)

@@ -28,6 +28,7 @@ class Token(Job):
         "attempt",
         "blocked_on",
         "call",
+        "callee",
         "children",
         "entity",
         "held",
@@ -68,6 +69,8 @@ class Token(Job):
         self.visit = 0
         self.attempt = 0
         self.call: Call | None = None
+        self.callee: Token | None = None
+        """The agent that its attempt has called and waits for."""
         self.parent: Token | None = None
         self.join = -1
         """The step at which this branch meets the others."""
