@@ -56,6 +56,19 @@ def check_answers(scenario: Scenario) -> Iterator[Problem]:
                 yield Problem((*keys, "guardrail"), "a check that stops nothing", "expected a sensitivity above 0")
 
 
+def check_queues(scenario: Scenario) -> Iterator[Problem]:
+    """Queues whose keys fit together."""
+    for name, pool in scenario.agents.items():
+        keys: Keys = ("agents", name, "queue")
+        queue = pool.queue
+        if (queue.order == "adaptive-lifo") != (queue.lifo_above is not None):
+            has = "`adaptive-lifo` without" if queue.lifo_above is None else "without `order: adaptive-lifo`,"
+            yield Problem(keys, f"{has} `lifo-above`", "expected both or none of them", True)
+        if queue.when_full == "shed-lowest" and queue.capacity is None:
+            message = "a queue without a `capacity` is never full"
+            yield Problem((*keys, "when-full"), message, "add `capacity`, or drop `when-full`", True)
+
+
 def _chances(to: tuple[tuple[float, ...], ...], states: int) -> Iterator[Problem]:
     if len(to) != states or any(len(row) != states for row in to):
         yield Problem(("to",), "not a row for each state with a chance for each", f"expected {states} rows of {states}")

@@ -79,6 +79,19 @@ class Queue(Part):
     """`priority` serves the lowest `priority` number of the work first, equals in arrival order, without preemption."""
 
 
+class AgentQueue(Queue):
+    """Where attempts wait for a slot. A full queue turns one away."""
+
+    order: Literal["fifo", "priority", "lifo", "adaptive-lifo"] = "fifo"  # type: ignore[assignment]
+    """`priority` serves the lowest `priority` number of the work first, equals in arrival order, without preemption.
+    `lifo` serves the newest first; `adaptive-lifo` does so while more than `lifo-above` wait, else the oldest."""
+    lifo_above: Annotated[int, Field(ge=0, le=10_000_000)] | None = None
+    """Waiting attempts above which `adaptive-lifo` serves the newest first; mandatory with it."""
+    when_full: Literal["reject", "shed-lowest"] = "reject"
+    """`reject` turns the newcomer away. `shed-lowest` turns away who has the lowest priority (the highest `priority`
+    number) among those waiting and the newcomer, the last to come of equals."""
+
+
 # --- agents and people ------------------------------------------------------------------------------------------------
 
 
@@ -157,7 +170,7 @@ class AgentPool(Part):
     """Agents in the pool."""
     concurrency: Count = 1
     """Slots of one replica: the pool works on `replicas x concurrency` attempts at a time."""
-    queue: Queue = Queue()
+    queue: AgentQueue = AgentQueue()
     """Where attempts wait for a free slot."""
     principal: EntityUid | None = None
     """Who its requests to the decision point come from."""

@@ -30,6 +30,7 @@ from models.faults import (
 from models.fleet import (
     ZERO_DURATION,
     AgentPool,
+    AgentQueue,
     Capability,
     Chain,
     DecisionPoint,
@@ -74,6 +75,7 @@ __all__ = [
     "ZERO_DURATION",
     "Absence",
     "AgentPool",
+    "AgentQueue",
     "Approvals",
     "Arm",
     "Arrivals",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from models.laws import AttributeLaw, Chance, Choice, Law
@@ -24,7 +25,7 @@ from sim.compile_people import compile_people
 from sim.compile_platform import compile_platform
 from sim.compile_resilience import compile_resilience
 from sim.compile_steps import step_names, step_plans
-from sim.compile_supply import compile_supply
+from sim.compile_supply import compile_supply, line_plan
 from sim.compile_values import bound, law_plan, place, success_plan
 from sim.plan import (
     FOREVER,
@@ -143,7 +144,8 @@ def _endpoint(names: Names, endpoint: Endpoint) -> EndpointPlan:
 
 
 def _pool(names: Names, pool: AgentPool) -> PoolPlan:
-    return PoolPlan(_station(pool.replicas * pool.concurrency, pool.queue), place(names.sites, pool.site))
+    station = _station(pool.replicas * pool.concurrency, pool.queue)
+    return PoolPlan(replace(station, line=line_plan(pool.queue)), place(names.sites, pool.site))
 
 
 def _capabilities(scenario: Scenario, names: Names) -> Iterator[CapabilityPlan]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from models.laws import Law
-from models.scenario import Capability, Modulated, Work
+from models.scenario import AgentQueue, Capability, Modulated, Work
 from sim.compile_values import law_plan, success_plan
 from sim.mmpp import stationary
-from sim.plans.supply import ModulationPlan, QualityPlan, SupplyPlan
+from sim.plans.supply import LinePlan, ModulationPlan, Order, QualityPlan, SupplyPlan
 
 if TYPE_CHECKING:
     from models.load import LoadedScenario
@@ -57,3 +57,11 @@ def _quality(number: int, capability: Capability) -> QualityPlan:
         alarm=1.0 - guardrail.specificity if guardrail else 0.0,
         price=guardrail.cost.micros if guardrail else 0,
     )
+
+
+def line_plan(queue: AgentQueue) -> LinePlan | None:
+    """The line of a queue that a station does not keep by itself."""
+    sheds = queue.when_full == "shed-lowest"
+    if queue.order in ("fifo", "priority") and not sheds:
+        return None
+    return LinePlan(Order[queue.order.upper().replace("-", "_")], queue.lifo_above or 0, sheds)

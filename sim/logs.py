@@ -60,6 +60,7 @@ class Kind(IntEnum):
     VOTED = 36
     SELF_CHECK_STOPPED = 37
     GUARDRAIL_STOPPED = 38
+    SHED = 39
     CRASH = 56
     CRASH_OVER = 57
     HANG = 58

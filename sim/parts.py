@@ -14,6 +14,7 @@ from sim.links import install_links
 from sim.locks import install_review
 from sim.monitors import install_monitors
 from sim.quality import install_quality
+from sim.queues import install_shedding
 from sim.strikes import install_strikes
 
 if TYPE_CHECKING:
@@ -25,5 +26,6 @@ PARTS: Final[tuple[Callable[[Replication], None], ...]] = (
     install_calls,
     install_quality,  # before strikes: a slow agent is slow at each answer of a vote
     install_strikes,
+    install_shedding,
     install_links,
 )

@@ -14,7 +14,7 @@ from sim.plans.flows import FlowsPlan
 from sim.plans.people import PeoplePlan
 from sim.plans.platform import PlatformPlan
 from sim.plans.resilience import ResiliencePlan
-from sim.plans.supply import SupplyPlan
+from sim.plans.supply import LinePlan, SupplyPlan
 
 FOREVER = 1 << 60
 """A time no run reaches, and `no limit` of a count: sums with it stay below 2^63."""
@@ -103,12 +103,14 @@ class SuccessPlan:
 
 @dataclass(frozen=True, slots=True)
 class StationPlan:
-    """A place with servers and a queue. `room` is how many may wait."""
+    """A place with servers and a queue. `room` is how many may wait. `line` is the queue where it is neither in order
+    of arrival nor by priority, or does not reject when it is full."""
 
     servers: int
     room: int
     by_priority: bool
     cost_per_hour: int
+    line: LinePlan | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 from sim.logs import PLACE, Kind, Log, pack
 from sim.plan import StationPlan
+from sim.queues import Line
 
 _HOUR = 3_600_000_000
 
@@ -38,7 +39,8 @@ class Station:
     `serving`, where it is kept, holds the `busy` jobs in service.
 
     Each priority has its own queue in order of arrival. A job that leaves early stays in it as a husk, which is skipped
-    when its turn comes: joining, taking the next and leaving early cost the same at any length. A `quiet` station logs
+    when its turn comes: joining, taking the next and leaving early cost the same at any length. Another order, and
+    giving up jobs of low priority, take a `line` instead. A `quiet` station logs
     no service that started at once (endpoint calls would drown the rest).
     """
 
@@ -59,6 +61,11 @@ class Station:
         self._cost_per_hour = plan.cost_per_hour
         self._queues: list[deque[Job]] = [deque() for _ in range(levels if plan.by_priority else 1)]
         self._queue_of = self._queues if plan.by_priority else self._queues * levels
+        self.line = None if plan.line is None else Line(plan.line, levels)
+        """Those who wait, where neither order of arrival nor priority alone tells who is next."""
+        self.shed: Callable[[Any, int], None]
+        """Called with a job that is given up. Its owner withdraws it, at the same instant."""
+        self._given_up: set[Job] = set()
         self._husks: dict[Job, int] = {}
         """Jobs that left early, and how often. A husk stands before the job's real place, if it has come back."""
         self._write = log.write
@@ -95,16 +102,31 @@ class Station:
             begin(job, now)
             return True
         if self.waiting >= self._room:
-            self._write(pack(now, self.code + Kind.REJECTED, job.case, -1))
-            return False
+            given_up = self.line.below(job.level) if self.line is not None and self.line.sheds else None
+            if given_up is None:
+                self._write(pack(now, self.code + Kind.REJECTED, job.case, -1))
+                return False
+            self._give_up(given_up, now)
         self.waiting += 1
         job.station = self
         job.waiting = True
         job.since = now
-        self._queue_of[job.level].append(job)
+        if self.line is None:
+            self._queue_of[job.level].append(job)
+        else:
+            self.line.push(job)
         write = self._write
         write(pack(now, self._queued, job.case, self.waiting))
         return True
+
+    def _give_up(self, job: Job, now: int) -> None:
+        """Take a job out of the line and tell its owner."""
+        assert self.line is not None
+        self.line.remove(job)
+        self.waiting -= 1
+        self._given_up.add(job)
+        self._write(pack(now, self.code + Kind.SHED, job.case, now - job.since))
+        self.shed(job, now)
 
     def leave(self, job: Job, now: int) -> None:
         """End the job's service and take the next."""
@@ -128,8 +150,14 @@ class Station:
             return
         job.station = None
         job.waiting = False
+        if job in self._given_up:
+            self._given_up.remove(job)
+            return
         self.waiting -= 1
-        self._husks[job] = self._husks.get(job, 0) + 1
+        if self.line is None:
+            self._husks[job] = self._husks.get(job, 0) + 1
+        else:
+            self.line.remove(job)
         self._write(pack(now, self.code + Kind.ABANDONED, job.case, now - job.since))
 
     @property
@@ -162,12 +190,15 @@ class Station:
 
     def _next(self, now: int) -> None:
         """Serve the first of those who wait."""
-        for queue in self._queues:
-            if queue:
-                job = queue.popleft()
-                break
-        if self._husks and job in self._husks:
-            job = self._behind(job)
+        if self.line is not None:
+            job = self.line.pop()
+        else:
+            for queue in self._queues:
+                if queue:
+                    job = queue.popleft()
+                    break
+            if self._husks and job in self._husks:
+                job = self._behind(job)
         self.waiting -= 1
         self.busy += 1
         if self.serving is not None:

@@ -44,7 +44,7 @@ EVENTS = pa.schema(
 """What happened. Kinds: arrived, entered, queued, started, finished, abandoned, rejected, attempt-failed,
 attempt-wrong, asked, answered, exhausted, bounced, locked, unlocked, blocked, deadlock, resolved, outage, outage-over,
 partition, partition-over, drift, alarm, rolled-back, handed-off, ended, violation; voted, self-check-stopped,
-guardrail-stopped; crash, hang, slowdown, loss, absence,
+guardrail-stopped, shed; crash, hang, slowdown, loss, absence,
 load-spike and fault, each with its -over; cached, stale-decision.
 Of workflows: called, returned.
 `docs/semantics.md` tells when each happens and what its value and detail are."""

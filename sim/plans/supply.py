@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,6 +19,25 @@ class ModulationPlan:
     stays: tuple[float, ...]
     start: tuple[float, ...]
     to: tuple[tuple[float, ...], ...]
+
+
+class Order(IntEnum):
+    """Who of those that wait is served first."""
+
+    FIFO = 0
+    PRIORITY = 1
+    LIFO = 2
+    ADAPTIVE_LIFO = 3
+
+
+@dataclass(frozen=True, slots=True)
+class LinePlan:
+    """A waiting line that a station's own queues cannot be: `above` is the length from which adaptive LIFO takes the
+    newest, and `sheds` tells whether a full one gives up its lowest priority."""
+
+    order: int
+    above: int
+    sheds: bool
 
 
 @dataclass(frozen=True, slots=True)

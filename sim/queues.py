@@ -1,0 +1,68 @@
+"""Waiting lines that are served in another order than that of arrival, or that give up the least when they are full."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Final
+
+from sim.clock import Rank
+from sim.plans.supply import Order
+
+if TYPE_CHECKING:
+    from sim.engine import Replication
+    from sim.plans.supply import LinePlan
+    from sim.stations import Job
+    from sim.tokens import Token
+
+SHED: Final = "shed"
+"""Why an attempt failed that gave up its place to one of a higher priority."""
+
+
+class Line:
+    """Jobs that wait, in order of joining, as a whole and by priority. Every operation costs the same at any length."""
+
+    def __init__(self, plan: LinePlan, levels: int) -> None:
+        self.sheds = plan.sheds
+        self._order = plan.order
+        self._above = plan.above
+        self._all: OrderedDict[Job, None] = OrderedDict()
+        self._levels: list[OrderedDict[Job, None]] = [OrderedDict() for _ in range(levels)]
+
+    def push(self, job: Job) -> None:
+        """Let a job wait behind those who are there."""
+        self._all[job] = None
+        self._levels[job.level][job] = None
+
+    def remove(self, job: Job) -> None:
+        """Take a job out of the line, wherever it stands."""
+        del self._all[job]
+        del self._levels[job.level][job]
+
+    def pop(self) -> Job:
+        """Take out the job whose turn it is; there is one."""
+        if self._order == Order.PRIORITY:
+            job = next(iter(next(level for level in self._levels if level)))
+        elif self._order == Order.LIFO or (self._order == Order.ADAPTIVE_LIFO and len(self._all) > self._above):
+            job = next(reversed(self._all))
+        else:
+            job = next(iter(self._all))
+        self.remove(job)
+        return job
+
+    def below(self, level: int) -> Job | None:
+        """Who of a lower priority than this level is given up first: of the lowest, the last to come."""
+        lowest = next((number for number in range(len(self._levels) - 1, level, -1) if self._levels[number]), None)
+        return None if lowest is None else next(reversed(self._levels[lowest]))
+
+
+def install_shedding(replication: Replication) -> None:
+    """Fail the attempts that their pools give up."""
+    tasks, clock = replication.tasks, replication.clock
+
+    def fail(token: Token, now: int) -> None:
+        tasks.fail(token, SHED, now)
+
+    for pool in replication.pools:
+        if pool.line is not None and pool.line.sheds:
+            # After the move that filled the queue: it is not interrupted by one that ends another attempt.
+            pool.shed = lambda token, now: clock.at(now, Rank.RESUME, fail, token)
