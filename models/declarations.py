@@ -23,7 +23,8 @@ class Risk(Part):
 
 
 class DataClass(Part):
-    """A class of data and the regions that it stays in (check P301). Steps name it in `data`."""
+    """A class of data and the regions that it stays in (check P301; breaches in a run are counted). Steps name it in
+    `data`."""
 
     description: str = ""
     """What the data is, for readers."""

@@ -83,10 +83,13 @@ class EventCount(_Objective):
     """The mean number of happenings in one replication."""
 
     kind: Literal["count"]
-    of: Literal["deadlocks", "violations", "drift-alarms", "unanswered-escalations"]
+    of: Literal[
+        "deadlocks", "violations", "drift-alarms", "unanswered-escalations", "residency-breaches", "stale-decisions"
+    ]
     """What is counted. `violations` are steps that took effect though policy would have denied or escalated them: the
     decision point failed open, and the step then succeeded. `unanswered-escalations` are approvals that ran out of
-    levels or of time."""
+    levels or of time, `residency-breaches` attempts, calls and reviews where data may not be, `stale-decisions` answers
+    that a cache gave past their time."""
     at_most: Annotated[float, Field(ge=0)]
     """Greatest mean that passes."""
 

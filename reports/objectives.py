@@ -34,6 +34,8 @@ MISSING_SHARE_MAX: Final = 0.5
 COUNTS: Final[Mapping[str, tuple[str, ...]]] = {
     "deadlocks": ("deadlock",),
     "drift-alarms": ("alarm",),
+    "residency-breaches": ("residency-breach",),
+    "stale-decisions": ("stale-decision",),
     "unanswered-escalations": ("exhausted",),
     "violations": ("violation",),
 }

@@ -14,6 +14,7 @@ from reports.escalation import ChainOutcome, assess_escalation
 from reports.locks import LockOutcome, assess_locks
 from reports.objectives import ObjectiveOutcome, judge_objective
 from reports.people import DeskOutcome, assess_people
+from reports.platform import BreachOutcome, PointOutcome, assess_breaches, assess_points
 from reports.quality import CheckOutcome, VoteOutcome, assess_checks, assess_votes
 from reports.resilience import FaultOutcome, assess_resilience
 from reports.series import FaultBand, HarmCourse, QueueCourse, fault_bands, harm_courses, queue_courses, sample_every
@@ -69,6 +70,8 @@ class Outcomes:
     faults: tuple[FaultBand, ...]
     votes: tuple[VoteOutcome, ...]
     checks: tuple[CheckOutcome, ...]
+    points: tuple[PointOutcome, ...]
+    breaches: tuple[BreachOutcome, ...]
 
 
 def assess(run: Run) -> Outcomes:
@@ -91,6 +94,8 @@ def assess(run: Run) -> Outcomes:
         faults=fault_bands(tables),
         votes=assess_votes(tables),
         checks=assess_checks(tables),
+        points=assess_points(tables),
+        breaches=assess_breaches(tables),
     )
 
 

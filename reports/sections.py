@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from reports.intervals import Interval
-from reports.words import Unit
+from reports.words import Unit, duration
 
 if TYPE_CHECKING:
     from reports.outcomes import Outcomes
@@ -134,7 +134,55 @@ def checks(outcomes: Outcomes) -> Section | None:
     )
 
 
-SECTIONS: Final[tuple[Callable[[Outcomes], Section | None], ...]] = (faults, votes, checks)
+def points(outcomes: Outcomes) -> Section | None:
+    """Answers that decision points of sites kept."""
+    if not outcomes.points:
+        return None
+    return Section(
+        anchor="points",
+        label="Decision points",
+        title="Decision points of sites",
+        caption=(
+            "Answers from the caches of decision points in one replication, means with 95% intervals. Stale ones were "
+            "given past their time, while the central decision point did not answer."
+        ),
+        columns=("Decision point", "Kept answers", "Stale answers", "Oldest answer"),
+        rows=tuple(
+            Row(
+                point.place,
+                "",
+                (
+                    Figure(point.kept, "count"),
+                    Figure(point.stale, "count"),
+                    duration(point.oldest) if point.oldest >= 0 else "none",
+                ),
+            )
+            for point in outcomes.points
+        ),
+        nothing="",
+    )
+
+
+def breaches(outcomes: Outcomes) -> Section | None:
+    """Data that was handled outside its regions."""
+    if not outcomes.breaches:
+        return None
+    return Section(
+        anchor="breaches",
+        label="Data regions",
+        title="Data outside its regions",
+        caption=(
+            "Attempts, endpoint calls, work and reviews in one replication by somebody in a region where the class of "
+            "data may not be, means with 95% intervals."
+        ),
+        columns=("Data", "Breaches"),
+        rows=tuple(Row(breach.what, breach.place, (Figure(breach.breaches, "count"),)) for breach in outcomes.breaches),
+        nothing="",
+        headlines=tuple(f"{breach.place} handled {breach.what} outside its regions." for breach in outcomes.breaches),
+    )
+
+
+SECTIONS: Final[tuple[Callable[[Outcomes], Section | None], ...]] = (faults, votes, checks, points, breaches)
 """The sections in their order; None where the scenario has no use for one."""
 
 

@@ -45,6 +45,8 @@ class Approvals:
         self, plan: Plan, clock: Clock, log: Log, draws: Draws, network: Network, cases: Cases, desks: list[Station]
     ) -> None:
         self.answered: Callable[[Token, bool, int], None]
+        self.asked: list[Callable[[Approval, int, int], None]] = []
+        """Called with (approval, desk, now) when an ask has come to its desk."""
         self._plan = plan
         self._clock = clock
         self._log = log
@@ -114,6 +116,8 @@ class Approvals:
         return approval.chain if at == approval.chain else f"{approval.chain}: {at}"
 
     def _join(self, approval: Approval, desk: int, now: int) -> None:
+        for asked in self.asked:
+            asked(approval, desk, now)
         if not self._desks[desk].join(approval, now):
             self._next_level(approval, now)
 

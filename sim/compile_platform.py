@@ -10,6 +10,7 @@ from models.faults import struck
 from models.scenario import (
     Absence,
     Crash,
+    DeskStep,
     Drift,
     Hang,
     Link,
@@ -21,6 +22,7 @@ from models.scenario import (
     Scenario,
     SitePoint,
     Slowdown,
+    Task,
     TimedFault,
 )
 from sim.compile_values import law_plan
@@ -67,6 +69,8 @@ def compile_platform(loaded: LoadedScenario, names: Names) -> PlatformPlan:
         absences=tuple(plan for plan in plans if isinstance(plan, AbsencePlan)),
         losses=tuple(plan for plan in plans if isinstance(plan, LossPlan)),
         links=tuple(_link(name, link, names) for name, link in loaded.scenario.links.items()),
+        regions=tuple(site.region or "" for site in loaded.scenario.sites.values()),
+        data=tuple(_data(step, loaded.scenario) for step in names.steps),
         points=tuple(_point(name, point, names) for name, point in loaded.scenario.decision_points.items()),
     )
 
@@ -129,6 +133,14 @@ def _point(name: str, point: SitePoint, names: Names) -> PointPlan:
     if cache is None:
         return PointPlan(name, site, latency, 0, 0, 0)
     return PointPlan(name, site, latency, cache.entries, cache.for_, cache.stale_for)
+
+
+def _data(step: str, scenario: Scenario) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """The classes of data of a step, by its name in the plan; a called agent handles those of its caller's step."""
+    workflow, _, name = step.partition(".")
+    what = scenario.workflows[workflow].steps[name.partition("/")[0]]
+    classes = what.data if isinstance(what, Task | DeskStep) else ()
+    return tuple((name, scenario.data[name].regions) for name in classes)
 
 
 def _usual(work: str, scenario: Scenario) -> RatePieces:

@@ -75,6 +75,7 @@ class Kind(IntEnum):
     LOSS_OVER = 67
     CACHED = 68
     STALE_DECISION = 69
+    RESIDENCY_BREACH = 70
     CALLED = 44
     RETURNED = 45
     FAULT = 96

@@ -15,6 +15,7 @@ from sim.locks import install_review
 from sim.monitors import install_monitors
 from sim.quality import install_quality
 from sim.queues import install_shedding
+from sim.residency import install_residency
 from sim.strikes import install_strikes
 
 if TYPE_CHECKING:
@@ -28,4 +29,5 @@ PARTS: Final[tuple[Callable[[Replication], None], ...]] = (
     install_strikes,
     install_shedding,
     install_links,
+    install_residency,
 )

@@ -101,6 +101,7 @@ SENTENCES: Final[Mapping[str, Callable[[Event], str]]] = {
     "ended": lambda e: f"ends: {e.detail}",
     "cached": lambda e: f"{e.place} gives an answer it keeps since {span(e.value or 0)}",
     "stale-decision": lambda e: f"{e.place} gives an answer it keeps since {span(e.value or 0)}, past its time",
+    "residency-breach": lambda e: f"{e.place} handles data outside its regions: {e.detail}",
     "violation": lambda e: f"violation: step {e.name} took effect, though policy says {e.detail}",
 }
 """Of each kind of event that concerns a case."""

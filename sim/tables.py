@@ -45,7 +45,8 @@ EVENTS = pa.schema(
 attempt-wrong, asked, answered, exhausted, bounced, locked, unlocked, blocked, deadlock, resolved, outage, outage-over,
 partition, partition-over, drift, alarm, rolled-back, handed-off, ended, violation; voted, self-check-stopped,
 guardrail-stopped, shed; crash, hang, slowdown, loss, absence,
-load-spike and fault, each with its -over; cached, stale-decision.
+load-spike and fault, each with its -over; cached, stale-decision,
+residency-breach.
 Of workflows: called, returned.
 `docs/semantics.md` tells when each happens and what its value and detail are."""
 

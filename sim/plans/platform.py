@@ -124,3 +124,7 @@ class PlatformPlan:
     losses: tuple[LossPlan, ...] = ()
     links: tuple[LinkPlan, ...] = ()
     points: tuple[PointPlan, ...] = ()
+    regions: tuple[str, ...] = ()
+    """Of each site, empty where it is not told."""
+    data: tuple[tuple[tuple[str, tuple[str, ...]], ...], ...] = ()
+    """Of each step, the classes of data that it names, with their regions."""

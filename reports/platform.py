@@ -1,0 +1,55 @@
+"""The platform in a run: what decision points of sites answered from their caches, and data outside its regions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from reports.intervals import Interval
+from reports.tables import RunTables
+
+
+@dataclass(frozen=True, slots=True)
+class PointOutcome:
+    """The cache of one decision point. Intervals are of means over replications."""
+
+    place: str
+    kept: Interval
+    """Answers given from the cache in one replication while they were good."""
+    stale: Interval
+    """Answers given past that, because the central decision point did not answer."""
+    oldest: float
+    """Age of the oldest answer that was given, in any replication, us; -1 where none was."""
+
+
+@dataclass(frozen=True, slots=True)
+class BreachOutcome:
+    """A class of data, or more, handled at one place outside its regions."""
+
+    place: str
+    what: str
+    """The class, and the region it was handled in."""
+    breaches: Interval
+    """Breaches in one replication."""
+
+
+def assess_points(tables: RunTables) -> tuple[PointOutcome, ...]:
+    """Decision points with a cache, in the scenario's order."""
+    kept, stale = (tables.of_kind(kind) for kind in ("cached", "stale-decision"))
+    found = []
+    for name, point in tables.scenario.decision_points.items():
+        if point.cache is None:
+            continue
+        place = f"decision-point:{name}"
+        mine = [rows[rows["place"] == place] for rows in (kept, stale)]
+        oldest = max((float(rows["value"].max()) for rows in mine if len(rows)), default=-1.0)
+        found.append(PointOutcome(name, tables.mean_count(mine[0]), tables.mean_count(mine[1]), oldest))
+    return tuple(found)
+
+
+def assess_breaches(tables: RunTables) -> tuple[BreachOutcome, ...]:
+    """Breaches by place, class and region, sorted."""
+    rows = tables.of_kind("residency-breach").astype({"place": "str", "detail": "str"})
+    return tuple(
+        BreachOutcome(str(place), str(what), tables.mean_count(some))
+        for (place, what), some in rows.groupby(["place", "detail"], sort=True)
+    )
