@@ -69,6 +69,23 @@ def check_queues(scenario: Scenario) -> Iterator[Problem]:
             yield Problem((*keys, "when-full"), message, "add `capacity`, or drop `when-full`", True)
 
 
+def check_endpoints(scenario: Scenario) -> Iterator[Problem]:
+    """Curves of endpoints that have something to go by."""
+    for name, endpoint in scenario.endpoints.items():
+        keys: Keys = ("endpoints", name)
+        if endpoint.load_latency is not None and endpoint.concurrency is None:
+            message = "`load-latency` goes by the share of `concurrency` that is taken, and there is none"
+            yield Problem((*keys, "load-latency"), message, "add `concurrency`", True)
+        degradation = endpoint.degradation
+        if degradation is not None and degradation.latency is None and degradation.success is None:
+            yield Problem((*keys, "degradation"), "it changes nothing", "expected `latency`, `success` or both", True)
+        if degradation is not None and degradation.success is not None:
+            over = next((factor for _, factor in degradation.success.points if factor > 1), None)
+            if over is not None:
+                message = f"an outage makes answers better: {over:g}"
+                yield Problem((*keys, "degradation", "success"), message, "expected factors up to 1")
+
+
 def _chances(to: tuple[tuple[float, ...], ...], states: int) -> Iterator[Problem]:
     if len(to) != states or any(len(row) != states for row in to):
         yield Problem(("to",), "not a row for each state with a chance for each", f"expected {states} rows of {states}")

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from models.curves import CurveText
 from models.laws import DurationLaw, NumberLaw, SuccessLaw, parse_duration_law, parse_number_law, parse_success
 from models.part import Condition, Count, EntityUid, Name, Part
 from models.units import SECOND, DaysText, Duration, HoursText, Money, MoneyText, Probability, Rate
@@ -36,6 +37,15 @@ class Outages(Part):
     """Share of calls that fail while it lasts, drawn once for each outage, from 0 to 1."""
 
 
+class Degradation(Part):
+    """What an outage does to the calls that it lets through, by its severity."""
+
+    latency: CurveText | None = None
+    """How many times as long they take. No key: as long as ever."""
+    success: CurveText | None = None
+    """Factor of the chance that an attempt with such a call is right; of several calls the worst counts. No key: 1."""
+
+
 class Endpoint(Part):
     """An LLM or tool API that agents call."""
 
@@ -51,8 +61,13 @@ class Endpoint(Part):
     """Calls over the even spread that `rate` still accepts."""
     price: MoneyText = Money(0, "")
     """Price of one call, paid whether it fails or not."""
+    load_latency: CurveText | None = None
+    """How many times as long a call takes, by the share of `concurrency` that is taken when it starts, itself included.
+    No key: as long at any load."""
     outages: Outages | None = None
     """Times when it fails. No key: never, but for scheduled faults."""
+    degradation: Degradation | None = None
+    """What outages do to calls that do not fail. No key: nothing."""
 
 
 class DecisionPoint(Part):

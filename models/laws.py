@@ -190,7 +190,8 @@ _KINDS: Final[Mapping[str, _Kind]] = {
 }
 
 
-def _number(value: object) -> float:
+def plain_number(value: object) -> float:
+    """A number as laws and curves take it. Raises PydanticCustomError."""
     if isinstance(value, bool) or not isinstance(value, str | int | float) or not _PLAIN.fullmatch(str(value)):
         raise value_error(f"{quoted(value)} is not a number", "a plain number, such as `0.5`")
     return float(value)
@@ -212,7 +213,8 @@ def _arguments(body: str) -> dict[str, str]:
     return found
 
 
-def _call(value: str) -> tuple[str, dict[str, str]]:
+def law_call(value: str) -> tuple[str, dict[str, str]]:
+    """The name and the arguments of `name(argument=value, ...)`. Raises PydanticCustomError."""
     call = _CALL.fullmatch(value) if len(value) <= CALL_TEXT_MAX else None
     if ")" not in value:
         raise value_error(
@@ -236,11 +238,11 @@ def _lognormal(text: str, arguments: dict[str, str], read: Callable[[object], fl
     """From median and p95, median and sigma (of the logarithm), or mean and cv (standard deviation over mean)."""
     if "cv" in arguments:
         mean, cv = _take(text, arguments, "mean", "cv")
-        sigma = _sigma(text, math.sqrt(math.log1p(_positive(text, _number(cv)) ** 2)))
+        sigma = _sigma(text, math.sqrt(math.log1p(_positive(text, plain_number(cv)) ** 2)))
         return math.log(_positive(text, read(mean))) - sigma * sigma / 2, sigma
     if "sigma" in arguments:
         median, spread = _take(text, arguments, "median", "sigma")
-        return math.log(_positive(text, read(median))), _sigma(text, _positive(text, _number(spread)))
+        return math.log(_positive(text, read(median))), _sigma(text, _positive(text, plain_number(spread)))
     median, p95 = _take(text, arguments, "median", "p95")
     low, high = _positive(text, read(median)), read(p95)
     if not high > low:
@@ -285,7 +287,7 @@ def _quantiles(text: str, arguments: dict[str, str], read: Callable[[object], fl
 
 def _values(text: str, arguments: dict[str, str], read: Callable[[object], float]) -> tuple[float, ...]:
     """Values with probabilities: `values(0.05=0.6, 1=0.4)`, kept ascending, so that the quantile rises with u."""
-    points = sorted((read(name), _number(weight)) for name, weight in arguments.items())
+    points = sorted((read(name), plain_number(weight)) for name, weight in arguments.items())
     weights = _weights(text, [weight for _, weight in points])
     return (*(value for value, _ in points), *weights)
 
@@ -310,7 +312,7 @@ def _parameters(text: str, kind: str, arguments: dict[str, str], read: Callable[
             return (_positive(text, read(_take(text, arguments, "mean")[0])),)
         case "weibull":
             shape, scale = _take(text, arguments, "shape", "scale")
-            return _shape(text, _number(shape)), _positive(text, read(scale))
+            return _shape(text, plain_number(shape)), _positive(text, read(scale))
         case "lognormal":
             return _lognormal(text, arguments, read)
         case "quantiles":
@@ -329,7 +331,7 @@ def _unknown(kind: str, known: tuple[str, ...]) -> PydanticCustomError:
 def parse_duration_law(value: object) -> Law:
     """A law of durations; a plain duration such as `5m` is constant."""
     if isinstance(value, str) and "(" in value:
-        kind, arguments = _call(value)
+        kind, arguments = law_call(value)
         return Law(kind, _parameters(value, kind, arguments, _duration), value)
     return Law("constant", (_duration(value),), str(value))
 
@@ -337,18 +339,18 @@ def parse_duration_law(value: object) -> Law:
 def parse_number_law(value: object) -> Law:
     """A law of plain numbers; a number is constant."""
     if isinstance(value, str) and "(" in value:
-        kind, arguments = _call(value)
-        return Law(kind, _parameters(value, kind, arguments, _number), value)
-    return Law("constant", (_number(value),), str(value))
+        kind, arguments = law_call(value)
+        return Law(kind, _parameters(value, kind, arguments, plain_number), value)
+    return Law("constant", (plain_number(value),), str(value))
 
 
 def parse_success(value: object) -> Beta:
     """`beta(alpha=0.709, beta=0.276)`, or a fixed chance such as `0.95`."""
     if isinstance(value, str) and "(" in value:
-        kind, arguments = _call(value)
+        kind, arguments = law_call(value)
         if kind != "beta":
             raise value_error(f"{quoted(value)} is no law of success", "`beta(alpha=..., beta=...)` or a probability")
-        alpha, beta = (_beta(value, _number(v)) for v in _take(value, arguments, "alpha", "beta"))
+        alpha, beta = (_beta(value, plain_number(v)) for v in _take(value, arguments, "alpha", "beta"))
         return Beta(alpha, beta, None, value)
     return Beta(0.0, 0.0, _probability(value), str(value))
 
@@ -360,7 +362,7 @@ def _beta(text: str, value: float) -> float:
 
 
 def _probability(value: object) -> float:
-    chance = _number(value)
+    chance = plain_number(value)
     if not 0 <= chance <= 1:
         raise value_error(f"{quoted(value)} is no probability", "a number from 0 to 1")
     return chance
@@ -375,9 +377,9 @@ def parse_attribute_law(value: object) -> AttributeLaw:
     if isinstance(value, bool):
         return Chance(float(value), f"chance(p={value:d})")
     if isinstance(value, str) and "(" in value:
-        kind, arguments = _call(value)
+        kind, arguments = law_call(value)
         if kind == "choice":
-            weights = _weights(value, [_number(weight) for weight in arguments.values()])
+            weights = _weights(value, [plain_number(weight) for weight in arguments.values()])
             return Choice(tuple(arguments), weights, value)
         if kind == "chance":
             return Chance(_probability(_take(value, arguments, "p")[0]), value)

@@ -58,6 +58,8 @@ Schema complete and check it as you type when its first line says where the sche
 
 Laws of durations take durations (`lognormal(median=40ms, p95=90ms)`), laws of numbers plain numbers.
 
+A curve `points(0.5=1, 0.9=2, 1=4)` gives a factor for a share from 0 to 1: straight between its points, flat outside.
+
 A name is a letter, then letters, digits, `-` or `_`, at most 63 characters. Keys marked **required** have no default.
 """
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from models.curves import Curve
 from models.laws import Law
-from models.scenario import AgentQueue, Capability, Modulated, Work
+from models.scenario import AgentQueue, Capability, Degradation, Endpoint, Modulated, Work
 from sim.compile_values import law_plan, success_plan
 from sim.mmpp import stationary
-from sim.plans.supply import LinePlan, ModulationPlan, Order, QualityPlan, SupplyPlan
+from sim.plans.supply import LinePlan, ModulationPlan, Order, Points, QualityPlan, StrainPlan, SupplyPlan
 
 if TYPE_CHECKING:
     from models.load import LoadedScenario
@@ -21,6 +22,11 @@ def compile_supply(loaded: LoadedScenario, names: Names) -> SupplyPlan:
     return SupplyPlan(
         modulations=tuple(_modulation(work) for work in works),
         batches=tuple(_batch(work.batch) for work in works),
+        strains=tuple(
+            _strain(number, endpoint)
+            for number, endpoint in enumerate(loaded.scenario.endpoints.values())
+            if endpoint.load_latency or endpoint.degradation
+        ),
         quality=tuple(
             _quality(names.capabilities.index(f"{name}.{what}"), capability)
             for name, pool in loaded.scenario.agents.items()
@@ -65,3 +71,13 @@ def line_plan(queue: AgentQueue) -> LinePlan | None:
     if queue.order in ("fifo", "priority") and not sheds:
         return None
     return LinePlan(Order[queue.order.upper().replace("-", "_")], queue.lifo_above or 0, sheds)
+
+
+def _strain(number: int, endpoint: Endpoint) -> StrainPlan:
+    degradation = endpoint.degradation or Degradation()
+    curves = (endpoint.load_latency, degradation.latency, degradation.success)
+    return StrainPlan(number, *(_points(curve) for curve in curves))
+
+
+def _points(curve: Curve | None) -> Points:
+    return () if curve is None else curve.points

@@ -16,6 +16,7 @@ from sim.monitors import install_monitors
 from sim.quality import install_quality
 from sim.queues import install_shedding
 from sim.residency import install_residency
+from sim.strain import install_strain
 from sim.strikes import install_strikes
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ PARTS: Final[tuple[Callable[[Replication], None], ...]] = (
     install_review,
     install_calls,
     install_quality,  # before strikes: a slow agent is slow at each answer of a vote
+    install_strain,  # before links: the way to an endpoint is no slower for its load
     install_strikes,
     install_shedding,
     install_links,

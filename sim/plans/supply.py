@@ -57,6 +57,20 @@ class QualityPlan:
     price: int
 
 
+Points = tuple[tuple[float, float], ...]
+"""A curve: (share, factor), ascending; empty for none."""
+
+
+@dataclass(frozen=True, slots=True)
+class StrainPlan:
+    """How an endpoint's calls are slower by its load, and slower and worse by the severity of an outage."""
+
+    endpoint: int
+    load: Points
+    slower: Points
+    worse: Points
+
+
 @dataclass(frozen=True, slots=True)
 class SupplyPlan:
     """What a scenario says of it, empty by default."""
@@ -65,5 +79,7 @@ class SupplyPlan:
     """Of each work, where it has one."""
     batches: tuple[LawPlan | None, ...] = ()
     """Of each work, the law of cases that come with one arrival; None where it is always one."""
+    strains: tuple[StrainPlan, ...] = ()
+    """Of the endpoints that load or outages tell on."""
     quality: tuple[QualityPlan, ...] = ()
     """Of the capabilities that vote or check."""
