@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import chain
 from typing import Final
 
+from models.check_change import check_drifts, check_monitors
 from models.check_faults import check_timed
 from models.check_flows import check_calls
 from models.check_platform import check_links, check_points
@@ -351,6 +352,8 @@ _CHECKS: Final[tuple[tuple[Callable[[Scenario], Iterator[Problem]], tuple[str, .
     (_attributes, ("workflows", "work")),
     (_faults, ("horizon", "agents", "work")),
     (check_links, ()),
+    (check_drifts, ()),
+    (check_monitors, ("desks",)),
     (check_points, ("decision-point", "agents")),
     (_deadlock, ()),
     (check_calls, ("agents",)),

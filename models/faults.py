@@ -126,7 +126,7 @@ class Absence(_Timed):
 
 
 class Drift(_Fault):
-    """A capability's success law changes at a moment and stays changed until a monitor rolls it back."""
+    """What a capability does changes at a moment and stays changed until a monitor rolls it back."""
 
     kind: Literal["drift"]
     agent: Name
@@ -135,8 +135,16 @@ class Drift(_Fault):
     """Its capability that changes."""
     at: Duration
     """Simulated time when it changes."""
-    success: SuccessLaw
-    """The law of success from then on."""
+    of: Literal["quality", "latency", "cost", "format", "contract"] = "quality"
+    """What changes: the law of success; the time of its own work and of its calls; the cost of attempts and of their
+    calls; whether an answer can be read, by chance; or for some cases never (a new version of what callers expect)."""
+    success: SuccessLaw | None = None
+    """The law of success from then on; goes with `quality`."""
+    factor: Annotated[float, Field(gt=0, le=10_000.0)] | None = None
+    """How many times the usual time or cost from then on; goes with `latency` and `cost`."""
+    share: Probability | None = None
+    """Goes with `format`: share of the answers that cannot be read, which fails the attempt (`format`). Goes with
+    `contract`: share of the cases of which no answer can be read (`contract`)."""
 
 
 TimedFault = Partition | OutageFault | Crash | Hang | Slowdown | Loss | LoadSpike | Absence

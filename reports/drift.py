@@ -12,6 +12,9 @@ from models.scenario import Drift, Monitor, Scenario, Task
 from reports.intervals import Array, Interval, bounded, exact, student
 from reports.tables import RunTables
 
+_SHOWN_IN = {"quality": "errors", "latency": "latency", "cost": "cost", "format": "format", "contract": "format"}
+"""What a monitor watches that looks for a drift of each kind."""
+
 
 @dataclass(frozen=True, slots=True)
 class DriftOutcome:
@@ -19,6 +22,8 @@ class DriftOutcome:
 
     agent: str
     capability: str
+    of: str
+    """What drifts: quality, latency, cost, format, contract."""
     monitor: str
     action: str
     onset: int
@@ -38,7 +43,7 @@ class DriftOutcome:
 
 @dataclass(frozen=True, slots=True)
 class QuietMonitor:
-    """A monitor of a capability that does not drift: every alarm is false."""
+    """A monitor of what does not drift: every alarm is false."""
 
     monitor: str
     agent: str
@@ -47,24 +52,27 @@ class QuietMonitor:
 
 
 def assess_drift(tables: RunTables) -> tuple[DriftOutcome, ...]:
-    """Every drift fault with every monitor of its capability, in the scenario's order."""
+    """Every drift fault with every monitor that watches what it changes, in the scenario's order."""
     drifts = [fault for fault in tables.scenario.faults if isinstance(fault, Drift)]
     return tuple(_drift(drift, name, tables) for drift in drifts for name in _monitors(drift, tables) or [""])
 
 
 def assess_quiet_monitors(tables: RunTables) -> tuple[QuietMonitor, ...]:
-    """Monitors whose capability never drifts in the scenario."""
-    drifting = {(f.agent, f.capability) for f in tables.scenario.faults if isinstance(f, Drift)}
+    """Monitors of what never drifts in the scenario."""
+    drifting = {
+        name for fault in tables.scenario.faults if isinstance(fault, Drift) for name in _monitors(fault, tables)
+    }
     return tuple(
         QuietMonitor(name, monitor.agent, monitor.capability, tables.mean_count(_at_monitor(tables, "alarm", name)))
         for name, monitor in tables.scenario.monitors.items()
-        if (monitor.agent, monitor.capability) not in drifting
+        if name not in drifting
     )
 
 
 def _monitors(drift: Drift, tables: RunTables) -> list[str]:
     def watches(monitor: Monitor) -> bool:
-        return (monitor.agent, monitor.capability) == (drift.agent, drift.capability)
+        who = (monitor.agent, monitor.capability) == (drift.agent, drift.capability)
+        return who and monitor.watches == _SHOWN_IN[drift.of]
 
     return [name for name, monitor in tables.scenario.monitors.items() if watches(monitor)]
 
@@ -79,6 +87,7 @@ def _drift(drift: Drift, name: str, tables: RunTables) -> DriftOutcome:
     return DriftOutcome(
         agent=drift.agent,
         capability=drift.capability,
+        of=drift.of,
         monitor=name,
         action=tables.scenario.monitors[name].action if name else "",
         onset=drift.at,

@@ -7,7 +7,7 @@ from reports import words
 from reports.outcomes import Outcomes
 from verify.findings import Findings
 
-_FAULTS = {"partition": "partitions between sites", "outage": "scheduled outages", "drift": "drift of quality"}
+_FAULTS = {"partition": "partitions between sites", "outage": "scheduled outages", "drift": "drift of capabilities"}
 
 
 def not_measured(scenario: Scenario, findings: Findings | None, outcomes: Outcomes) -> tuple[str, ...]:

@@ -69,6 +69,9 @@ class Purpose(IntEnum):
     SLOT = 51
     LINK_LATENCY = 52
     LINK_LOSS = 53
+    ROUTED_SERVICE = 65
+    FORMAT = 66
+    CONTRACT = 67
     POINT_LATENCY = 54
 
 

@@ -19,7 +19,7 @@ from models.scenario import (
     Work,
 )
 from sim.compile_change import compile_change
-from sim.compile_faults import drifts, random_outages
+from sim.compile_faults import random_outages
 from sim.compile_flows import compile_flows
 from sim.compile_people import compile_people
 from sim.compile_platform import compile_platform
@@ -36,7 +36,6 @@ from sim.plan import (
     DeskPlan,
     EndpointPlan,
     LawPlan,
-    MonitorPlan,
     Names,
     Plan,
     PointPlan,
@@ -74,8 +73,6 @@ def compile_plan(loaded: LoadedScenario) -> Plan:
         steps=tuple(step_plans(scenario, names)),
         works=tuple(_work(loaded, names, name, levels) for name in scenario.work),
         random_outages=tuple(random_outages(scenario, names)),
-        drifts=tuple(drifts(scenario, names)),
-        monitors=tuple(_monitors(scenario, names)),
         deadlock=_deadlock(scenario, names),
         names=names,
         resilience=compile_resilience(loaded, names),
@@ -207,22 +204,7 @@ def _work(loaded: LoadedScenario, names: Names, name: str, levels: Sequence[int]
     )
 
 
-# --- monitors and deadlock -------------------------------------------------------------------------------------------
-
-
-def _monitors(scenario: Scenario, names: Names) -> Iterator[MonitorPlan]:
-    for monitor in scenario.monitors.values():
-        detector = monitor.detector
-        yield MonitorPlan(
-            names.capabilities.index(f"{monitor.agent}.{monitor.capability}"),
-            detector.minimum,
-            detector.delta,
-            detector.threshold,
-            detector.alpha,
-            monitor.sample,
-            law_plan(monitor.delay),
-            monitor.action == "roll-back",
-        )
+# --- deadlock ---------------------------------------------------------------------------------------------------------
 
 
 def _deadlock(scenario: Scenario, names: Names) -> DeadlockPlan:

@@ -2,15 +2,61 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from sim.plans.change import ChangePlan
+from models.monitors import DDM, KS, PSI, Adwin, Cusum, Detector, PageHinkley
+from models.scenario import Drift, Scenario
+from sim.compile_values import law_plan, place, success_plan
+from sim.plans.change import DETECTOR_KINDS, Action, Change, ChangePlan, DetectorPlan, DriftPlan, MonitorPlan, Watch
 
 if TYPE_CHECKING:
     from models.load import LoadedScenario
     from sim.plan import Names
 
 
-def compile_change(_: LoadedScenario, __: Names) -> ChangePlan:
+def compile_change(loaded: LoadedScenario, names: Names) -> ChangePlan:
     """This part of the plan."""
-    return ChangePlan()
+    return ChangePlan(tuple(_drifts(loaded.scenario, names)), tuple(_monitors(loaded.scenario, names)))
+
+
+def _drifts(scenario: Scenario, names: Names) -> Iterator[DriftPlan]:
+    for fault in scenario.faults:
+        if isinstance(fault, Drift):
+            yield DriftPlan(
+                names.capabilities.index(f"{fault.agent}.{fault.capability}"),
+                fault.at,
+                Change[fault.of.upper()],
+                success_plan(fault.success) if fault.success else None,
+                fault.factor or fault.share or 0.0,
+                fault.name or "",
+            )
+
+
+def _monitors(scenario: Scenario, names: Names) -> Iterator[MonitorPlan]:
+    for monitor in scenario.monitors.values():
+        yield MonitorPlan(
+            names.capabilities.index(f"{monitor.agent}.{monitor.capability}"),
+            Watch[monitor.watches.upper()],
+            DetectorPlan(DETECTOR_KINDS.index(monitor.detector.kind), _parameters(monitor.detector)),
+            monitor.sample,
+            law_plan(monitor.delay),
+            Action[monitor.action.upper().replace("-", "_")],
+            place(names.desks, monitor.to),
+        )
+
+
+def _parameters(detector: Detector) -> tuple[float, ...]:
+    match detector:
+        case PageHinkley():
+            return (detector.minimum, detector.delta, detector.threshold, detector.alpha)
+        case Adwin():
+            return (detector.delta, detector.clock)
+        case Cusum():
+            return (detector.p0, detector.p1, detector.threshold)
+        case DDM():
+            return (detector.minimum, detector.drift)
+        case PSI():
+            return (detector.reference, detector.window, detector.bins, detector.threshold)
+        case KS():
+            return (detector.reference, detector.window, detector.alpha)

@@ -1,12 +1,12 @@
-"""Outages by chance, and drifts, become plans. Faults that end are those of the platform."""
+"""Outages by chance become plans. Faults that end are those of the platform, drifts those of change."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from models.scenario import Drift, Endpoint, Scenario
-from sim.compile_values import law_plan, success_plan
-from sim.plan import DriftPlan, Names, OutagesPlan
+from models.scenario import Endpoint, Scenario
+from sim.compile_values import law_plan
+from sim.plan import Names, OutagesPlan
 
 
 def random_outages(scenario: Scenario, names: Names) -> Iterator[OutagesPlan]:
@@ -17,11 +17,3 @@ def random_outages(scenario: Scenario, names: Names) -> Iterator[OutagesPlan]:
         if outages is not None:
             laws = (law_plan(law) for law in (outages.between, outages.repair, outages.severity))
             yield OutagesPlan(endpoint, *laws)
-
-
-def drifts(scenario: Scenario, names: Names) -> Iterator[DriftPlan]:
-    """Drifts of success laws, on schedule."""
-    for fault in scenario.faults:
-        if isinstance(fault, Drift):
-            capability = names.capabilities.index(f"{fault.agent}.{fault.capability}")
-            yield DriftPlan(capability, fault.at, success_plan(fault.success), fault.name or "")

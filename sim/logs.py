@@ -73,6 +73,8 @@ class Kind(IntEnum):
     ABSENCE_OVER = 65
     LOSS = 66
     LOSS_OVER = 67
+    ROUTED = 76
+    STOPPED = 77
     CACHED = 68
     STALE_DECISION = 69
     RESIDENCY_BREACH = 70

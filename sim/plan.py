@@ -268,26 +268,6 @@ class OutagesPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class DriftPlan:
-    capability: int
-    at: int
-    success: SuccessPlan
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class MonitorPlan:
-    capability: int
-    minimum: int
-    delta: float
-    threshold: float
-    alpha: float
-    sample: float
-    delay: LawPlan
-    rolls_back: bool
-
-
-@dataclass(frozen=True, slots=True)
 class DeadlockPlan:
     resolution: int
     timeout: int
@@ -335,8 +315,6 @@ class Plan:
     steps: tuple[StepPlan, ...]
     works: tuple[WorkPlan, ...]
     random_outages: tuple[OutagesPlan, ...]
-    drifts: tuple[DriftPlan, ...]
-    monitors: tuple[MonitorPlan, ...]
     deadlock: DeadlockPlan
     names: Names
     resilience: ResiliencePlan

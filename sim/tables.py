@@ -43,6 +43,9 @@ EVENTS = pa.schema(
 )
 """What happened. Kinds: arrived, entered, queued, started, finished, abandoned, rejected, attempt-failed,
 attempt-wrong, asked, answered, exhausted, bounced, locked, unlocked, blocked, deadlock, resolved, outage, outage-over,
+partition, partition-over, drift, alarm, rolled-back, handed-off, ended, violation; crash, hang, slowdown, absence,
+load-spike and fault, each with its -over.
+Of change: routed, stopped.
 partition, partition-over, drift, alarm, rolled-back, handed-off, ended, violation; voted, self-check-stopped,
 guardrail-stopped, shed; crash, hang, slowdown, loss, absence,
 load-spike and fault, each with its -over; cached, stale-decision,

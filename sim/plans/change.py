@@ -3,8 +3,79 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sim.plan import LawPlan, SuccessPlan
+
+DETECTOR_KINDS = ("page-hinkley", "adwin", "cusum", "ddm", "psi", "ks")
+
+
+class Change(IntEnum):
+    """What a drift changes."""
+
+    QUALITY = 0
+    LATENCY = 1
+    COST = 2
+    FORMAT = 3
+    CONTRACT = 4
+
+
+class Watch(IntEnum):
+    """What a label is."""
+
+    ERRORS = 0
+    LATENCY = 1
+    FORMAT = 2
+    COST = 3
+
+
+class Action(IntEnum):
+    """What an alarm does."""
+
+    ALERT = 0
+    ROLL_BACK = 1
+    ROUTE = 2
+    STOP = 3
+
+
+@dataclass(frozen=True, slots=True)
+class DriftPlan:
+    """`success` is the new law of a drift of quality; `value` the factor or the share of the others."""
+
+    capability: int
+    at: int
+    what: int
+    success: SuccessPlan | None
+    value: float
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorPlan:
+    """Position of its kind in DETECTOR_KINDS, and its parameters in the order of the class of `sim.detectors`."""
+
+    kind: int
+    parameters: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorPlan:
+    """`desk` is where ROUTE leads, -1 for other actions."""
+
+    capability: int
+    watches: int
+    detector: DetectorPlan
+    sample: float
+    delay: LawPlan
+    action: int
+    desk: int
 
 
 @dataclass(frozen=True, slots=True)
 class ChangePlan:
     """What a scenario says of it, empty by default."""
+
+    drifts: tuple[DriftPlan, ...] = ()
+    monitors: tuple[MonitorPlan, ...] = ()

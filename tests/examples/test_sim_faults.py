@@ -31,7 +31,7 @@ def _named(plan: Plan) -> Plan:
         platform=replace(
             plan.platform, partitions=tuple(replace(fault, name="cut") for fault in plan.platform.partitions)
         ),
-        drifts=tuple(replace(fault, name="update") for fault in plan.drifts),
+        change=replace(plan.change, drifts=tuple(replace(fault, name="update") for fault in plan.change.drifts)),
     )
 
 

@@ -323,7 +323,11 @@ TYPES = {
     "unknown kind": (("kind: poisson", "kind: poison"), "unknown kind `poison`", "did you mean `poisson`?"),
     "unlike any kind": (("kind: poisson", "kind: zzz"), "unknown kind `zzz`", "known kinds: `mmpp`"),
     "no kind": (("kind: poisson, ", ""), "missing key `kind`", "known kinds: `mmpp`"),
-    "unknown value": (("kind: page-hinkley", "kind: page-hinkle"), "`page-hinkle` is not allowed", "`page-hinkley`"),
+    "unknown value": (
+        ("zone: Europe/Stockholm\n", "zone: Europe/Stockholm\n    queue: {order: fif}\n"),
+        "`fif` is not known here",
+        "`fifo`",
+    ),
     "unknown law": (("lognormal(", "lognorm("), "unknown law `lognorm`", "did you mean `lognormal`?"),
     "no zone": (("00:00:00Z", "00:00:00"), "is not a start", "a time with a zone"),
     "distant start": (("2026-01-05", "0001-01-05"), "is out of range", "a year from 1970"),

@@ -67,6 +67,14 @@ def _step(draw: st.DrawFn, kind: str, to: str, other: str) -> str:
     return f"kind: choice, arms: [{{when: 'context.size > 50', next: {to}}}], otherwise: {other}"
 
 
+DRIFTS = ("latency, factor: 3", "format, share: 0.4", "contract, share: 0.4")
+DETECTORS = (
+    ("errors", "{kind: cusum, p0: 0.1, p1: 0.5, threshold: 2}"),
+    ("latency", "{kind: page-hinkley, minimum: 5, threshold: 20}"),
+    ("format", "{kind: ks, reference: 5, window: 5}"),
+)
+
+
 @st.composite
 def scenarios(draw: st.DrawFn) -> str:
     limits = draw(st.sampled_from(["", ", concurrency: 2, rate: 20/min"]))
@@ -75,7 +83,10 @@ def scenarios(draw: st.DrawFn) -> str:
     resolution = draw(st.sampled_from(["none", "timeout, timeout: 2m", "abort", "escalate, desk: people"]))
     fault = draw(st.sampled_from(["", "{kind: partition, sites: [far], at: 10m, lasts: 9m}"]))
     outage = "{kind: outage, endpoint: api, at: 20m, lasts: 9m, severity: 0.5}" if draw(st.booleans()) else ""
-    drift = "{kind: drift, agent: pool, capability: think, at: 15m, success: 0.2}" if draw(st.booleans()) else ""
+    change = draw(st.sampled_from(["", "success: 0.2", *(f"of: {kind}" for kind in DRIFTS)]))
+    drift = change and f"{{kind: drift, agent: pool, capability: think, at: 15m, {change}}}"
+    watches, detector = draw(st.sampled_from(DETECTORS))
+    action = draw(st.sampled_from(["alert", "roll-back", "stop", "route, to: people"]))
     faults = ", ".join(filter(None, (fault, outage, drift)))
     return f"""\
 windtunnel: 1
@@ -139,6 +150,8 @@ work:
     arrivals: {{kind: renewal, rate: 20/h, cv: 0}}
     attributes: {{size: 90, part: "choice(x=1)"}}
 faults: [{faults}]
+monitors:
+  eye: {{agent: pool, capability: think, watches: {watches}, detector: {detector}, action: {action}}}
 """
 
 
