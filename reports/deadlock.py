@@ -1,11 +1,11 @@
-"""Rings of cases that wait for each other's locks: how many, who, how long, and what they cost."""
+"""Cases that wait for each other, in rings and knots: how many, who, how long, and what they cost."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -30,13 +30,15 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Ring:
-    """Deadlocks of one kind: the same steps waiting for the same locks, whatever the locks' values."""
+    """Deadlocks of one kind: the same steps waiting for the same, whatever the locks' values."""
 
     count: int
     replication: int
     time: int
     """Where the example happened, us."""
     members: tuple[Member, ...]
+    knot: bool = False
+    """Whether some of them wait for any of several slots; then no order of the members tells who waits for whom."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +82,20 @@ def _rings(found: pd.DataFrame) -> tuple[Ring, ...]:
     counts: Counter[tuple[tuple[str, str], ...]] = Counter()
     columns = (found[column].tolist() for column in ("replication", "time", "detail"))
     for replication, time, detail in zip(*columns, strict=True):
-        members = read_members(detail)
-        kind = _kind(members)
+        members, knot = read_members(detail), is_knot(detail)
+        kind = _kind(members, knot)
         counts[kind] += 1
-        examples.setdefault(kind, Ring(0, replication, time, members))
+        examples.setdefault(kind, Ring(0, replication, time, members, knot))
     ranked = sorted(counts, key=lambda kind: (-counts[kind], kind))
-    return tuple(Ring(counts[k], examples[k].replication, examples[k].time, examples[k].members) for k in ranked)
+    return tuple(replace(examples[kind], count=counts[kind]) for kind in ranked)
 
 
-def _kind(members: tuple[Member, ...]) -> tuple[tuple[str, str], ...]:
-    """What a ring is like: step and lock of each member, begun at the least so that rotation does not matter."""
+def _kind(members: tuple[Member, ...], knot: bool) -> tuple[tuple[str, str], ...]:
+    """What a deadlock is like: step and wait of each member; of a ring begun at the least, so that rotation does not
+    matter, of a knot in order, with how many there are of each left out."""
     pairs = [(member.step, member.waits.partition("[")[0]) for member in members]
+    if knot:
+        return tuple(sorted(set(pairs)))
     return min(tuple(pairs[i:] + pairs[:i]) for i in range(len(pairs))) if pairs else ()
 
 
@@ -103,6 +108,15 @@ def read_members(detail: str) -> tuple[Member, ...]:
         )
     except (ValueError, TypeError, KeyError, RecursionError):
         return ()
+
+
+def is_knot(detail: str) -> bool:
+    """Whether a `deadlock` event's detail tells of a knot. Tables are not trusted."""
+    try:
+        told = json.loads(detail)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(told, dict) and told.get("kind") == "knot"
 
 
 def _stuck(found: pd.DataFrame, tables: RunTables) -> Sample:

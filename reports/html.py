@@ -197,7 +197,8 @@ def _drift_charts(outcomes: Outcomes) -> list[Chart]:
 
 def _ring_charts(outcomes: Outcomes) -> list[Chart]:
     numbered = enumerate(outcomes.deadlock.rings, 1)
-    return [ring_chart(ring, f"ring-{number}") for number, ring in numbered if 0 < len(ring.members) <= RING_SHOWN]
+    drawn = [(number, ring) for number, ring in numbered if 0 < len(ring.members) <= RING_SHOWN and not ring.knot]
+    return [ring_chart(ring, f"ring-{number}") for number, ring in drawn]
 
 
 def _queue_rows(queues: Sequence[QueueCourse]) -> list[tuple[str, list[float]]]:
