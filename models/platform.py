@@ -1,6 +1,8 @@
-"""The platform between and beside the agents: links, decision points of sites."""
+"""The platform between and beside the agents: links, decision points of sites, durability of cases."""
 
 from __future__ import annotations
+
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -8,6 +10,25 @@ from models.fleet import ZERO_DURATION
 from models.laws import DurationLaw
 from models.part import Count, Name, Part
 from models.units import SECOND, Duration, Probability
+
+
+class NotDurable(Part):
+    """The state of a case lives with the agent that works on it: a crash loses it, and the case ends `failed`."""
+
+    kind: Literal["none"]
+
+
+class EventSourced(Part):
+    """The history of a case is kept: after a crash it is replayed, and the attempt is made anew, as if not begun."""
+
+    kind: Literal["event-sourced"]
+    replay: Duration
+    """Time to replay one event of the history: each attempt that the case has begun is one."""
+    snapshot_every: Count | None = None
+    """Events after which a snapshot is kept, so that only later ones are replayed. No key: all are."""
+
+
+Durability = Annotated[NotDurable | EventSourced, Field(discriminator="kind")]
 
 
 class Link(Part):

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from models.laws import DurationLaw
 from models.part import AttributeName, EntityUid, Name, Part
+from models.platform import Durability
 from models.units import DAY, SECOND, Duration, Probability
 
 
@@ -161,6 +162,8 @@ Step = Annotated[Task | DeskStep | ChoiceStep | Parallel | Wait | End, Field(dis
 class Workflow(Part):
     """Steps by name. Each names the next; a step without `next` ends the case `completed`."""
 
+    durability: Durability | None = None
+    """What is left of a case when the agent that works on it crashes. No key: all but the attempt, which fails."""
     start: Name
     """The first step."""
     steps: dict[Name, Step] = Field(min_length=1, max_length=500)

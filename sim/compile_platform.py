@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from models.faults import struck
+from models.platform import EventSourced, NotDurable
 from models.scenario import (
     Absence,
     Crash,
@@ -25,10 +26,11 @@ from models.scenario import (
     Task,
     TimedFault,
 )
-from sim.compile_values import law_plan
+from sim.compile_values import bound, law_plan
 from sim.plan import RatePieces
 from sim.plans.platform import (
     AbsencePlan,
+    DurabilityPlan,
     FaultPlan,
     LinkPlan,
     LossPlan,
@@ -69,6 +71,7 @@ def compile_platform(loaded: LoadedScenario, names: Names) -> PlatformPlan:
         absences=tuple(plan for plan in plans if isinstance(plan, AbsencePlan)),
         losses=tuple(plan for plan in plans if isinstance(plan, LossPlan)),
         links=tuple(_link(name, link, names) for name, link in loaded.scenario.links.items()),
+        durability=tuple(_durability(step, loaded.scenario) for step in names.steps),
         regions=tuple(site.region or "" for site in loaded.scenario.sites.values()),
         data=tuple(_data(step, loaded.scenario) for step in names.steps),
         points=tuple(_point(name, point, names) for name, point in loaded.scenario.decision_points.items()),
@@ -133,6 +136,16 @@ def _point(name: str, point: SitePoint, names: Names) -> PointPlan:
     if cache is None:
         return PointPlan(name, site, latency, 0, 0, 0)
     return PointPlan(name, site, latency, cache.entries, cache.for_, cache.stale_for)
+
+
+def _durability(step: str, scenario: Scenario) -> DurabilityPlan | None:
+    match scenario.workflows[step.partition(".")[0]].durability:
+        case None:
+            return None
+        case NotDurable():
+            return DurabilityPlan(True, 0, -1)
+        case EventSourced() as kept:
+            return DurabilityPlan(False, kept.replay, bound(kept.snapshot_every))
 
 
 def _data(step: str, scenario: Scenario) -> tuple[tuple[str, tuple[str, ...]], ...]:

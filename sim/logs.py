@@ -78,6 +78,8 @@ class Kind(IntEnum):
     CACHED = 68
     STALE_DECISION = 69
     RESIDENCY_BREACH = 70
+    REPLAYED = 71
+    LOST = 72
     CALLED = 44
     RETURNED = 45
     FAULT = 96

@@ -103,6 +103,8 @@ SENTENCES: Final[Mapping[str, Callable[[Event], str]]] = {
     "cached": lambda e: f"{e.place} gives an answer it keeps since {span(e.value or 0)}",
     "stale-decision": lambda e: f"{e.place} gives an answer it keeps since {span(e.value or 0)}, past its time",
     "residency-breach": lambda e: f"{e.place} handles data outside its regions: {e.detail}",
+    "replayed": lambda e: f"its history is replayed ({e.detail}) in {span(e.value or 0)}, and step {e.name} goes on",
+    "lost": lambda e: f"its state is lost at step {e.name}: {e.detail}",
     "violation": lambda e: f"violation: step {e.name} took effect, though policy says {e.detail}",
 }
 """Of each kind of event that concerns a case."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sim.chance import Purpose
 from sim.clock import Rank
+from sim.durability import Durability
 from sim.faults import Fault
 from sim.logs import Kind
 from sim.plans.platform import AbsencePlan, FaultPlan, LossPlan, SlowdownPlan, SpikePlan, StopPlan
@@ -52,6 +53,7 @@ class Strikes:
 
     def __init__(self, replication: Replication) -> None:
         self._replication = replication
+        self._durability = Durability(replication)
         self._pool_factors: dict[int, list[float]] = {}
         self._endpoint_factors: dict[int, list[float]] = {}
 
@@ -104,7 +106,7 @@ class Strikes:
         for job in hit:
             # An attempt that failed may have ended others, by the end of its case.
             if job.station is station and not job.waiting and isinstance(job, Token):
-                self._replication.tasks.fail(job, "crash", now)
+                self._durability.crashed(job, now)
 
     # --- slower work, fewer people ------------------------------------------------------------------------------------
 

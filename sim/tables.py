@@ -49,7 +49,7 @@ Of change: routed, stopped.
 partition, partition-over, drift, alarm, rolled-back, handed-off, ended, violation; voted, self-check-stopped,
 guardrail-stopped, shed; crash, hang, slowdown, loss, absence,
 load-spike and fault, each with its -over; cached, stale-decision,
-residency-breach.
+residency-breach, replayed, lost.
 Of workflows: called, returned.
 `docs/semantics.md` tells when each happens and what its value and detail are."""
 

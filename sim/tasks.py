@@ -301,6 +301,11 @@ class Tasks:
         self.withdraw(token, now)
         self._failed(token, reason, now)
 
+    def interrupt(self, token: Token, reason: str, now: int) -> None:
+        """Stop the attempt under way, which has not failed: whoever does so begins it anew by `attempt`."""
+        self.withdraw(token, now)
+        self._close(token, reason, now)
+
     def _timed_out(self, token: Token, now: int) -> None:
         self.fail(token, "timeout", now)
 

@@ -112,6 +112,16 @@ class PointPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class DurabilityPlan:
+    """What a crash leaves of a case: nothing where it is `lost`; else its history, replayed from the last snapshot on
+    (`snapshot_every` -1: there are none)."""
+
+    lost: bool
+    replay: int
+    snapshot_every: int
+
+
+@dataclass(frozen=True, slots=True)
 class PlatformPlan:
     """What a scenario says of the platform, empty by default."""
 
@@ -124,6 +134,8 @@ class PlatformPlan:
     losses: tuple[LossPlan, ...] = ()
     links: tuple[LinkPlan, ...] = ()
     points: tuple[PointPlan, ...] = ()
+    durability: tuple[DurabilityPlan | None, ...] = ()
+    """Of each step, by its workflow; None where a crash fails the attempt alone."""
     regions: tuple[str, ...] = ()
     """Of each site, empty where it is not told."""
     data: tuple[tuple[tuple[str, tuple[str, ...]], ...], ...] = ()
