@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from models.part import AttributeName, Name, Part
 from models.units import Duration
 
 
 class Lock(Part):
-    """Something one case at a time may hold."""
+    """Something that one case at a time may hold, or `count` cases: a limited resource."""
 
+    count: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    """Units of it; whoever takes it takes one, and waits where all are held."""
     key: AttributeName | None = None
     """Case attribute that tells the instances apart: one lock for each value. No key: one lock for all."""
 

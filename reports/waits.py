@@ -36,9 +36,9 @@ def lock_holds(tables: RunTables, places: Collection[str]) -> pd.DataFrame:
     Columns: `replication`, `since` (when it was taken, us), `low` and `high` (bounds of the time held, us). One that is
     held at the horizon has a `high` of inf.
     """
-    keys = ["replication", "place"]
+    keys = ["replication", "place", "case"]
     taken, given = (_at(tables, kind, places, "place").astype({"place": "str"}) for kind in ("locked", "unlocked"))
-    # A lock has one holder at a time, so the nth to give it back is the nth that took it.
+    # Branches of a case may hold a unit each; which of them gives one back first does not change the mean.
     taken, given = (rows.assign(nth=rows.groupby(keys).cumcount()) for rows in (taken, given))
     both = taken.merge(given[[*keys, "nth", "time"]], on=[*keys, "nth"], how="left", suffixes=("", "_over"))
     low = both["time_over"].fillna(tables.scenario.horizon) - both["time"]

@@ -11,6 +11,6 @@ if TYPE_CHECKING:
     from sim.plan import Names
 
 
-def compile_flows(_: LoadedScenario, __: Names) -> FlowsPlan:
+def compile_flows(loaded: LoadedScenario, _: Names) -> FlowsPlan:
     """This part of the plan."""
-    return FlowsPlan()
+    return FlowsPlan(units=tuple(lock.count for lock in loaded.scenario.locks.values()))

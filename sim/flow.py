@@ -41,6 +41,7 @@ class Flow:
         self.ended: list[Ended] = []
         self._steps = plan.steps
         self._names = plan.names
+        self._units = plan.flows.units
         self._clock = clock
         self._write = log.write
         self._draws = draws
@@ -208,7 +209,7 @@ class Flow:
         values = self._lock_values.get((token.work, lock))
         if values is None:
             values = self._lock_values[token.work, lock] = self._values(token.work, lock)
-        return self._locks.instance(values[token.entity if len(values) > 1 else 0])
+        return self._locks.instance(values[token.entity if len(values) > 1 else 0], self._units[lock])
 
     def _values(self, work: int, lock: int) -> list[str]:
         name, key = self._names.locks[lock], self._names.lock_keys[lock]

@@ -1,8 +1,8 @@
 """Locks, and the graph of who waits for whom.
 
-A token waits for the token that holds its lock, for all its branches, for the agent it has called, or for any of those
-who have a slot of a pool. The graph is read off where everybody is whenever a wait may close it: a ring of waits for
-all is a deadlock, and so is a knot with waits for any (`sim.waits`).
+A token waits for any of those who hold units of its lock, for all its branches, for the agent it has called, or for any
+of those who have a slot of a pool. The graph is read off where everybody is whenever a wait may close it: a ring of
+waits for all is a deadlock, and so is a knot with waits for any (`sim.waits`).
 """
 
 from __future__ import annotations
@@ -35,11 +35,14 @@ def install_review(replication: Replication) -> None:
 
 
 class LockInstance:
-    """One lock, or one value of a keyed lock. Invariant: at most one holder; nobody waits where there is none."""
+    """One lock, or one value of a keyed lock. Invariant: never more holders than units; nobody waits beside a free
+    unit."""
 
-    def __init__(self, place: str) -> None:
+    def __init__(self, place: str, units: int) -> None:
         self.place = place
-        self.holder: Token | None = None
+        self.units = units
+        self.holders: dict[Token, None] = {}
+        """Tokens that hold a unit each, in order of taking."""
         self.waiters: OrderedDict[Token, int] = OrderedDict()
         """Waiting tokens in order of asking, with the time they asked."""
 
@@ -77,18 +80,18 @@ class Locks:
         self._step_names = step_names
         self._plan = plan
 
-    def instance(self, place: str) -> LockInstance:
-        """The lock of this name, such as `lock:record[web]`."""
+    def instance(self, place: str, units: int) -> LockInstance:
+        """The lock of this name, such as `lock:record[web]`, with so many units."""
         found = self._instances.get(place)
         if found is None:
-            found = self._instances[place] = LockInstance(place)
+            found = self._instances[place] = LockInstance(place, units)
         return found
 
     def acquire(self, token: Token, lock: LockInstance, now: int) -> bool:
         """Take the lock, or wait for it and return False. What a token or its parents hold it has already."""
         if _holder(token, lock) is not None:
             return True
-        if lock.holder is None:
+        if len(lock.holders) < lock.units:
             self._take(token, lock, 0, now)
             return True
         lock.waiters[token] = now
@@ -124,13 +127,13 @@ class Locks:
         _touch(child)
 
     def _take(self, token: Token, lock: LockInstance, waited: int, now: int) -> None:
-        lock.holder = token
+        lock.holders[token] = None
         _touch(token).append(lock)
         self._log.event(now, Kind.LOCKED, lock.place, token.case, waited)
 
     def _free(self, lock: LockInstance, holder: Token, now: int) -> None:
         """Hand a lock to whoever waits longest."""
-        lock.holder = None
+        del lock.holders[holder]
         self._log.event(now, Kind.UNLOCKED, lock.place, holder.case)
         if lock.waiters:
             token, since = lock.waiters.popitem(last=False)
@@ -167,7 +170,8 @@ class Locks:
         if not isinstance(node, Token):
             return None
         if node.held is not None and node.blocked_on is not None:
-            return Wait((node.blocked_on.holder,), every=True)
+            holders: tuple[Job, ...] = tuple(node.blocked_on.holders)
+            return Wait(holders, every=len(holders) == 1)
         if node.children:
             return Wait(tuple(child for child in node.children if child.alive), every=True)
         if node.callee is not None:
@@ -256,6 +260,6 @@ def _touch(token: Token) -> list[LockInstance]:
 def _holder(token: Token, lock: LockInstance) -> Token | None:
     """The token itself or the nearest of its parents, if one of them holds the lock."""
     at: Token | None = token
-    while at is not None and lock.holder is not at:
+    while at is not None and at not in lock.holders:
         at = at.parent
     return at

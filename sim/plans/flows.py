@@ -8,3 +8,6 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True)
 class FlowsPlan:
     """What a scenario says of it, empty by default."""
+
+    units: tuple[int, ...] = ()
+    """Of each lock, how many tokens may hold it at a time."""

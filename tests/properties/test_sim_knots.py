@@ -44,14 +44,18 @@ MOVES = st.builds(
     st.just(0),
 )
 PROGRAMS = st.lists(st.lists(MOVES, min_size=1, max_size=3).map(tuple), min_size=1, max_size=5)
-SLOTS = st.tuples(st.integers(1, 2), st.integers(1, 3))
+SLOTS = st.tuples(st.integers(1, 2), st.integers(1, 3), st.integers(1, 3), st.integers(1, 2))
+"""Of the pools, and units of the locks."""
 
 
-def text(programs: list[Program], slots: tuple[int, int], deadlock: str) -> str:
+Slots = tuple[int, int, int, int]
+
+
+def text(programs: list[Program], slots: Slots, deadlock: str) -> str:
     """Case n starts n microseconds after the others, and works a time of its own at each step."""
     lines = ["windtunnel: 1", "name: knots", "start: 2026-01-05T00:00:00Z", f"horizon: {2 * ARRIVAL - 1}s"]
-    lines += ["locks: {a: {}, b: {}}", f"deadlock: {{{deadlock}}}", "agents:"]
-    for name, count in zip(POOLS, slots, strict=True):
+    lines += [f"locks: {{a: {{count: {slots[2]}}}, b: {{count: {slots[3]}}}}}", f"deadlock: {{{deadlock}}}", "agents:"]
+    for name, count in zip(POOLS, slots[:2], strict=True):
         works = ", ".join(f"w{n}: {{service: {7 + n}s}}" for n in range(len(programs)))
         lines.append(f"  {name}: {{replicas: {count}, capabilities: {{{works}}}}}")
     lines.append("workflows:")
@@ -75,7 +79,7 @@ def text(programs: list[Program], slots: tuple[int, int], deadlock: str) -> str:
 Rows = list[dict[str, Any]]
 
 
-def fly(programs: list[Program], slots: tuple[int, int], deadlock: str = "") -> tuple[Rows, Rows]:
+def fly(programs: list[Program], slots: Slots, deadlock: str = "") -> tuple[Rows, Rows]:
     """Cases and events."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "scenario.yaml").write_text(text(programs, slots, deadlock))
@@ -116,19 +120,17 @@ MIXED = [(Move("p", ("p",), "a", False, 0),), (Move("p", ("p",), "", False, 0),)
 
 @settings(max_examples=120, deadline=None)
 @given(PROGRAMS, SLOTS)
-@example(ALONE, (1, 1))
-@example(STALL, (2, 1))
-@example(MIXED, (2, 1))
-def test_a_deadlock_is_recorded_just_where_somebody_never_goes_on(
-    programs: list[Program], slots: tuple[int, int]
-) -> None:
+@example(ALONE, (1, 1, 1, 1))
+@example(STALL, (2, 1, 1, 1))
+@example(MIXED, (2, 1, 1, 1))
+def test_a_deadlock_is_recorded_just_where_somebody_never_goes_on(programs: list[Program], slots: Slots) -> None:
     who_never_goes_on_is_recorded_or_waits_behind(*fly(programs, slots))
 
 
 @settings(max_examples=80, deadline=None)
 @given(PROGRAMS, SLOTS)
-@example(STALL, (2, 1))
-def test_ending_a_member_of_each_deadlock_lets_all_others_end(programs: list[Program], slots: tuple[int, int]) -> None:
+@example(STALL, (2, 1, 1, 1))
+def test_ending_a_member_of_each_deadlock_lets_all_others_end(programs: list[Program], slots: Slots) -> None:
     cases, events = fly(programs, slots, "resolution: abort")
     outcomes = [row["outcome"] for row in cases]
     assert set(outcomes) <= {"completed", "aborted"}
@@ -138,11 +140,29 @@ def test_ending_a_member_of_each_deadlock_lets_all_others_end(programs: list[Pro
 def test_a_search_for_rings_alone_misses_the_stall(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sim.locks, "knot", lambda *_: [])
     with pytest.raises(AssertionError):
-        who_never_goes_on_is_recorded_or_waits_behind(*fly(STALL, (2, 1)))
+        who_never_goes_on_is_recorded_or_waits_behind(*fly(STALL, (2, 1, 1, 1)))
+
+
+HELD = [
+    (Move("q", (), "a", False, 0), Move("q", (), "b", False, 0)),
+    (Move("q", (), "b", False, 0), Move("q", (), "a", False, 0)),
+    (Move("q", (), "a", False, 0),),
+]
+"""The first two cross, but the third has a unit of `a` as well, and gives it back when it ends."""
+
+
+def test_crossing_waits_are_no_deadlock_while_somebody_at_work_holds_a_unit(monkeypatch: pytest.MonkeyPatch) -> None:
+    slots = (1, 3, 2, 1)
+    who_never_goes_on_is_recorded_or_waits_behind(*fly(HELD, slots))
+    assert recorded(fly(HELD, (1, 3, 1, 1))[1])
+    for_all = sim.locks.Wait
+    monkeypatch.setattr(sim.locks, "Wait", lambda targets, every: for_all(targets, True))
+    with pytest.raises(AssertionError):
+        who_never_goes_on_is_recorded_or_waits_behind(*fly(HELD, slots))
 
 
 def test_a_stall_names_who_holds_the_slots_and_who_wants_them() -> None:
-    cases, events = fly(STALL, (2, 1))
+    cases, events = fly(STALL, (2, 1, 1, 1))
     [detail] = [json.loads(row["detail"]) for row in events if row["kind"] == "deadlock"]
     assert detail["kind"] == "knot"
     assert "until" not in detail
@@ -157,14 +177,14 @@ def test_a_stall_names_who_holds_the_slots_and_who_wants_them() -> None:
 
 
 def test_one_more_slot_or_a_pool_of_their_own_cures_the_stall() -> None:
-    for programs, slots in ((STALL, (3, 1)), ([(Move("p", ("q",), "", False, 0),)] * 2, (2, 1))):
+    for programs, slots in ((STALL, (3, 1, 1, 1)), ([(Move("p", ("q",), "", False, 0),)] * 2, (2, 1, 1, 1))):
         cases, events = fly(programs, slots)
         assert recorded(events) == []
         assert {row["outcome"] for row in cases} == {"completed"}
 
 
 def test_a_stall_that_a_time_out_ends_is_recorded_and_nobody_is_stuck() -> None:
-    cases, events = fly([(Move("p", ("p",), "", False, 30),)] * 2, (2, 1))
+    cases, events = fly([(Move("p", ("p",), "", False, 30),)] * 2, (2, 1, 1, 1))
     [detail] = [json.loads(row["detail"]) for row in events if row["kind"] == "deadlock"]
     assert detail["until"] == "timeout"
     assert [row["detail"] for row in events if row["kind"] == "resolved"] == ["a member gave up"]
