@@ -14,7 +14,7 @@ from models.check_change import check_drifts, check_monitors
 from models.check_faults import check_timed
 from models.check_flows import check_calls
 from models.check_platform import check_links, check_points
-from models.check_supply import check_answers, check_endpoints, check_queues, check_work
+from models.check_supply import check_answers, check_endpoints, check_queues, check_tokens, check_work
 from models.declared import check_declared
 from models.diagnostics import Problem, near, quoted
 from models.laws import Law
@@ -287,12 +287,18 @@ def _prices(scenario: Scenario) -> Iterator[Problem]:
 def _endpoint_prices(scenario: Scenario) -> Iterator[tuple[Keys, Money]]:
     for name, endpoint in scenario.endpoints.items():
         yield ("endpoints", name, "price"), endpoint.price
+        prices = endpoint.price_per_million
+        if prices is not None:
+            yield ("endpoints", name, "price-per-million", "input"), prices.input
+            yield ("endpoints", name, "price-per-million", "output"), prices.output
 
 
 def _agent_costs(scenario: Scenario) -> Iterator[tuple[Keys, Money]]:
     for name, pool in scenario.agents.items():
         for capability, what in pool.capabilities.items():
             yield ("agents", name, "capabilities", capability, "cost"), what.cost
+            if what.guardrail is not None:
+                yield ("agents", name, "capabilities", capability, "guardrail", "cost"), what.guardrail.cost
 
 
 def _other_money(scenario: Scenario) -> Iterator[tuple[Keys, Money]]:
@@ -349,6 +355,7 @@ _CHECKS: Final[tuple[tuple[Callable[[Scenario], Iterator[Problem]], tuple[str, .
     (check_answers, ()),
     (check_queues, ()),
     (check_endpoints, ()),
+    (check_tokens, ("agents",)),
     (_attributes, ("workflows", "work")),
     (_faults, ("horizon", "agents", "work")),
     (check_links, ()),

@@ -86,6 +86,34 @@ def check_endpoints(scenario: Scenario) -> Iterator[Problem]:
                 yield Problem((*keys, "degradation", "success"), message, "expected factors up to 1")
 
 
+def check_tokens(scenario: Scenario) -> Iterator[Problem]:
+    """Tokens that are told where they count, and count where they are told."""
+    told = set()
+    for name, pool in scenario.agents.items():
+        for what, capability in pool.capabilities.items():
+            keys: Keys = ("agents", name, "capabilities", what, "tokens")
+            if capability.tokens is None:
+                continue
+            told.add(capability.endpoint)
+            if capability.endpoint is None or not capability.calls:
+                yield Problem(keys, "tokens without a call", "add `endpoint`, or drop `tokens`", True)
+            for key, law in (("input", capability.tokens.input), ("output", capability.tokens.output)):
+                if law.support[0] < 0:
+                    yield Problem((*keys, key), "tokens may be fewer than none", "expected a law of numbers from 0 up")
+    for name, endpoint in scenario.endpoints.items():
+        times, rate, prices = endpoint.per_token, endpoint.token_rate, endpoint.price_per_million
+        given = {
+            "per-token": times is not None,
+            "token-rate": rate is not None,
+            "price-per-million": prices is not None,
+        }
+        for key in (key for key, is_given in given.items() if is_given and name not in told):
+            help = "add `tokens` to the capabilities that call it"
+            yield Problem(("endpoints", name, key), "no capability that calls it tells its tokens", help, True)
+        if endpoint.token_burst is not None and endpoint.token_rate is None:
+            yield Problem(("endpoints", name, "token-burst"), "`token-burst` without a `token-rate`", "add it", True)
+
+
 def _chances(to: tuple[tuple[float, ...], ...], states: int) -> Iterator[Problem]:
     if len(to) != states or any(len(row) != states for row in to):
         yield Problem(("to",), "not a row for each state with a chance for each", f"expected {states} rows of {states}")

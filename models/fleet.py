@@ -37,6 +37,24 @@ class Outages(Part):
     """Share of calls that fail while it lasts, drawn once for each outage, from 0 to 1."""
 
 
+class TokenTimes(Part):
+    """Time of each token of a call, on top of the endpoint's latency."""
+
+    input: Duration = 0
+    """Of a token that goes in."""
+    output: Duration = 0
+    """Of a token that comes out."""
+
+
+class TokenPrices(Part):
+    """Prices of a million tokens, paid whether a call fails or not."""
+
+    input: MoneyText = Money(0, "")
+    """Of tokens that go in."""
+    output: MoneyText = Money(0, "")
+    """Of tokens that come out."""
+
+
 class Degradation(Part):
     """What an outage does to the calls that it lets through, by its severity."""
 
@@ -64,6 +82,14 @@ class Endpoint(Part):
     load_latency: CurveText | None = None
     """How many times as long a call takes, by the share of `concurrency` that is taken when it starts, itself included.
     No key: as long at any load."""
+    per_token: TokenTimes | None = None
+    """Time of the call's tokens. No key: none."""
+    token_rate: Rate | None = None
+    """Tokens accepted at most, in and out together; a call with more than are left fails (`rate-limited`)."""
+    token_burst: Count | None = None
+    """Tokens accepted at a time; a call of more is never accepted. No key: those of a minute (an assumption)."""
+    price_per_million: TokenPrices | None = None
+    """Price of the call's tokens. No key: none."""
     outages: Outages | None = None
     """Times when it fails. No key: never, but for scheduled faults."""
     degradation: Degradation | None = None
@@ -121,6 +147,15 @@ class HandOff(Part):
     """Chance that it hands over a case that does not."""
 
 
+class Tokens(Part):
+    """Tokens of each endpoint call, drawn for each and rounded to the nearest whole number."""
+
+    input: NumberLaw
+    """Tokens that go in."""
+    output: NumberLaw
+    """Tokens that come out."""
+
+
 class Vote(Part):
     """Several answers of one attempt, of which the majority stands. The answers on one case are as correlated as its
     attempts are: with `success: beta(...)` a vote does not help with cases that are too hard."""
@@ -159,6 +194,8 @@ class Capability(Part):
     """What an attempt calls. No key: nothing."""
     calls: Annotated[int, Field(ge=0, le=1000)] = 1
     """Endpoint calls of one attempt; the attempt fails at the first call that fails."""
+    tokens: Tokens | None = None
+    """Tokens of each call. No key: they are not counted."""
     success: SuccessLaw = Field(default=parse_success(1))
     """Chance that an attempt is right. `beta(...)` is drawn once for each case: attempts on one case are correlated."""
     vote: Vote | None = None

@@ -45,6 +45,9 @@ from models.fleet import (
     SelfCheck,
     Shift,
     Site,
+    TokenPrices,
+    Tokens,
+    TokenTimes,
     Vote,
 )
 from models.locks import Deadlock, Lock
@@ -138,6 +141,9 @@ __all__ = [
     "Step",
     "Task",
     "TimedFault",
+    "TokenPrices",
+    "TokenTimes",
+    "Tokens",
     "Trace",
     "Vote",
     "Wait",

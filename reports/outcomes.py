@@ -19,6 +19,7 @@ from reports.quality import CheckOutcome, VoteOutcome, assess_checks, assess_vot
 from reports.resilience import FaultOutcome, assess_resilience
 from reports.series import FaultBand, HarmCourse, QueueCourse, fault_bands, harm_courses, queue_courses, sample_every
 from reports.tables import RunTables, read_tables
+from reports.token_use import TokenOutcome, assess_tokens
 
 if TYPE_CHECKING:
     from sim.run import Run
@@ -70,6 +71,7 @@ class Outcomes:
     faults: tuple[FaultBand, ...]
     votes: tuple[VoteOutcome, ...]
     checks: tuple[CheckOutcome, ...]
+    tokens: tuple[TokenOutcome, ...]
     points: tuple[PointOutcome, ...]
     breaches: tuple[BreachOutcome, ...]
 
@@ -94,6 +96,7 @@ def assess(run: Run) -> Outcomes:
         faults=fault_bands(tables),
         votes=assess_votes(tables),
         checks=assess_checks(tables),
+        tokens=assess_tokens(tables),
         points=assess_points(tables),
         breaches=assess_breaches(tables),
     )

@@ -182,7 +182,25 @@ def breaches(outcomes: Outcomes) -> Section | None:
     )
 
 
-SECTIONS: Final[tuple[Callable[[Outcomes], Section | None], ...]] = (faults, votes, checks, points, breaches)
+def tokens(outcomes: Outcomes) -> Section | None:
+    """Tokens that cases use."""
+    if not outcomes.tokens:
+        return None
+    return Section(
+        anchor="tokens",
+        label="Tokens",
+        title="Tokens",
+        caption="Tokens of endpoint calls for each case, means with 95% intervals. Failed attempts count.",
+        columns=("Work", "In", "Out"),
+        rows=tuple(
+            Row(work.work, "", (Figure(work.tokens_in, "count"), Figure(work.tokens_out, "count")))
+            for work in outcomes.tokens
+        ),
+        nothing="",
+    )
+
+
+SECTIONS: Final[tuple[Callable[[Outcomes], Section | None], ...]] = (faults, votes, checks, tokens, points, breaches)
 """The sections in their order; None where the scenario has no use for one."""
 
 

@@ -31,6 +31,8 @@ def case_table(plan: Plan, workload: Workload, cases: Cases, replication: int) -
         pa.array(np.frombuffer(cases.missed_hand_off, np.bool_)),
         pa.array(cases.approvals, pa.int32()),
         pa.array(np.frombuffer(cases.cost, np.int64)),
+        pa.array(cases.tokens_in, pa.int64()),
+        pa.array(cases.tokens_out, pa.int64()),
     ]
     columns += [_attribute_column(name, plan, workload) for name in _attribute_types(plan)]
     return pa.Table.from_arrays(columns, schema=case_schema(plan))

@@ -65,6 +65,8 @@ class Purpose(IntEnum):
     VOTE_SERVICE = 38
     SELF_CHECK = 39
     GUARDRAIL = 40
+    TOKENS_IN = 41
+    TOKENS_OUT = 42
     SPIKE = 50
     SLOT = 51
     LINK_LATENCY = 52

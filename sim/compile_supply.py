@@ -6,13 +6,26 @@ from typing import TYPE_CHECKING
 
 from models.curves import Curve
 from models.laws import Law
-from models.scenario import AgentQueue, Capability, Degradation, Endpoint, Modulated, Work
+from models.scenario import AgentQueue, Capability, Degradation, Endpoint, Modulated, TokenPrices, TokenTimes, Work
 from sim.compile_values import law_plan, success_plan
 from sim.mmpp import stationary
-from sim.plans.supply import LinePlan, ModulationPlan, Order, Points, QualityPlan, StrainPlan, SupplyPlan
+from sim.plans.supply import (
+    LinePlan,
+    ModulationPlan,
+    Order,
+    Points,
+    QualityPlan,
+    StrainPlan,
+    SupplyPlan,
+    TokenPlan,
+    UsePlan,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from models.load import LoadedScenario
+    from models.scenario import Scenario
     from sim.plan import LawPlan, Names
 
 
@@ -22,6 +35,12 @@ def compile_supply(loaded: LoadedScenario, names: Names) -> SupplyPlan:
     return SupplyPlan(
         modulations=tuple(_modulation(work) for work in works),
         batches=tuple(_batch(work.batch) for work in works),
+        uses=tuple(_uses(loaded.scenario, names)),
+        tokens=tuple(
+            _tokens(number, endpoint)
+            for number, endpoint in enumerate(loaded.scenario.endpoints.values())
+            if endpoint.per_token or endpoint.token_rate or endpoint.price_per_million
+        ),
         strains=tuple(
             _strain(number, endpoint)
             for number, endpoint in enumerate(loaded.scenario.endpoints.values())
@@ -81,3 +100,19 @@ def _strain(number: int, endpoint: Endpoint) -> StrainPlan:
 
 def _points(curve: Curve | None) -> Points:
     return () if curve is None else curve.points
+
+
+def _uses(scenario: Scenario, names: Names) -> Iterator[UsePlan]:
+    for name, pool in scenario.agents.items():
+        for what, capability in pool.capabilities.items():
+            if capability.tokens is not None:
+                number = names.capabilities.index(f"{name}.{what}")
+                yield UsePlan(number, law_plan(capability.tokens.input), law_plan(capability.tokens.output))
+
+
+def _tokens(number: int, endpoint: Endpoint) -> TokenPlan:
+    times, prices = endpoint.per_token or TokenTimes(), endpoint.price_per_million or TokenPrices()
+    rate = endpoint.token_rate
+    burst = endpoint.token_burst or max(int(60 * (rate or 0.0) + 0.5), 1)
+    gap = 0.0 if rate is None else 1e6 / rate
+    return TokenPlan(number, times.input, times.output, prices.input.micros, prices.output.micros, gap, burst)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from sim.chance import Draws, Purpose, Stream
 from sim.clock import Clock, Rank
@@ -13,6 +14,9 @@ from sim.plan import EndpointPlan, Plan
 from sim.stations import Station
 from sim.tokens import Call, Cases, Token
 from sim.values import durations
+
+RATE_LIMITED: Final = "rate-limited"
+"""Why a call failed that an endpoint's limit on requests or on tokens refused."""
 
 
 class RateLimit:
@@ -27,8 +31,11 @@ class RateLimit:
         self._tolerance = gap * burst
         self._due = 0.0
 
+    def has_room(self, now: int) -> bool:
+        return self._due - now <= self._tolerance
+
     def accepts(self, now: int) -> bool:
-        if self._due - now > self._tolerance:
+        if not self.has_room(now):
             return False
         self._due = max(self._due, float(now)) + self._gap
         return True
@@ -85,7 +92,11 @@ class Endpoints:
             if reason:
                 return reason
         limited = self._plan.endpoints[call.endpoint].gap and not self._limits[call.endpoint].accepts(now)
-        return "rate-limited" if limited else ""
+        return RATE_LIMITED if limited else ""
+
+    def has_room(self, endpoint: int, now: int) -> bool:
+        """Whether the endpoint's limit on requests would accept one now."""
+        return not self._plan.endpoints[endpoint].gap or self._limits[endpoint].has_room(now)
 
     def _refused(self, call: Call, now: int) -> None:
         self._close(call, call.failure, now)

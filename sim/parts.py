@@ -18,6 +18,7 @@ from sim.queues import install_shedding
 from sim.residency import install_residency
 from sim.strain import install_strain
 from sim.strikes import install_strikes
+from sim.token_use import install_token_use
 
 if TYPE_CHECKING:
     from sim.engine import Replication
@@ -27,6 +28,7 @@ PARTS: Final[tuple[Callable[[Replication], None], ...]] = (
     install_review,
     install_calls,
     install_quality,  # before strikes: a slow agent is slow at each answer of a vote
+    install_token_use,  # before strain: a slow endpoint is slow at each token
     install_strain,  # before links: the way to an endpoint is no slower for its load
     install_strikes,
     install_shedding,

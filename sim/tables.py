@@ -22,6 +22,8 @@ CASES = pa.schema(
         ("missed_hand_off", pa.bool_()),  # an agent should have and did not
         ("approvals", pa.int32()),  # approvals granted
         ("cost", pa.int64()),  # millionths of the scenario's currency
+        ("tokens_in", pa.int64()),  # tokens of its endpoint calls that went in
+        ("tokens_out", pa.int64()),  # tokens that came out
     ]
 )
 """One row a case. Attributes follow as `attr.<name>` columns (string, int64 or bool)."""

@@ -128,5 +128,7 @@ class Cases:
         self.wrong = bytearray(count)
         self.hand_offs = [0] * count
         self.missed_hand_off = bytearray(count)
+        self.tokens_in = [0] * count
+        self.tokens_out = [0] * count
         self.approvals = [0] * count
         self.cost = array("q", bytes(8 * count))

@@ -72,6 +72,29 @@ class StrainPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class UsePlan:
+    """The laws of the tokens of a capability's calls."""
+
+    capability: int
+    into: LawPlan
+    out: LawPlan
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPlan:
+    """What tokens mean to an endpoint: microseconds of each, millionths of the currency for a million of them,
+    microseconds between tokens at the limiting rate (0 for no limit), and tokens at a time."""
+
+    endpoint: int
+    time_in: int
+    time_out: int
+    price_in: int
+    price_out: int
+    gap: float
+    burst: int
+
+
+@dataclass(frozen=True, slots=True)
 class SupplyPlan:
     """What a scenario says of it, empty by default."""
 
@@ -79,6 +102,10 @@ class SupplyPlan:
     """Of each work, where it has one."""
     batches: tuple[LawPlan | None, ...] = ()
     """Of each work, the law of cases that come with one arrival; None where it is always one."""
+    uses: tuple[UsePlan, ...] = ()
+    """Of the capabilities that tell their tokens."""
+    tokens: tuple[TokenPlan, ...] = ()
+    """Of the endpoints that tokens mean something to."""
     strains: tuple[StrainPlan, ...] = ()
     """Of the endpoints that load or outages tell on."""
     quality: tuple[QualityPlan, ...] = ()

@@ -1,0 +1,103 @@
+"""Tokens of calls: how many go in and come out, what they take and cost, and how many an endpoint takes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sim.chance import Purpose, Stream
+from sim.endpoints import RATE_LIMITED
+from sim.values import quantile
+
+if TYPE_CHECKING:
+    from sim.engine import Replication
+    from sim.plan import LawPlan
+    from sim.plans.supply import TokenPlan
+    from sim.tasks import TaskLaw
+    from sim.tokens import Call
+
+_MILLION = 1_000_000
+TOKENS_MAX = 1 << 40
+"""The most tokens of one call: beyond it a law's tail would overflow the figures."""
+
+
+class TokenLimit:
+    """The generic cell rate algorithm with calls of many cells: tokens spread `gap` apart, and `burst` at a time.
+
+    In any time t no more than t / gap + burst tokens are accepted. It is a bucket of `burst` tokens that is filled at
+    the rate; `due` is when it will be full.
+    """
+
+    def __init__(self, gap: float, burst: int) -> None:
+        self._gap = gap
+        self._tolerance = gap * burst
+        self._due = 0.0
+
+    def accepts(self, tokens: int, now: int) -> bool:
+        """Whether a call of so many tokens is accepted; they are then taken."""
+        due = max(self._due, float(now)) + tokens * self._gap
+        if due - now > self._tolerance:
+            return False
+        self._due = due
+        return True
+
+
+class TokenUse:
+    """The tokens of the calls of one replication."""
+
+    def __init__(self, replication: Replication) -> None:
+        supply = replication.plan.supply
+        self._draws = replication.draws
+        self._cases = replication.cases
+        self._endpoints = replication.endpoints
+        self._laws = {plan.capability: plan for plan in supply.uses}
+        self._plans: dict[int, TokenPlan] = {plan.endpoint: plan for plan in supply.tokens}
+        self._limits = {plan.endpoint: TokenLimit(plan.gap, plan.burst) for plan in supply.tokens if plan.gap}
+        self._streams: dict[tuple[TaskLaw, Purpose], Stream[int]] = {}
+
+    def admit(self, call: Call, now: int) -> str:
+        """Why the endpoint takes no call of so many tokens now; empty where it does. A call that the limit on requests
+        refuses anyway takes no tokens."""
+        limit = self._limits.get(call.endpoint)
+        if limit is None or not self._endpoints.has_room(call.endpoint, now):
+            return ""
+        return "" if limit.accepts(sum(self.of(call)), now) else RATE_LIMITED
+
+    def pace(self, call: Call, latency: int, _: int) -> int:
+        """Count and charge the tokens of a call that starts; its latency with the time that they take."""
+        into, out = self.of(call)
+        self._cases.tokens_in[call.case] += into
+        self._cases.tokens_out[call.case] += out
+        plan = self._plans.get(call.endpoint)
+        if plan is None:
+            return latency
+        self._cases.cost[call.case] += (into * plan.price_in + out * plan.price_out + _MILLION // 2) // _MILLION
+        return latency + into * plan.time_in + out * plan.time_out
+
+    def of(self, call: Call) -> tuple[int, int]:
+        """The tokens that go in and come out, the same each time they are asked for."""
+        law = call.token.law
+        use = self._laws.get(law.number)
+        if use is None:
+            return 0, 0
+        into, out = self._stream(law, Purpose.TOKENS_IN, use.into), self._stream(law, Purpose.TOKENS_OUT, use.out)
+        return into.at(call.token.entity, call.index), out.at(call.token.entity, call.index)
+
+    def _stream(self, law: TaskLaw, purpose: Purpose, of: LawPlan) -> Stream[int]:
+        stream = self._streams.get((law, purpose))
+        if stream is None:
+            value = quantile(of)
+            stream = self._draws.stream(purpose, law.name, lambda us: [_whole(value(u)) for u in us])
+            self._streams[law, purpose] = stream
+        return stream
+
+
+def _whole(value: float) -> int:
+    return int(min(max(value, 0.0), float(TOKENS_MAX)) + 0.5)
+
+
+def install_token_use(replication: Replication) -> None:
+    """Count the tokens of calls, where capabilities say how many they have, and hold them to the endpoints' limits."""
+    if replication.plan.supply.uses:
+        use = TokenUse(replication)
+        replication.endpoints.admit.append(use.admit)
+        replication.endpoints.pace.append(use.pace)
