@@ -66,6 +66,7 @@ from models.part import (
     Start,
 )
 from models.platform import Link, SitePoint
+from models.rollouts import Rollout
 from models.steps import Arm, ChoiceStep, DeskStep, End, Parallel, Retry, Step, Task, Wait, Workflow
 from models.units import Duration
 from models.work import Arrivals, Modulated, Poisson, Renewal, Trace, Weekly, Work
@@ -131,6 +132,7 @@ __all__ = [
     "Renewal",
     "Retry",
     "Risk",
+    "Rollout",
     "Scenario",
     "SelfCheck",
     "Shift",
@@ -219,6 +221,8 @@ class Scenario(Part):
     """What goes wrong, on schedule or by chance."""
     monitors: dict[Name, Monitor] = Field(default_factory=dict)
     """Drift detectors, by name."""
+    rollouts: dict[Name, Rollout] = Field(default_factory=dict)
+    """New models that take over in stages, by name."""
     deadlock: Deadlock = Deadlock()
     """What happens when cases wait for each other."""
     objectives: dict[Name, Objective] = Field(default_factory=dict)

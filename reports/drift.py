@@ -81,8 +81,8 @@ def _drift(drift: Drift, name: str, tables: RunTables) -> DriftOutcome:
     horizon = tables.scenario.horizon
     rolls_back = bool(name) and tables.scenario.monitors[name].action == "roll-back"
     alarms = _at_monitor(tables, "alarm", name)
-    first = _first_after(alarms, drift.at, tables)
-    stopped = _first_after(_at_monitor(tables, "rolled-back", name), drift.at, tables) if rolls_back else first
+    first = first_after(alarms, drift.at, tables)
+    stopped = first_after(_at_monitor(tables, "rolled-back", name), drift.at, tables) if rolls_back else first
     seen = np.where(np.isnan(first), float(horizon), first) - drift.at
     return DriftOutcome(
         agent=drift.agent,
@@ -105,7 +105,8 @@ def _at_monitor(tables: RunTables, kind: str, name: str) -> pd.DataFrame:
     return events[events["place"] == f"monitor:{name}"]
 
 
-def _first_after(events: pd.DataFrame, onset: int, tables: RunTables) -> Array:
+def first_after(events: pd.DataFrame, onset: int, tables: RunTables) -> Array:
+    """Moment of the first of these events from the onset on, for each replication, us; nan where there is none."""
     first = events[events["time"] >= onset].groupby("replication")["time"].min()
     return first.reindex(range(tables.replications)).to_numpy(dtype="float64")
 

@@ -17,6 +17,7 @@ from reports.people import DeskOutcome, assess_people
 from reports.platform import BreachOutcome, PointOutcome, assess_breaches, assess_points
 from reports.quality import CheckOutcome, VoteOutcome, assess_checks, assess_votes
 from reports.resilience import FaultOutcome, assess_resilience
+from reports.rollouts import RolloutOutcome, assess_rollouts
 from reports.series import FaultBand, HarmCourse, QueueCourse, fault_bands, harm_courses, queue_courses, sample_every
 from reports.tables import RunTables, read_tables
 from reports.token_use import TokenOutcome, assess_tokens
@@ -74,6 +75,7 @@ class Outcomes:
     tokens: tuple[TokenOutcome, ...]
     points: tuple[PointOutcome, ...]
     breaches: tuple[BreachOutcome, ...]
+    rollouts: tuple[RolloutOutcome, ...]
 
 
 def assess(run: Run) -> Outcomes:
@@ -99,6 +101,7 @@ def assess(run: Run) -> Outcomes:
         tokens=assess_tokens(tables),
         points=assess_points(tables),
         breaches=assess_breaches(tables),
+        rollouts=assess_rollouts(tables),
     )
 
 

@@ -200,7 +200,50 @@ def tokens(outcomes: Outcomes) -> Section | None:
     )
 
 
-SECTIONS: Final[tuple[Callable[[Outcomes], Section | None], ...]] = (faults, votes, checks, tokens, points, breaches)
+def rollouts(outcomes: Outcomes) -> Section | None:
+    """New models that took over in stages."""
+    if not outcomes.rollouts:
+        return None
+    return Section(
+        anchor="rollouts",
+        label="Rollouts",
+        title="Rollouts",
+        caption=(
+            "New models that take over in stages: in how many replications they were taken back, after what time, and "
+            "their answers until then in one replication, means with 95% intervals."
+        ),
+        columns=("Rollout", "Taken back", "After", "Furthest stage", "Answers", "Wrong answers"),
+        rows=tuple(
+            Row(
+                rollout.rollout,
+                f"{rollout.agent} {rollout.capability}",
+                (
+                    f"{rollout.rolled_back} of {rollout.replications}",
+                    Figure(rollout.until, "duration") if rollout.until is not None else "never",
+                    f"{rollout.stage} of {rollout.stages}",
+                    Figure(rollout.answers, "count"),
+                    Figure(rollout.wrong, "count"),
+                ),
+            )
+            for rollout in outcomes.rollouts
+        ),
+        nothing="",
+        headlines=tuple(
+            f"Rollout {r.rollout} was taken back in {r.rolled_back} of {r.replications} replications."
+            for r in outcomes.rollouts
+        ),
+    )
+
+
+SECTIONS: Final[tuple[Callable[[Outcomes], Section | None], ...]] = (
+    faults,
+    votes,
+    checks,
+    tokens,
+    points,
+    breaches,
+    rollouts,
+)
 """The sections in their order; None where the scenario has no use for one."""
 
 

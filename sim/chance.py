@@ -74,6 +74,10 @@ class Purpose(IntEnum):
     ROUTED_SERVICE = 65
     FORMAT = 66
     CONTRACT = 67
+    ARM = 68
+    NEW_FORMAT = 69
+    ROLLOUT_LABEL = 70
+    ROLLOUT_DELAY = 71
     POINT_LATENCY = 54
 
 

@@ -6,9 +6,21 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from models.monitors import DDM, KS, PSI, Adwin, Cusum, Detector, PageHinkley
+from models.rollouts import RollBack, Rollout
 from models.scenario import Drift, Scenario
 from sim.compile_values import law_plan, place, success_plan
-from sim.plans.change import DETECTOR_KINDS, Action, Change, ChangePlan, DetectorPlan, DriftPlan, MonitorPlan, Watch
+from sim.plans.change import (
+    DETECTOR_KINDS,
+    Action,
+    Change,
+    ChangePlan,
+    DetectorPlan,
+    DriftPlan,
+    MonitorPlan,
+    RollBackPlan,
+    RolloutPlan,
+    Watch,
+)
 
 if TYPE_CHECKING:
     from models.load import LoadedScenario
@@ -17,7 +29,10 @@ if TYPE_CHECKING:
 
 def compile_change(loaded: LoadedScenario, names: Names) -> ChangePlan:
     """This part of the plan."""
-    return ChangePlan(tuple(_drifts(loaded.scenario, names)), tuple(_monitors(loaded.scenario, names)))
+    scenario = loaded.scenario
+    return ChangePlan(
+        tuple(_drifts(scenario, names)), tuple(_monitors(scenario, names)), tuple(_rollouts(scenario, names))
+    )
 
 
 def _drifts(scenario: Scenario, names: Names) -> Iterator[DriftPlan]:
@@ -60,3 +75,30 @@ def _parameters(detector: Detector) -> tuple[float, ...]:
             return (detector.reference, detector.window, detector.bins, detector.threshold)
         case KS():
             return (detector.reference, detector.window, detector.alpha)
+
+
+def _rollouts(scenario: Scenario, names: Names) -> Iterator[RolloutPlan]:
+    for name, rollout in scenario.rollouts.items():
+        new = rollout.to
+        yield RolloutPlan(
+            name,
+            names.capabilities.index(f"{rollout.agent}.{rollout.capability}"),
+            success_plan(new.success) if new.success else None,
+            new.latency,
+            new.cost,
+            new.unreadable,
+            tuple(_stages(rollout)),
+            _roll_back(rollout.roll_back) if rollout.roll_back else None,
+        )
+
+
+def _stages(rollout: Rollout) -> Iterator[tuple[int, float]]:
+    begin = rollout.at
+    for stage in rollout.stages:
+        yield begin, stage.share
+        begin += stage.lasts
+    yield begin, 1.0
+
+
+def _roll_back(rule: RollBack) -> RollBackPlan:
+    return RollBackPlan(rule.errors, rule.labels, rule.sample, law_plan(rule.delay))

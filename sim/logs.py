@@ -75,6 +75,8 @@ class Kind(IntEnum):
     LOSS_OVER = 67
     ROUTED = 76
     STOPPED = 77
+    STAGE = 78
+    CANARY = 79
     CACHED = 68
     STALE_DECISION = 69
     RESIDENCY_BREACH = 70

@@ -11,6 +11,7 @@ from sim.detectors import DDM, Adwin, Cusum, Detector, KolmogorovSmirnov, PageHi
 from sim.drifts import Drifts
 from sim.logs import Kind
 from sim.plans.change import Action, DetectorPlan, Watch
+from sim.rollouts import Rollouts
 from sim.routing import Routing
 from sim.tokens import Token
 from sim.values import durations
@@ -34,11 +35,13 @@ _DETECTORS: tuple[Callable[..., Detector], ...] = (
 
 
 def install_monitors(replication: Replication) -> None:
-    """Set the drifts on the clock, and the monitors on what attempts produce."""
+    """Set the drifts and the rollouts on the clock, and the monitors on what attempts produce."""
     change = replication.plan.change
-    if not change.drifts and not change.monitors:
+    if not change.drifts and not change.monitors and not change.rollouts:
         return
     drifts = Drifts(replication)
+    if change.rollouts:
+        Rollouts(replication, drifts)
     if change.monitors:
         monitors = Monitors(replication, drifts, Routing(replication))
         replication.tasks.judged.append(monitors.judged)

@@ -92,6 +92,7 @@ SENTENCES: Final[Mapping[str, Callable[[Event], str]]] = {
     "unlocked": lambda e: f"gives back {e.place}",
     "deadlock": lambda e: f"deadlock of {counted(e.value or 0, 'cases')}: {_ring(e.detail)}",
     "resolved": lambda e: f"the deadlock is over: {e.detail}",
+    "canary": lambda e: f"attempt {e.value} was made by the new model of {e.name}, and is {e.detail}",
     "routed": lambda e: f"{e.place} has the step done by {e.detail}",
     "shed": lambda e: f"given up by {e.place} after {span(e.value or 0)}: a full queue, the lowest priority",
     "voted": lambda e: f"{e.value} of the answers {e.detail} by {e.place} are right",

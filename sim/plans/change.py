@@ -74,8 +74,32 @@ class MonitorPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class RollBackPlan:
+    errors: float
+    labels: int
+    sample: float
+    delay: LawPlan
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutPlan:
+    """`stages` is (begin, share of the cases that arrive from then on), the last for good with share 1. `success` is
+    None where the law stays."""
+
+    name: str
+    capability: int
+    success: SuccessPlan | None
+    latency: float
+    cost: float
+    unreadable: float
+    stages: tuple[tuple[int, float], ...]
+    roll_back: RollBackPlan | None
+
+
+@dataclass(frozen=True, slots=True)
 class ChangePlan:
     """What a scenario says of it, empty by default."""
 
     drifts: tuple[DriftPlan, ...] = ()
     monitors: tuple[MonitorPlan, ...] = ()
+    rollouts: tuple[RolloutPlan, ...] = ()

@@ -69,6 +69,17 @@ def _step(draw: st.DrawFn, kind: str, to: str, other: str) -> str:
 
 
 DRIFTS = ("latency, factor: 3", "format, share: 0.4", "contract, share: 0.4")
+ROLLOUT = """\
+rollouts:
+  new:
+    of: model
+    agent: pool
+    capability: think
+    at: 5m
+    to: {success: 0.3, latency: 0.5, unreadable: 0.2}
+    stages: [{share: 0.5, lasts: 10m}]
+    roll-back: {errors: 0.4, labels: 5, delay: 1m}
+"""
 DETECTORS = (
     ("errors", "{kind: cusum, p0: 0.1, p1: 0.5, threshold: 2}"),
     ("latency", "{kind: page-hinkley, minimum: 5, threshold: 20}"),
@@ -88,6 +99,7 @@ def scenarios(draw: st.DrawFn) -> str:
     drift = change and f"{{kind: drift, agent: pool, capability: think, at: 15m, {change}}}"
     watches, detector = draw(st.sampled_from(DETECTORS))
     action = draw(st.sampled_from(["alert", "roll-back", "stop", "route, to: people"]))
+    rollout = draw(st.sampled_from(["", ROLLOUT]))
     faults = ", ".join(filter(None, (fault, outage, drift)))
     return f"""\
 windtunnel: 1
@@ -153,6 +165,7 @@ work:
 faults: [{faults}]
 monitors:
   eye: {{agent: pool, capability: think, watches: {watches}, detector: {detector}, action: {action}}}
+{rollout}
 """
 
 
