@@ -84,12 +84,19 @@ class EventCount(_Objective):
 
     kind: Literal["count"]
     of: Literal[
-        "deadlocks", "violations", "drift-alarms", "unanswered-escalations", "residency-breaches", "stale-decisions"
+        "deadlocks",
+        "violations",
+        "drift-alarms",
+        "unanswered-escalations",
+        "residency-breaches",
+        "stale-decisions",
+        "duplicate-effects",
     ]
     """What is counted. `violations` are steps that took effect though policy would have denied or escalated them: the
     decision point failed open, and the step then succeeded. `unanswered-escalations` are approvals that ran out of
     levels or of time, `residency-breaches` attempts, calls and reviews where data may not be, `stale-decisions` answers
-    that a cache gave past their time."""
+    that a cache gave past their time, `duplicate-effects` effects, at steps without an idempotency key, that their case
+    had already."""
     at_most: Annotated[float, Field(ge=0)]
     """Greatest mean that passes."""
 

@@ -79,6 +79,10 @@ class Task(_Work):
     calls_agents: Annotated[tuple[AgentCall, ...], Field(max_length=20)] = ()
     """Agents that an attempt calls one after the other, after its own work and endpoint calls. It keeps its slot
     meanwhile, so agents that call each other through one pool can stall (see `deadlock`)."""
+    idempotency_key: bool | None = None
+    """Whether a key of case and step lets the outside world tell an effect that it has seen already. `true`: a case
+    takes effect once; `false`: retries and loops repeat the effect, which is counted. No key: effects are not looked
+    at."""
     next: Name | None = None
     """Step after success. No key: the case ends `completed`."""
     on_failure: Name | None = None

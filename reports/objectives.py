@@ -34,6 +34,7 @@ MISSING_SHARE_MAX: Final = 0.5
 COUNTS: Final[Mapping[str, tuple[str, ...]]] = {
     "deadlocks": ("deadlock",),
     "drift-alarms": ("alarm",),
+    "duplicate-effects": ("effect-repeated",),
     "residency-breaches": ("residency-breach",),
     "stale-decisions": ("stale-decision",),
     "unanswered-escalations": ("exhausted",),

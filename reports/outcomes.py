@@ -10,6 +10,7 @@ from reports.cases import WorkOutcome, assess_work
 from reports.compliance import Compliance, assess_compliance
 from reports.deadlock import DeadlockOutcome, assess_deadlock
 from reports.drift import DriftOutcome, QuietMonitor, assess_drift, assess_quiet_monitors
+from reports.effects import EffectOutcome, assess_effects
 from reports.escalation import ChainOutcome, assess_escalation
 from reports.locks import LockOutcome, assess_locks
 from reports.objectives import ObjectiveOutcome, judge_objective
@@ -72,6 +73,7 @@ class Outcomes:
     faults: tuple[FaultBand, ...]
     votes: tuple[VoteOutcome, ...]
     checks: tuple[CheckOutcome, ...]
+    effects: tuple[EffectOutcome, ...]
     tokens: tuple[TokenOutcome, ...]
     points: tuple[PointOutcome, ...]
     breaches: tuple[BreachOutcome, ...]
@@ -98,6 +100,7 @@ def assess(run: Run) -> Outcomes:
         faults=fault_bands(tables),
         votes=assess_votes(tables),
         checks=assess_checks(tables),
+        effects=assess_effects(tables),
         tokens=assess_tokens(tables),
         points=assess_points(tables),
         breaches=assess_breaches(tables),

@@ -235,10 +235,34 @@ def rollouts(outcomes: Outcomes) -> Section | None:
     )
 
 
+def effects(outcomes: Outcomes) -> Section | None:
+    """The table of effects; none where no step says whether its effects have a key."""
+    if not outcomes.effects:
+        return None
+    return Section(
+        anchor="effects",
+        label="Effects",
+        title="Effects done twice",
+        caption="Effects of steps in one replication, mean and 95% interval: a retry repeats what an attempt did that "
+        "failed too late, unless a key tells",
+        columns=("Step", "Cases", "Done again", "Kept from it by the key"),
+        rows=tuple(
+            Row(
+                effect.step,
+                "with an idempotency key" if effect.keyed else "without a key",
+                tuple(Figure(cell, "count") for cell in (effect.cases, effect.repeated, effect.suppressed)),
+            )
+            for effect in outcomes.effects
+        ),
+        nothing="",
+    )
+
+
 SECTIONS: Final[tuple[Callable[[Outcomes], Section | None], ...]] = (
     faults,
     votes,
     checks,
+    effects,
     tokens,
     points,
     breaches,

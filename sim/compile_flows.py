@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from models.scenario import Scenario, Task
 from sim.plans.flows import FlowsPlan
 
 if TYPE_CHECKING:
@@ -11,6 +13,15 @@ if TYPE_CHECKING:
     from sim.plan import Names
 
 
-def compile_flows(loaded: LoadedScenario, _: Names) -> FlowsPlan:
+def compile_flows(loaded: LoadedScenario, names: Names) -> FlowsPlan:
     """This part of the plan."""
-    return FlowsPlan(units=tuple(lock.count for lock in loaded.scenario.locks.values()))
+    scenario = loaded.scenario
+    units = tuple(lock.count for lock in scenario.locks.values())
+    return FlowsPlan(units, tuple(_keyed(scenario, names)))
+
+
+def _keyed(scenario: Scenario, names: Names) -> Iterator[tuple[int, bool]]:
+    for name, workflow in scenario.workflows.items():
+        for step_name, step in workflow.steps.items():
+            if isinstance(step, Task) and step.idempotency_key is not None:
+                yield names.steps.index(f"{name}.{step_name}"), step.idempotency_key

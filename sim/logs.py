@@ -84,6 +84,9 @@ class Kind(IntEnum):
     LOST = 72
     CALLED = 44
     RETURNED = 45
+    EFFECT = 46
+    EFFECT_REPEATED = 47
+    EFFECT_SUPPRESSED = 48
     FAULT = 96
     FAULT_OVER = 97
 

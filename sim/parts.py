@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from sim.calls import install_calls
+from sim.effects import install_effects
 from sim.links import install_links
 from sim.locks import install_review
 from sim.monitors import install_monitors
@@ -33,5 +34,6 @@ PARTS: Final[tuple[Callable[[Replication], None], ...]] = (
     install_strikes,
     install_shedding,
     install_links,
+    install_effects,  # behind all that tells whether a call reaches its endpoint
     install_residency,
 )

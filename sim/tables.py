@@ -52,7 +52,7 @@ partition, partition-over, drift, alarm, rolled-back, handed-off, ended, violati
 guardrail-stopped, shed; crash, hang, slowdown, loss, absence,
 load-spike and fault, each with its -over; cached, stale-decision,
 residency-breach, replayed, lost.
-Of workflows: called, returned.
+Of workflows: called, returned, effect, effect-repeated, effect-suppressed.
 `docs/semantics.md` tells when each happens and what its value and detail are."""
 
 DECISIONS = pa.schema(

@@ -11,3 +11,5 @@ class FlowsPlan:
 
     units: tuple[int, ...] = ()
     """Of each lock, how many tokens may hold it at a time."""
+    keyed: tuple[tuple[int, bool], ...] = ()
+    """Steps whose effects are counted, and whether an idempotency key tells a repeated one."""

@@ -1,0 +1,68 @@
+"""What attempts do to the outside world: effects, done once, repeated, or recognised by their idempotency key.
+
+An attempt takes effect when its last endpoint call is over that reached the endpoint, whatever became of the attempt:
+a caller that timed out does not know. An attempt without calls takes effect when it has produced something.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sim.logs import Kind
+
+if TYPE_CHECKING:
+    from sim.engine import Replication
+    from sim.tokens import Call, Token
+
+
+def install_effects(replication: Replication) -> None:
+    """Count effects at the steps that say whether theirs have a key."""
+    if replication.plan.flows.keyed:
+        _Effects(replication)
+
+
+class _Effects:
+    """Invariant: `_done` counts the effects of each case under way at each step; with a key it is never above 1."""
+
+    def __init__(self, replication: Replication) -> None:
+        self._log = replication.log
+        self._names = replication.plan.names.steps
+        self._keyed = dict(replication.plan.flows.keyed)
+        self._done: dict[tuple[int, int], int] = {}
+        self._reached: set[Call] = set()
+        """Last calls of attempts, in service or just over, that reach their endpoint."""
+        for step in self._keyed:
+            replication.tasks.watch(step)
+        replication.tasks.verdicts.append(self._produced)
+        replication.endpoints.pace.append(self._sent)
+        replication.endpoints.closed.append(self._over)
+        replication.flow.ended.append(self._ended)
+
+    def _produced(self, token: Token, wrong: bool, now: int) -> tuple[bool, str]:
+        if token.step in self._keyed and not token.law.calls:
+            self._take(token, now)
+        return wrong, ""
+
+    def _sent(self, call: Call, latency: int, _: int) -> int:
+        if call.left == 1 and not call.failure and call.token.step in self._keyed:
+            self._reached.add(call)
+        return latency
+
+    def _over(self, call: Call, _: str, now: int) -> None:
+        if call in self._reached:
+            self._reached.remove(call)
+            self._take(call.token, now)
+
+    def _take(self, token: Token, now: int) -> None:
+        done = self._done.get((token.case, token.step), 0)
+        kind = Kind.EFFECT
+        if done:
+            kind = Kind.EFFECT_SUPPRESSED if self._keyed[token.step] else Kind.EFFECT_REPEATED
+        if kind != Kind.EFFECT_SUPPRESSED:
+            done += 1
+            self._done[token.case, token.step] = done
+        self._log.event(now, kind, f"step:{self._names[token.step]}", token.case, done)
+
+    def _ended(self, token: Token, _: int, __: int) -> None:
+        for step in self._keyed:
+            self._done.pop((token.case, step), None)
