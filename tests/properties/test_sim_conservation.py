@@ -57,7 +57,9 @@ def _step(draw: st.DrawFn, kind: str, to: str, other: str) -> str:
         timeout = draw(st.sampled_from(["", ", timeout: 1m", ", patience: 30s"]))
         retry = draw(st.sampled_from(["", ", retry: {attempts: 3, backoff: 20s, jitter: full}"]))
         leads = f"next: {to}, on-failure: {other}" + (f", on-hand-off: {other}" if capability == "call" else "")
-        return f"kind: task, agent: pool, capability: {capability}, {leads}{action}{timeout}{retry}"
+        calls = draw(st.sampled_from(["", "", ", calls-agents: [{agent: pool, capability: think, timeout: 2m}]"]))
+        keyed = draw(st.sampled_from(["", ", idempotency-key: true", ", idempotency-key: false"]))
+        return f"kind: task, agent: pool, capability: {capability}, {leads}{action}{timeout}{retry}{calls}{keyed}"
     if kind == "desk":
         timeout = draw(st.sampled_from(["", ", timeout: 5m, on-timeout: out", ", patience: 2m"]))
         return f"kind: desk, desk: people, next: {to}{timeout}"
@@ -213,6 +215,8 @@ def test_conservation(text: str, seed: int) -> None:
     servers_are_never_overrun(plan, events)
     a_lock_has_no_more_holders_than_units(events)
     waits_and_work_add_up(events)
+    calls_return_once(events)
+    an_effect_comes_once_and_is_repeated_only_without_a_key(events, dict(plan.flows.keyed), plan.names.steps)
     money_adds_up(cases, events, plan)
     figures_agree(cases, events, tables.decisions)
     samples_agree(tables.samples.to_pylist(), events, plan)
@@ -278,6 +282,34 @@ def a_lock_has_no_more_holders_than_units(events: Rows) -> None:
             assert len(holders[row["place"]]) <= (UNITS if row["place"] == "lock:other" else 1)
         elif row["kind"] == "unlocked":
             holders[row["place"]].remove(row["case"])
+
+
+def calls_return_once(events: Rows) -> None:
+    """Whoever returns was called just as long ago; an open call is one at the horizon."""
+    called: Counter[tuple[int, int]] = Counter()
+    for row in events:
+        if row["kind"] == "called":
+            called[row["case"], row["time"]] += 1
+        elif row["kind"] == "returned":
+            at = (row["case"], row["time"] - row["value"])
+            assert called[at] > 0
+            called[at] -= 1
+        elif row["kind"] == "ended":
+            assert not any(count for (case, _), count in called.items() if case == row["case"])
+
+
+def an_effect_comes_once_and_is_repeated_only_without_a_key(
+    events: Rows, keyed: dict[int, bool], steps: tuple[str, ...]
+) -> None:
+    done: Counter[tuple[int, str]] = Counter()
+    for row in events:
+        if row["kind"].startswith("effect"):
+            at = (row["case"], row["place"])
+            key = keyed[steps.index(row["place"].removeprefix("step:"))]
+            assert (row["kind"] == "effect") == (done[at] == 0)
+            assert row["kind"] != ("effect-repeated" if key else "effect-suppressed")
+            done[at] += row["kind"] != "effect-suppressed"
+            assert row["value"] == done[at]
 
 
 def waits_and_work_add_up(events: Rows) -> None:
@@ -427,3 +459,19 @@ def test_a_second_end_and_lost_money_are_noticed(flight: tuple[Plan, Rows, Rows]
         nothing_happens_to_a_case_before_it_arrives_or_after_it_ended(cases, [*events, last])
     with pytest.raises(AssertionError):
         money_adds_up([row | {"cost": row["cost"] - 1} for row in cases], events, plan)
+
+
+def test_a_lost_return_and_an_effect_done_twice_are_noticed() -> None:
+    row = {"case": 0, "place": "step:flow.s0", "time": 5, "value": 0}
+    called, returned = row | {"kind": "called"}, row | {"kind": "returned", "time": 9, "value": 4}
+    ended = row | {"kind": "ended", "time": 9}
+    calls_return_once([called, returned, ended])
+    for wrong in ([called, ended], [returned, ended], [called, returned | {"value": 3}]):
+        with pytest.raises(AssertionError):
+            calls_return_once(wrong)
+    once, again = row | {"kind": "effect", "value": 1}, row | {"kind": "effect-repeated", "value": 2}
+    law = an_effect_comes_once_and_is_repeated_only_without_a_key
+    law([once, again], {0: False}, ("flow.s0",))
+    for rows, key in (([once, again], True), ([once, once], False), ([again], False)):
+        with pytest.raises(AssertionError):
+            law(rows, {0: key}, ("flow.s0",))
