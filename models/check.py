@@ -10,12 +10,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import chain
 from typing import Final
 
+from models.check_attacks import check_attacks
 from models.check_change import check_drifts, check_monitors
 from models.check_faults import check_timed
 from models.check_flows import check_calls
 from models.check_platform import check_links, check_points
 from models.check_rollouts import check_rollouts
-from models.check_supply import check_answers, check_endpoints, check_queues, check_work
 from models.check_supply import check_answers, check_endpoints, check_queues, check_tokens, check_work
 from models.declared import check_declared
 from models.diagnostics import Problem, near, quoted
@@ -364,6 +364,7 @@ _CHECKS: Final[tuple[tuple[Callable[[Scenario], Iterator[Problem]], tuple[str, .
     (check_drifts, ()),
     (check_monitors, ("desks",)),
     (check_rollouts, ("horizon",)),
+    (check_attacks, ("horizon", "agents", "policies")),
     (check_points, ("decision-point", "agents")),
     (_deadlock, ()),
     (check_calls, ("agents",)),

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from models.attacks import Attack
 from models.declarations import Approvals, DataClass, Risk
 from models.faults import (
     Absence,
@@ -84,6 +85,7 @@ __all__ = [
     "Approvals",
     "Arm",
     "Arrivals",
+    "Attack",
     "AttributeName",
     "Capability",
     "CaseCost",
@@ -223,6 +225,8 @@ class Scenario(Part):
     """Drift detectors, by name."""
     rollouts: dict[Name, Rollout] = Field(default_factory=dict)
     """New models that take over in stages, by name."""
+    attacks: dict[Name, Attack] = Field(default_factory=dict)
+    """Compromised agents, by name."""
     deadlock: Deadlock = Deadlock()
     """What happens when cases wait for each other."""
     objectives: dict[Name, Objective] = Field(default_factory=dict)

@@ -19,6 +19,7 @@ from reports.platform import BreachOutcome, PointOutcome, assess_breaches, asses
 from reports.quality import CheckOutcome, VoteOutcome, assess_checks, assess_votes
 from reports.resilience import FaultOutcome, assess_resilience
 from reports.rollouts import RolloutOutcome, assess_rollouts
+from reports.security import AttackOutcome, assess_attacks
 from reports.series import FaultBand, HarmCourse, QueueCourse, fault_bands, harm_courses, queue_courses, sample_every
 from reports.tables import RunTables, read_tables
 from reports.token_use import TokenOutcome, assess_tokens
@@ -78,6 +79,7 @@ class Outcomes:
     points: tuple[PointOutcome, ...]
     breaches: tuple[BreachOutcome, ...]
     rollouts: tuple[RolloutOutcome, ...]
+    attacks: tuple[AttackOutcome, ...]
 
 
 def assess(run: Run) -> Outcomes:
@@ -105,6 +107,7 @@ def assess(run: Run) -> Outcomes:
         points=assess_points(tables),
         breaches=assess_breaches(tables),
         rollouts=assess_rollouts(tables),
+        attacks=assess_attacks(tables),
     )
 
 

@@ -258,6 +258,33 @@ def effects(outcomes: Outcomes) -> Section | None:
     )
 
 
+def attacks(outcomes: Outcomes) -> Section | None:
+    """Compromised agents."""
+    if not outcomes.attacks:
+        return None
+    return Section(
+        anchor="attacks",
+        label="Attacks",
+        title="Compromised agents",
+        caption=(
+            "What compromised agents asked for in one replication, by what policies say of it, means with 95% "
+            "intervals. An escalated request counts as stopped."
+        ),
+        columns=("Request", "Tries"),
+        rows=tuple(
+            Row(tried.request, attack.attack, (Figure(tried.count, "count"),))
+            for attack in outcomes.attacks
+            for tried in attack.tried
+        ),
+        nothing="No compromised agent asked for anything.",
+        headlines=tuple(
+            f"Attack {a.attack}: {a.through.estimate:.4g} requests got through in one replication, policies stopped "
+            f"{a.stopped.estimate:.4g}; the agent was taken out in {a.quarantined} of {a.replications}."
+            for a in outcomes.attacks
+        ),
+    )
+
+
 SECTIONS: Final[tuple[Callable[[Outcomes], Section | None], ...]] = (
     faults,
     votes,
@@ -267,6 +294,7 @@ SECTIONS: Final[tuple[Callable[[Outcomes], Section | None], ...]] = (
     points,
     breaches,
     rollouts,
+    attacks,
 )
 """The sections in their order; None where the scenario has no use for one."""
 

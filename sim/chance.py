@@ -78,6 +78,7 @@ class Purpose(IntEnum):
     NEW_FORMAT = 69
     ROLLOUT_LABEL = 70
     ROLLOUT_DELAY = 71
+    ATTACK = 72
     POINT_LATENCY = 54
 
 

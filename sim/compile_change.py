@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from models.monitors import DDM, KS, PSI, Adwin, Cusum, Detector, PageHinkley
 from models.rollouts import RollBack, Rollout
 from models.scenario import Drift, Scenario
+from sim.compile_attacks import attack_plan
 from sim.compile_values import law_plan, place, success_plan
 from sim.plans.change import (
     DETECTOR_KINDS,
@@ -31,7 +32,10 @@ def compile_change(loaded: LoadedScenario, names: Names) -> ChangePlan:
     """This part of the plan."""
     scenario = loaded.scenario
     return ChangePlan(
-        tuple(_drifts(scenario, names)), tuple(_monitors(scenario, names)), tuple(_rollouts(scenario, names))
+        tuple(_drifts(scenario, names)),
+        tuple(_monitors(scenario, names)),
+        tuple(_rollouts(scenario, names)),
+        tuple(attack_plan(loaded, names, name) for name in scenario.attacks),
     )
 
 

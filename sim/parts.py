@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from sim.attacks import install_attacks
 from sim.calls import install_calls
 from sim.effects import install_effects
 from sim.links import install_links
@@ -36,4 +37,5 @@ PARTS: Final[tuple[Callable[[Replication], None], ...]] = (
     install_links,
     install_effects,  # behind all that tells whether a call reaches its endpoint
     install_residency,
+    install_attacks,
 )

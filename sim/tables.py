@@ -47,7 +47,7 @@ EVENTS = pa.schema(
 attempt-wrong, asked, answered, exhausted, bounced, locked, unlocked, blocked, deadlock, resolved, outage, outage-over,
 partition, partition-over, drift, alarm, rolled-back, handed-off, ended, violation; crash, hang, slowdown, absence,
 load-spike and fault, each with its -over.
-Of change: routed, stopped, stage, canary.
+Of change: routed, stopped, stage, canary, attack-stopped, attack-through, quarantined, quarantine-over.
 partition, partition-over, drift, alarm, rolled-back, handed-off, ended, violation; voted, self-check-stopped,
 guardrail-stopped, shed; crash, hang, slowdown, loss, absence,
 load-spike and fault, each with its -over; cached, stale-decision,

@@ -97,9 +97,34 @@ class RolloutPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerPlan:
+    """What policy says of one request of an attack: allow, deny or escalate, and the rules that say so."""
+
+    action: str
+    outcome: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AttackPlan:
+    """`slots` are those of the compromised agent; `refused` is -1 where nothing takes it out."""
+
+    name: str
+    pool: int
+    slots: int
+    begin: int
+    end: int
+    every: LawPlan
+    answers: tuple[AnswerPlan, ...]
+    refused: int
+    within: int
+
+
+@dataclass(frozen=True, slots=True)
 class ChangePlan:
     """What a scenario says of it, empty by default."""
 
     drifts: tuple[DriftPlan, ...] = ()
     monitors: tuple[MonitorPlan, ...] = ()
     rollouts: tuple[RolloutPlan, ...] = ()
+    attacks: tuple[AttackPlan, ...] = ()
