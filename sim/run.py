@@ -7,7 +7,7 @@ import json
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -239,30 +239,35 @@ _AGAIN = "simulate again; the same scenario and seed give the same run"
 # --- writing ----------------------------------------------------------------------------------------------------------
 
 
+def unfinished(out: Path) -> Path:
+    """The hidden folder beside a run in which it is written until it is whole."""
+    target = out.resolve()
+    return target.with_name(f".{target.name}.unfinished")
+
+
 @contextmanager
 def new_run_folder(out: Path) -> Iterator[Path]:
-    """A hidden folder beside `out` that takes its place when the block ends well, and vanishes when it does not.
+    """The hidden folder of a run that takes its place when the block ends well.
 
-    A run that stands at `out` is replaced; anything else there is refused. Raises InputError before the block where the
-    place is not writable.
+    When it does not, the folder is left as the block leaves it, and goes where that is empty. A run that stands at
+    `out` is replaced; anything else there is refused. Raises InputError before the block where the place is not
+    writable.
     """
-    target = out.resolve()
+    target, folder = out.resolve(), unfinished(out)
     _check_target(target, out)
-    partial = target.with_name(f".{target.name}.partial-{secrets.token_hex(4)}")
     try:
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            partial.mkdir()
-        except OSError as error:
-            raise input_error(f"cannot be written: {error.strerror}", str(out), "choose another folder") from None
-        yield partial
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise input_error(f"cannot be written: {error.strerror}", str(out), "choose another folder") from None
+    try:
+        yield folder
         with held():
-            _swap(partial, target)
+            _swap(folder, target)
     except OSError as error:
         raise input_error(f"cannot be written: {error.strerror or error}", str(out)) from error
     finally:
-        with held():
-            shutil.rmtree(partial, ignore_errors=True)
+        with suppress(OSError):
+            folder.rmdir()
 
 
 _WRITTEN = {MANIFEST, SCENARIO, FINDINGS, "report.html", *(f"{name}.parquet" for name in TABLES)}

@@ -1,15 +1,17 @@
 """Replications in parallel processes, merged into one run folder.
 
 Each replication writes its tables into part files; they are merged in order of replication, so the bytes of a run do
-not depend on the number of workers or on who finishes first.
+not depend on the number of workers or on who finishes first. The parts stay, with a journal of them, until the run is
+whole: a run that was stopped goes on with those that are missing.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
@@ -27,6 +29,7 @@ from sim.compile import compile_plan
 from sim.decision_log import Seal
 from sim.engine import EVENTS_MAX, Replication
 from sim.interrupts import held
+from sim.journal import Finished, Header, Journal, journal, part_file, read_header
 from sim.plan import Plan
 from sim.rules import Rules, compile_rules
 from sim.run import (
@@ -40,6 +43,7 @@ from sim.run import (
     new_run_folder,
     open_run,
     table_file,
+    unfinished,
     versions,
 )
 from sim.tables import TABLES
@@ -67,7 +71,7 @@ class Job:
     rules: Rules
     digest: str
     seed: int
-    parts: Path
+    folder: Path
 
 
 def simulate(
@@ -86,8 +90,9 @@ def simulate(
     the manifest names it, so that a run that was verified cannot pass for one that was not.
 
     `replications` and `seed` replace the scenario's own; `workers` is the number of processes, all cores by default;
-    one runs in this process. `progress(done, total)` is called after each replication. Raises InputError where the
-    folder cannot be written, an argument is out of range, or a replication outgrows its limits.
+    one runs in this process. `progress(done, total)` is called after each replication. What an earlier call with the
+    same arguments has finished before it was stopped is not run again. Raises InputError where the folder cannot be
+    written, an argument is out of range, or a replication outgrows its limits.
     """
     count = loaded.scenario.replications if replications is None else replications
     chosen = loaded.scenario.seed if seed is None else seed
@@ -95,14 +100,64 @@ def simulate(
     _check("replications", count, 1, REPLICATIONS_MAX)
     _check("seed", chosen, 0, 2**63 - 1)
     _check("workers", processes, 1, 1024)
-    with new_run_folder(out) as folder:
-        parts = folder / ".parts"
-        parts.mkdir()
-        job = Job(compile_plan(loaded), compile_rules(loaded), loaded.digest, chosen, parts)
-        seals = _run_all(job, folder, count, processes, progress or _silent, str(loaded.path))
-        parts.rmdir()
+    kept = None if findings is None else hashlib.sha256(findings.encode()).hexdigest()
+    header = Header(str(loaded.path.resolve()), loaded.digest, chosen, count, versions(), kept)
+    with new_run_folder(out) as folder, journal(folder, header, out) as progressing:
+        if findings is not None:
+            (folder / FINDINGS).write_text(findings, encoding="utf-8", newline="\n")
+        job = Job(compile_plan(loaded), compile_rules(loaded), loaded.digest, chosen, folder)
+        try:
+            seals = _run_all(job, progressing, processes, progress or _silent, str(loaded.path))
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(_told(progressing, out)) from None
+        progressing.close()
         _write_manifest(folder, loaded, chosen, seals, findings)
     return open_run(out)
+
+
+def resume(out: Path, *, workers: int | None = None, progress: Progress | None = None) -> Run:
+    """Go on with the unfinished run of `out`: the replications that are missing are run, and the folder is written.
+
+    The result equals that of a run that was never stopped, to the byte. Raises InputError where there is nothing to go
+    on with, or where the scenario, its files or the versions of the libraries are no longer those of the run.
+    """
+    folder = unfinished(out)
+    header = read_header(folder)
+    if header is None:
+        whole = (
+            "the run there is whole"
+            if out.is_dir()
+            else "a run that is stopped leaves a hidden folder beside its place"
+        )
+        raise input_error("there is no unfinished run of this name", str(out), whole)
+    from models.load import load
+
+    loaded = load(Path(header.scenario))
+    findings = None
+    if header.findings is not None:
+        findings = (folder / FINDINGS).read_text(encoding="utf-8")
+    help = "run it anew: with other inputs it would be another run"
+    if loaded.digest != header.digest:
+        raise input_error(
+            "the scenario or one of its files has changed since the run was stopped", header.scenario, help
+        )
+    if changed := sorted(name for name, one in versions().items() if header.versions.get(name) != one):
+        raise input_error(f"the version of {changed[0]} has changed since the run was stopped", str(out), help)
+    return simulate(
+        loaded,
+        out,
+        replications=header.replications,
+        seed=header.seed,
+        workers=workers,
+        progress=progress,
+        findings=findings,
+    )
+
+
+def _told(stopped: Journal, out: Path) -> str:
+    """What an interrupt leaves, for who interrupted."""
+    done, all = len(stopped.finished), stopped.header.replications
+    return f"{done} of {all} replications are kept; `windtunnel resume {out}` goes on" if done else ""
 
 
 def _silent(done: int, total: int) -> None:
@@ -121,8 +176,8 @@ def _check(name: str, value: int, least: int, most: int) -> None:
 # --- replications -----------------------------------------------------------------------------------------------------
 
 
-def replicate(job: Job, number: int) -> Seal | str:
-    """Run one replication into part files; its seal, or what is wrong with the scenario."""
+def replicate(job: Job, number: int) -> Finished | str:
+    """Run one replication into part files; what the journal keeps of it, or what is wrong with the scenario."""
     try:
         replication = Replication(job.plan, job.rules, job.seed, number)
         replication.run()
@@ -136,18 +191,14 @@ def replicate(job: Job, number: int) -> Seal | str:
         )
     batches = replication.batches(job.digest, job.seed)
     schemas = {**TABLES, "cases": case_schema(job.plan)}
+    digests = []
     for name, part in zip(TABLES, batches[:4], strict=True):
-        with (
-            pa.OSFile(str(_part(job.parts, number, name)), "wb") as sink,
-            pa.ipc.new_file(sink, schemas[name]) as writer,
-        ):
+        file = part_file(job.folder, number, name)
+        with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_file(sink, schemas[name]) as writer:
             for batch in part:
                 writer.write_batch(batch)
-    return batches.seal
-
-
-def _part(parts: Path, number: int, name: str) -> Path:
-    return parts / f"{number}.{name}.arrow"
+        digests.append(file_digest(file))
+    return Finished(batches.seal, tuple(digests))
 
 
 _job: Job | None = None
@@ -159,53 +210,54 @@ def _start_worker(job: Job) -> None:
     _job = job
 
 
-def _work(number: int) -> Seal | str:
+def _work(number: int) -> Finished | str:
     assert _job is not None
     return replicate(_job, number)
 
 
-def _run_all(job: Job, folder: Path, count: int, workers: int, progress: Progress, file: str) -> list[Seal]:
-    """Run and merge all replications; their seals, in order."""
-    finished: dict[int, Seal] = {}
-    merged = 0
+def _run_all(job: Job, running: Journal, workers: int, progress: Progress, file: str) -> list[Seal]:
+    """Run what is missing and merge all replications; their seals, in order."""
+    count = running.header.replications
+    finished = running.finished
+    missing = [number for number in range(count) if number not in finished]
     with ExitStack() as stack:
-        writers = _Writers(stack, folder, job.parts)
-        for number, result in stack.enter_context(_results(job, count, workers)):
+        writers = _Writers(stack, job.folder)
+        writers.merge(finished)
+        for number, result in stack.enter_context(_results(job, missing, workers)):
             if isinstance(result, str):
+                running.discard()
                 raise input_error(result, file)
-            finished[number] = result
-            while merged in finished:
-                writers.merge(merged)
-                merged += 1
+            running.add(number, result)
+            writers.merge(finished)
             progress(len(finished), count)
-    return [finished[number] for number in range(count)]
+    return [finished[number].seal for number in range(count)]
 
 
 @contextmanager
-def _results(job: Job, count: int, workers: int) -> Iterator[Iterator[tuple[int, Seal | str]]]:
+def _results(job: Job, missing: Sequence[int], workers: int) -> Iterator[Iterator[tuple[int, Finished | str]]]:
     """Results of the replications as they come."""
-    if workers == 1:
-        yield ((number, replicate(job, number)) for number in range(count))
+    if workers == 1 or not missing:
+        yield ((number, replicate(job, number)) for number in missing)
         return
     others = {process.pid for process in multiprocessing.active_children()}
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start_worker, (job,))
     try:
         with held():  # workers start as replications are submitted; Ctrl-C is the parent's to handle
-            numbers = {pool.submit(_work, number): number for number in range(count)}
+            numbers = {pool.submit(_work, number): number for number in missing}
         yield _completed(numbers)
     except BrokenProcessPool:
-        help = "the machine may be short of memory: try fewer `--workers`"
+        help = "the machine may be short of memory: `windtunnel resume` goes on, perhaps with fewer `--workers`"
         raise input_error("a worker process died", "--workers", help) from None
     finally:
         with held():
-            pool.shutdown(wait=False, cancel_futures=True)
             for process in multiprocessing.active_children():
                 if process.pid not in others:
                     process.terminate()
                     process.join()
+            pool.shutdown(cancel_futures=True)  # its thread has semaphores to give back: it must not be cut short
 
 
-def _completed(numbers: dict[Future[Seal | str], int]) -> Iterator[tuple[int, Seal | str]]:
+def _completed(numbers: dict[Future[Finished | str], int]) -> Iterator[tuple[int, Finished | str]]:
     for future in as_completed(numbers):
         yield numbers.pop(future), future.result()
 
@@ -216,20 +268,24 @@ def _completed(numbers: dict[Future[Seal | str], int]) -> Iterator[tuple[int, Se
 class _Writers:
     """The Parquet files of a run under way: parts are appended in order of replication."""
 
-    def __init__(self, stack: ExitStack, folder: Path, parts: Path) -> None:
+    def __init__(self, stack: ExitStack, folder: Path) -> None:
         self._stack = stack
         self._folder = folder
-        self._parts = parts
         self._open: dict[str, pq.ParquetWriter] = {}
+        self._merged = 0
 
-    def merge(self, number: int) -> None:
-        for name in TABLES:
-            part = _part(self._parts, number, name)
-            with pa.memory_map(str(part)) as source:
-                table = pa.ipc.open_file(source).read_all()
-                rows = _DECISIONS_IN_GROUP if name == "decisions" else _ROWS_IN_GROUP
-                self._writer(name, table.schema).write_table(table, row_group_size=rows)
-            part.unlink()
+    def merge(self, finished: Container[int]) -> None:
+        """Append the replications that are finished, as far as none before them is missing."""
+        while self._merged in finished:
+            for name in TABLES:
+                self._append(name, part_file(self._folder, self._merged, name))
+            self._merged += 1
+
+    def _append(self, name: str, part: Path) -> None:
+        with pa.memory_map(str(part)) as source:
+            table = pa.ipc.open_file(source).read_all()
+            rows = _DECISIONS_IN_GROUP if name == "decisions" else _ROWS_IN_GROUP
+            self._writer(name, table.schema).write_table(table, row_group_size=rows)
 
     def _writer(self, name: str, schema: pa.Schema) -> pq.ParquetWriter:
         if name not in self._open:
@@ -242,8 +298,6 @@ class _Writers:
 def _write_manifest(folder: Path, loaded: LoadedScenario, seed: int, seals: list[Seal], findings: str | None) -> None:
     scenario = json.dumps(loaded.scenario.dump(), indent=1, ensure_ascii=False)
     (folder / SCENARIO).write_text(scenario + "\n", encoding="utf-8")
-    if findings is not None:
-        (folder / FINDINGS).write_text(findings, encoding="utf-8", newline="\n")
     files = [table_file(folder, name) for name in TABLES] + [folder / SCENARIO]
     manifest = Manifest(
         schema_=SCHEMA,

@@ -9,7 +9,7 @@ outcomes = wt.assess(run)
 wt.report(run, findings, "report.html")
 """
 
-from windtunnel.api import assess, backtest, diff, frame, load, open_run, query, report, simulate, verify
+from windtunnel.api import assess, backtest, diff, frame, load, open_run, query, report, resume, simulate, verify
 
-__all__ = ["assess", "backtest", "diff", "frame", "load", "open_run", "query", "report", "simulate", "verify"]
+__all__ = ["assess", "backtest", "diff", "frame", "load", "open_run", "query", "report", "resume", "simulate", "verify"]
 __version__ = "0.1.0"

@@ -167,8 +167,9 @@ def simulate(
     says that nothing was verified.
 
     `replications` and `seed` replace the scenario's own; `workers` is processes (default: all cores). Results do not
-    depend on `workers`. `progress(done, total)` is called after each replication. A script that calls this with more
-    than one worker needs the usual `if __name__ == "__main__":` guard.
+    depend on `workers`. `progress(done, total)` is called after each replication. A call that is stopped is gone on
+    with by `resume`, or by the same call. A script that calls this with more than one worker needs the usual
+    `if __name__ == "__main__":` guard.
     """
     from sim.simulate import simulate as run_scenario
 
@@ -181,6 +182,17 @@ def simulate(
     return run_scenario(
         scenario, folder, replications=replications, seed=seed, workers=workers, progress=progress, findings=kept
     )
+
+
+def resume(out: str | Path, *, workers: int | None = None, progress: Callable[[int, int], None] | None = None) -> Run:
+    """Go on with a run that was stopped before its folder `out` was whole. The result is that of an unstopped run.
+
+    Raises `models.diagnostics.InputError` where there is nothing to go on with, or where the scenario, its files or the
+    versions of the libraries have changed.
+    """
+    from sim.simulate import resume as resume_run
+
+    return resume_run(Path(out), workers=workers, progress=progress)
 
 
 def open_run(folder: str | Path) -> Run:

@@ -166,6 +166,33 @@ def simulate(
 
 
 @app.command()
+def resume(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder that the run was to be written to.")],
+    workers: Workers = None,
+    fail_on: FailOn = Threshold.error,
+    format: OutputFormat = Format.text,
+) -> None:
+    """Go on with a run that was stopped: only what is missing is simulated. Ends as the command that was stopped."""
+    from reports import html, json, progress, terminal
+    from reports.verdict import judge
+
+    with progress.bar("simulating") as advance:
+        finished = api.resume(run, workers=workers, progress=advance)
+    findings = json.read_findings(finished)
+    outcomes = api.assess(finished)
+    verdict = judge(findings, outcomes, fail_on=fail_on.value)
+    if format is Format.json:
+        print_json(json.report_json(verdict, findings, outcomes))
+    elif findings is None:
+        terminal.print_outcomes(verdict, outcomes, finished.folder)
+    else:
+        page = finished.folder / "report.html"
+        report = html.write_html(page, finished, findings, fail_on=fail_on.value, outcomes=outcomes)
+        terminal.print_run(verdict, findings, outcomes, report)
+    raise typer.Exit(verdict.exit_code)
+
+
+@app.command()
 def report(
     run: RunPath,
     fail_on: FailOn = Threshold.error,
@@ -300,13 +327,13 @@ def exit_code(arguments: Sequence[str]) -> int:
         app(list(arguments))
     except SystemExit as end:
         if end.code == EXIT_INTERRUPTED:  # typer turns an interrupt into this, without a word
-            return interrupted()
+            return interrupted(end)
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except InputError as error:
         typer.echo(str(error), err=True)
         return EXIT_INPUT
-    except KeyboardInterrupt:
-        return interrupted()
+    except KeyboardInterrupt as stop:
+        return interrupted(stop)
     except BrokenPipeError:
         sys.stderr.close()  # the reader has gone; there is nobody left to tell
         return 0

@@ -14,9 +14,16 @@ from typing import NoReturn
 EXIT_INTERRUPTED = 130
 
 
-def interrupted() -> int:
-    """Say that the command was interrupted, in one line, and return its exit code."""
-    print("interrupted: nothing half-written was left", file=sys.stderr)
+def interrupted(stop: BaseException) -> int:
+    """Say that the command was interrupted, in one line, with what that left, and return its exit code.
+
+    `stop` is the interrupt, or what it was turned into.
+    """
+    cause: BaseException | None = stop
+    while cause is not None and not isinstance(cause, KeyboardInterrupt):
+        cause = cause.__cause__ or cause.__context__
+    left = str(cause or "") or "nothing half-written was left"
+    print(f"interrupted: {left}", file=sys.stderr)
     return EXIT_INTERRUPTED
 
 
@@ -28,8 +35,8 @@ def main() -> None:
         from windtunnel.cli import exit_code
 
         code = exit_code(sys.argv[1:])
-    except KeyboardInterrupt:
-        code = interrupted()
+    except KeyboardInterrupt as stop:
+        code = interrupted(stop)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done; the interpreter's own end would print a traceback
     if code == EXIT_INTERRUPTED:
         _end()
@@ -37,7 +44,10 @@ def main() -> None:
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    """The first interrupt ends the command. Others that follow, from an impatient hand or from workers, would only cut
+    short what it takes to leave nothing behind."""
     sys.unraisablehook = _dropped
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
@@ -45,6 +55,7 @@ def _dropped(dropped: sys.UnraisableHookArgs) -> None:
     """Python drops what is raised while an object is deleted. A dropped interrupt comes again a moment later; the rest
     is objects that the interrupt left half-made."""
     if dropped.exc_type is KeyboardInterrupt:
+        signal.signal(signal.SIGINT, _interrupt)
         threading.Timer(0.01, _thread.interrupt_main).start()
 
 

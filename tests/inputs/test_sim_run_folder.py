@@ -72,7 +72,7 @@ def test_a_run_is_replaced_by_a_whole_one_only(small: LoadedScenario, tmp_path: 
             assert contents(tmp_path / "run") == before, "the old run stands until the new one is whole"
             raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match="2 of 3"):
         fly(small, tmp_path / "run", seed=6, workers=1, progress=interrupted)
     assert contents(tmp_path / "run") == before
     fly(small, tmp_path / "run", seed=6, workers=1)
@@ -81,13 +81,13 @@ def test_a_run_is_replaced_by_a_whole_one_only(small: LoadedScenario, tmp_path: 
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_an_interrupt_leaves_nothing_behind(small: LoadedScenario, tmp_path: Path, workers: int) -> None:
+def test_an_interrupt_leaves_what_can_be_gone_on_with(small: LoadedScenario, tmp_path: Path, workers: int) -> None:
     def interrupted(done: int, total: int) -> None:
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match=r"1 of 3 replications are kept; `windtunnel resume .*run` goes on"):
         fly(small, tmp_path / "run", workers=workers, progress=interrupted)
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == [".run.unfinished"]
     assert multiprocessing.active_children() == []
 
 
@@ -134,13 +134,13 @@ def test_arguments_out_of_range(small: LoadedScenario, tmp_path: Path, options: 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_disk_that_fills_up_is_told_and_leaves_nothing(
+def test_a_disk_that_is_full_is_told_and_leaves_nothing(
     small: LoadedScenario, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(simulate._Writers, "merge", full)
+    monkeypatch.setattr(simulate, "part_file", full)
     assert "No space left on device" in refusal(small, tmp_path / "run", workers=1)
     assert list(tmp_path.iterdir()) == []
 

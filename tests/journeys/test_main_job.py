@@ -238,8 +238,23 @@ def interrupted(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str
     return run
 
 
+def test_an_interrupted_run_is_gone_on_with(
+    interrupted: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    desk = tmp_path / "desk"
+    options = ["--replications", "3", "--workers", "1"]
+    done = interrupted("progress", "simulate", SCENARIOS / "incident-desk", "--out", desk, *options)
+    kept = f"interrupted: 1 of 3 replications are kept; `windtunnel resume {desk}` goes on\n"
+    assert (done.returncode, done.stderr) == (130, kept)
+    resumed = windtunnel("resume", desk)
+    whole = windtunnel("simulate", SCENARIOS / "incident-desk", "--out", tmp_path / "whole", *options)
+    assert resumed.returncode == whole.returncode
+    assert (desk / "run.json").read_bytes() == (tmp_path / "whole" / "run.json").read_bytes()
+    assert windtunnel("resume", desk).returncode == 2
+
+
 @pytest.mark.parametrize(
-    "moment", ["typer", "reports.json", "numpy", "pandas", "sim.engine", "start of workers", "progress", "deletion"]
+    "moment", ["typer", "reports.json", "numpy", "pandas", "sim.engine", "start of workers", "deletion"]
 )
 def test_an_interrupt_says_so_in_one_line_and_leaves_nothing(
     moment: str, interrupted: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
