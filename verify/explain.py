@@ -11,17 +11,18 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-import cedarpy
 from cedarpy import pst
 
-from models.cedar.clauses import Part, conditions_of, scope_of, with_conditions
+from models.cedar.clauses import Part, conditions_of, scope_of
 from models.cedar.decision import decide, has_approvals, matching
 from models.cedar.policies import Policy, PolicySet
 from verify import term as t
 from verify.checks.common import seek
 from verify.edits import suggested
 from verify.findings import Clause, Finding, PolicyRef, Role, Witness
+from verify.guards import guarded
 from verify.query import BUDGETS, Analysis, VerifierError, request
+from verify.variants import variant
 
 QUESTIONS_MAX = 400
 """Questions asked to explain one set's findings, gravest first; what is left then is told with all of its conditions.
@@ -98,7 +99,9 @@ def _explained(involved: Involved, questions: Questions, finding: Finding) -> Fi
     except VerifierError:
         # Policies with conditions left out need not be well-typed, and Cedar promises nothing of such ones.
         because, reason = (), ""
-    suggestion = finding.suggestion or suggested(whole, finding, policies)
+    suggestion = finding.suggestion or (
+        guarded(whole, policies) if finding.check == "P103" else suggested(whole, finding, policies)
+    )
     return replace(finding, because=because, reason=reason, suggestion=suggestion)
 
 
@@ -154,26 +157,6 @@ Explained = tuple[tuple[Clause, ...], str]
 _NOTHING: Explained = ((), "")
 
 
-def _variant(policies: PolicySet, chosen: Sequence[tuple[Policy, Sequence[Part] | None]]) -> PolicySet:
-    """These policies alone, in this order; those with parts have these conditions alone."""
-    made = []
-    for number, (policy, kept) in enumerate(chosen):
-        syntax = policy.syntax if kept is None else with_conditions(policy, kept)
-        made.append(replace(policy, index=number, id=f"policy{number}", syntax=replace(syntax, id=f"policy{number}")))
-    permits = {policy.id: replace(policy.syntax, effect="permit") for policy in made}
-    tree = pst.PolicySet(templates={}, static_policies=permits, template_links=())
-    position = {policy.index: number for number, (policy, _) in enumerate(chosen)}
-    groups = tuple(tuple(position[i] for i in group if i in position) for group in policies.permit_groups)
-    return replace(
-        policies,
-        policies=tuple(made),
-        matcher=cedarpy.PolicySet.from_pst(tree),
-        permit_groups=groups,
-        conflicts=(),
-        invariants=None,
-    )
-
-
 @dataclass
 class Questions:
     """Asks whether a policy still matches nothing else, as long as questions are left."""
@@ -222,7 +205,7 @@ def _fewest(conditions: Sequence[Part], suffice: Callable[[Sequence[Part]], bool
 def _contradictory(questions: Questions, whole: PolicySet, finding: Finding, policies: Sequence[Policy]) -> Explained:
     """Conditions of a policy that no request meets together, or the part of its scope that fits none."""
     policy = policies[0]
-    kept = _fewest(conditions_of(policy), lambda some: questions.impossible(_variant(whole, [(policy, some)])))
+    kept = _fewest(conditions_of(policy), lambda some: questions.impossible(variant(whole, [(policy, some)])))
     if not kept:
         return _nowhere(policy, finding)
     clauses = _clauses("never-together", policy, kept)
@@ -251,7 +234,7 @@ def _covered(questions: Questions, whole: PolicySet, finding: Finding, policies:
     others, beside = range(1, len(policies)), [(one, None) for one in cover]
     kept = _fewest(
         conditions_of(subject),
-        lambda some: questions.impossible(_variant(whole, [(subject, some), *beside]), others),
+        lambda some: questions.impossible(variant(whole, [(subject, some), *beside]), others),
     )
     return _with_cover(finding, _clauses("whenever", subject, kept), cover, "")
 
@@ -259,7 +242,7 @@ def _covered(questions: Questions, whole: PolicySet, finding: Finding, policies:
 def _perhaps_covered(questions: Questions, whole: PolicySet, finding: Finding, policies: Sequence[Policy]) -> Explained:
     """As `_covered`, where that is so: what is proved is that one of the others matches when people are asked."""
     chosen = [(one, None) for one in policies]
-    if len(policies) > 1 and questions.impossible(_variant(whole, chosen), range(1, len(policies))):
+    if len(policies) > 1 and questions.impossible(variant(whole, chosen), range(1, len(policies))):
         return _covered(questions, whole, finding, policies)
     return _NOTHING
 
@@ -302,7 +285,7 @@ def _unreachable(questions: Questions, whole: PolicySet, finding: Finding, polic
     beside = [(one, None) for one in (*masking, *permits)]
 
     def denied(some: Sequence[Part]) -> bool:
-        return questions.impossible(_variant(whole, [(subject, some), *beside]), range(1, len(policies)), True)
+        return questions.impossible(variant(whole, [(subject, some), *beside]), range(1, len(policies)), True)
 
     conditions = conditions_of(subject)
     if len(permits) > PERMITS_MAX or not denied(conditions):
@@ -381,7 +364,7 @@ def _near(deployed: PolicySet, witness: Witness, told: Sequence[Policy]) -> list
     effect = {"not permitted": "permit", "allowed": "forbid"}.get(kind)
     told_already = matched.union(policy.index for policy in told)
     others = [p for p in deployed.policies if p.effect == effect and p.index not in told_already]
-    bare = _variant(deployed, [(policy, ()) for policy in others])
+    bare = variant(deployed, [(policy, ()) for policy in others])
     fitting = matching(bare, asked, witness.entities)[0]
     return [others[number] for number in sorted(fitting)[:NEAR]]
 
@@ -393,7 +376,7 @@ def _seen(whole: PolicySet, witness: Witness, told: Sequence[Policy]) -> list[_S
     alone = [
         (replace(policy, syntax=replace(head, clauses=(pst.When(part.clause.expr),))), None) for policy, part in parts
     ]
-    asked = _variant(whole, [*((policy, None) for policy in told), *alone])
+    asked = variant(whole, [*((policy, None) for policy in told), *alone])
     matched, errored = matching(asked, asked_request(whole, witness), witness.entities)
     values: list[Role] = [
         "true" if n in matched else "errs" if n in errored else "false"
