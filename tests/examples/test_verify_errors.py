@@ -63,11 +63,11 @@ ANY = "permit(principal, action, resource)"
     [
         (f'@id("few") {ANY} when {{ context.n > 0 }};', "error", "Here `few` (<text>:2) permits it."),
         (f'@id("some") {ANY} when {{ context.n < 9 }};', "error", "Here `some` (<text>:2) permits it."),
-        ("", "warning", "No request on which it errs is allowed as things are"),
-        (f'@id("all") {ANY}; @id("no") forbid(principal, action, resource);', "warning", "No request"),
-        (f'@id("none") {ANY} when {{ context.n < 9 && context.n > 0 }};', "warning", "No request"),
+        ("", "warning", "Every request on which it errs is denied all the same"),
+        (f'@id("all") {ANY}; @id("no") forbid(principal, action, resource);', "warning", "denied all the same"),
+        (f'@id("none") {ANY} when {{ context.n < 9 && context.n > 0 }};', "warning", "denied all the same"),
         ('@id("ask") @escalate("desk") forbid(principal, action, resource); permit(principal, action, resource);',
-         "warning", "No request"),
+         "warning", "denied all the same"),
     ],
 )  # fmt: skip
 def test_a_forbid_that_errs_is_as_grave_as_what_it_lets_through(others: str, severity: str, told: str) -> None:
@@ -78,11 +78,11 @@ def test_a_forbid_that_errs_is_as_grave_as_what_it_lets_through(others: str, sev
     assert finding.witness is not None
     asked = request(finding.witness)
     assert 0 in evaluated(policies, asked, finding.witness.entities)[1]
-    assert (authorize(policies, asked, finding.witness.entities).outcome == "allow") == (severity == "error")
+    assert (authorize(policies, asked, finding.witness.entities).outcome == "deny") == (severity == "warning")
 
 
 @pytest.mark.parametrize("approvals", ["approvals: Set<String>", "approvals?: Set<String>"])
-def test_a_forbid_that_errs_is_looked_at_before_anyone_has_approved(approvals: str) -> None:
+def test_a_forbid_that_errs_is_grave_where_policies_see_who_has_approved(approvals: str) -> None:
     schema = SCHEMA.replace("n: Long", f"n: Long, {approvals}")
     assert schema != SCHEMA
     late = 'permit(principal, action, resource) when { context has approvals && context.approvals.contains("desk") };'
@@ -91,7 +91,7 @@ def test_a_forbid_that_errs_is_looked_at_before_anyone_has_approved(approvals: s
         for f in verify(policy_set(rule(OVERFLOW) + late, schema), checks=["P103"]).findings
         if f.policies[0].name == "rule"
     )
-    assert (finding.verdict, finding.severity) == ("violated", "warning")
+    assert (finding.verdict, finding.severity) == ("violated", "error")
 
 
 def test_the_witness_of_a_missing_entity_is_a_store_without_it() -> None:

@@ -130,37 +130,56 @@ def _alone(analysis: Analysis, index: int, sought: Sought) -> Finding:
             result, message=f"Evaluating {told(policy)} can err: {cause}. {_then([policy])}", severity="warning"
         )
     through = _through(analysis, index)
-    if through.found is None:
+    if through is None or through.found is None:
         result, cause = _witnessed(analysis, [index], sought)
-        harmless = through.impossible
-        besides = " No request on which it errs is allowed as things are, for others deny or ask." if harmless else ""
+        harmless = through is not None and through.impossible
+        besides = " Every request on which it errs is denied all the same, as things are." if harmless else ""
         message = f"Evaluating {told(policy)} can err: {cause}. {_then([policy])}{besides}"
         return replace(result, message=message, severity="warning" if harmless else "error")
     result, cause = _witnessed(analysis, [index], through, partial(_goes_through, analysis.policies, index))
     assert result.witness is not None
     decision = first_decision(analysis.policies, analysis.case(result.witness))
     assert decision is not None
-    by = allowing(analysis.policies, decision)
-    message = f"Evaluating {told(policy)} can err: {cause}. {_then([policy])} Here {by}."
+    here = allowing(analysis.policies, decision)
+    if decision.outcome == "escalate":
+        here = f"{' and '.join(f'`{chain}`' for chain in decision.chains)} may approve it"
+    message = f"Evaluating {told(policy)} can err: {cause}. {_then([policy])} Here {here}."
     return replace(result, message=message, severity="error")
 
 
-def _through(analysis: Analysis, index: int) -> Sought:
-    """A request on which a forbid errs and that is allowed at once, nobody having approved."""
+def _through(analysis: Analysis, index: int) -> Sought | None:
+    """A request on which a forbid errs and that is not denied, one that is allowed at once where there is one.
+
+    None where policies see who has approved: a request that is denied at first may yet be looked at otherwise.
+    """
     asking = Asking(analysis)
-
-    def parts(environment: RequestEnvironment) -> list[Term]:
-        errs = t.not_(analysis.encoded(index, first_encoder(analysis, environment), "nobody").ok)
-        return [errs, allowed_at_once(asking, environment)]
-
     environments = [e for e in analysis.reach(index) if analysis.succeeds(e, index) is not t.TRUE]
-    title = f"P103 {analysis.policies.policies[index].name} allowed"
-    return seek(analysis, environments, parts, partial(_goes_through, analysis.policies, index), title)
+    if any(map(asking.sees_approvals, environments)):
+        return None
+    title = f"P103 {analysis.policies.policies[index].name}"
+
+    def errs(environment: RequestEnvironment) -> Term:
+        return t.not_(analysis.encoded(index, first_encoder(analysis, environment), "nobody").ok)
+
+    def at_once(case: Case) -> bool:
+        return _goes_through(analysis.policies, index, case) and is_allowed_at_once(analysis.policies, case)
+
+    allowed = seek(analysis, environments, lambda e: [errs(e), allowed_at_once(asking, e)], at_once, f"{title} allowed")
+    if allowed.found:
+        return allowed
+    return seek(
+        analysis,
+        environments,
+        lambda e: [errs(e), asking.rounds(e)[0].allowed],
+        partial(_goes_through, analysis.policies, index),
+        f"{title} not denied",
+    )
 
 
 def _goes_through(policies: PolicySet, index: int, case: Case) -> bool:
-    first = at_first(policies, case)
-    return first is not None and index in first.errored and is_allowed_at_once(policies, case)
+    """Whether a forbid errs on a request that is not denied, nobody having approved."""
+    first, decision = at_first(policies, case), first_decision(policies, case)
+    return first is not None and index in first.errored and decision is not None and decision.outcome != "deny"
 
 
 def _together(stage: _Stage, some: Sequence[tuple[int, Sought]]) -> Finding:
