@@ -67,7 +67,7 @@ ANY = "permit(principal, action, resource)"
         (f'@id("all") {ANY}; @id("no") forbid(principal, action, resource);', "warning", "denied all the same"),
         (f'@id("none") {ANY} when {{ context.n < 9 && context.n > 0 }};', "warning", "denied all the same"),
         ('@id("ask") @escalate("desk") forbid(principal, action, resource); permit(principal, action, resource);',
-         "warning", "denied all the same"),
+         "error", "Here `desk` may approve it."),
     ],
 )  # fmt: skip
 def test_a_forbid_that_errs_is_as_grave_as_what_it_lets_through(others: str, severity: str, told: str) -> None:
