@@ -47,6 +47,15 @@ BASE = HEAD + ENDPOINT + POOL + FLOW + WORK
 OTHER_POOL = "  other: {replicas: 2, capabilities: {type: {service: exponential(mean=30s), success: 0.5}}}\n"
 OTHER_FLOW = "  second:\n    start: type\n    steps: {type: {kind: task, agent: other, capability: type}}\n"
 OTHER_WORK = "  extra: {workflow: second, arrivals: {kind: poisson, rate: 9/min}}\n"
+CHANGE = """\
+faults:
+  - {kind: drift, of: latency, agent: other, capability: type, at: 5m, factor: 2}
+  - {kind: drift, of: format, agent: other, capability: type, at: 6m, share: 0.3}
+monitors:
+  eye: {agent: other, capability: type, detector: {kind: adwin}, sample: 0.5, delay: 1m, action: stop}
+rollouts:
+  new: {of: model, agent: other, capability: type, to: {success: 0.1}, at: 9m, roll-back: {errors: 0.5, labels: 20}}
+"""
 FIRST_WORK = WORK.replace("work:\n", "work:\n" + OTHER_WORK)
 
 
@@ -72,8 +81,14 @@ def life(folder: Path, text: str, replication: int = 0) -> dict[int, list[tuple[
         HEAD + ENDPOINT + POOL + OTHER_POOL + FLOW + OTHER_FLOW + WORK + OTHER_WORK,
         HEAD + ENDPOINT + POOL.replace("agents:\n", "agents:\n" + OTHER_POOL) + FLOW + OTHER_FLOW + FIRST_WORK,
         BASE + "sites: {a: {}}\nlocks: {l: {}}\n",
+        HEAD + ENDPOINT + POOL + OTHER_POOL + FLOW + OTHER_FLOW + WORK + OTHER_WORK + CHANGE,
     ],
-    ids=["a stream, a pool and a workflow more", "the same, before the others", "parts that nobody uses"],
+    ids=[
+        "a stream, a pool and a workflow more",
+        "the same, before the others",
+        "parts that nobody uses",
+        "drifts, a monitor and a rollout of another pool",
+    ],
 )
 def test_what_is_added_beside_changes_nothing(tmp_path: Path, changed: str) -> None:
     assert life(tmp_path, changed) == life(tmp_path, BASE)
