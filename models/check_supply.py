@@ -21,6 +21,11 @@ def check_work(scenario: Scenario) -> Iterator[Problem]:
         keys: Keys = ("work", name)
         if work.batch.support[0] < 0.5:
             yield Problem((*keys, "batch"), "a batch may have no case", "expected a law of numbers from 1 up")
+        for key, law in (("deadline", work.deadline), ("withdrawal", work.withdrawal)):
+            if law is not None and law.support[1] <= 0:
+                yield Problem((*keys, key), f"{quoted(key)} is always zero", "expected a law of durations above zero")
+        if work.on_deadline == "cancel" and work.deadline is None:
+            yield Problem((*keys, "on-deadline"), "`on-deadline` without a `deadline`", "add `deadline`", True)
         if isinstance(work.arrivals, Modulated):
             for problem in _modulated(work.arrivals, scenario.horizon):
                 yield problem._replace(keys=(*keys, "arrivals", *problem.keys))

@@ -35,7 +35,7 @@ class CaseShare(_Objective):
     kind: Literal["case-share"]
     work: Name | None = None
     """Stream of cases; no key: all."""
-    outcomes: tuple[Literal["completed", "denied", "failed", "expired", "aborted"], ...] = ("completed",)
+    outcomes: tuple[Literal["completed", "denied", "failed", "expired", "aborted", "cancelled"], ...] = ("completed",)
     """Outcomes that count."""
     within: Duration | None = None
     """Longest time from arrival to end that counts. No key: any."""
@@ -88,13 +88,15 @@ class EventCount(_Objective):
         "violations",
         "drift-alarms",
         "unanswered-escalations",
+        "late-cases",
         "residency-breaches",
         "stale-decisions",
         "duplicate-effects",
     ]
     """What is counted. `violations` are steps that took effect though policy would have denied or escalated them: the
     decision point failed open, and the step then succeeded. `unanswered-escalations` are approvals that ran out of
-    levels or of time, `residency-breaches` attempts, calls and reviews where data may not be, `stale-decisions` answers
+    levels or of time, `late-cases` cases that their deadline overtook,
+    `residency-breaches` attempts, calls and reviews where data may not be, `stale-decisions` answers
     that a cache gave past their time, `duplicate-effects` effects, at steps without an idempotency key, that their case
     had already."""
     at_most: Annotated[float, Field(ge=0)]

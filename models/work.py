@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from models.laws import AttributeLawText, NumberLaw, parse_number_law
+from models.laws import AttributeLawText, DurationLaw, NumberLaw, parse_number_law
 from models.part import AttributeName, Name, Part
 from models.units import Duration, Probability, Rate
 
@@ -85,5 +85,11 @@ class Work(Part):
     """Cases that come with one arrival, to the nearest whole number, each with attributes of its own."""
     priority: Annotated[int, Field(ge=0, le=100)] = 0
     """Rank in queues with `order: priority`; 0 is served first."""
+    deadline: DurationLaw | None = None
+    """Time from a case's arrival until it should have ended, drawn for each case; one that has not is `late`."""
+    on_deadline: Literal["keep", "cancel"] = "keep"
+    """`cancel` ends a late case at its deadline (`expired`), wherever it is; `keep` only counts it."""
+    withdrawal: DurationLaw | None = None
+    """Time from a case's arrival until whoever brought it takes it back (`cancelled`), if it has not ended by then."""
     attributes: dict[AttributeName, AttributeLawText] = Field(default_factory=dict)
     """What is drawn for each case; policies and conditions see it as `context`."""

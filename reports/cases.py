@@ -13,8 +13,14 @@ from models.units import DAY
 from reports.intervals import Interval, bounded, exact, student
 from reports.tables import RunTables, quantiles, ratio
 
-OUTCOMES: Final = ("completed", "denied", "failed", "expired", "aborted", "in-flight", "stuck")
+OUTCOMES: Final = ("completed", "denied", "failed", "expired", "aborted", "cancelled", "in-flight", "stuck")
 """Outcomes of a case, the wished-for first, unfinished last."""
+
+
+def _possible(tables: RunTables) -> tuple[str, ...]:
+    """Outcomes that cases of the scenario may have: `cancelled` only where some are withdrawn."""
+    withdrawn = any(work.withdrawal is not None for work in tables.scenario.work.values())
+    return tuple(outcome for outcome in OUTCOMES if withdrawn or outcome != "cancelled")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +72,7 @@ def _work(name: str, tables: RunTables) -> WorkOutcome:
     return WorkOutcome(
         name=name,
         cases=len(cases),
-        by_outcome=tuple((o, int(by_outcome.get(o, 0))) for o in OUTCOMES),
+        by_outcome=tuple((o, int(by_outcome.get(o, 0))) for o in _possible(tables)),
         throughput=student(exact(tables.count(ended) / days if days > 0 else begun * math.nan), floor=0.0),
         time_median=_time(cases, 0.5, tables),
         time_p95=_time(cases, 0.95, tables),

@@ -37,6 +37,7 @@ COUNTS: Final[Mapping[str, tuple[str, ...]]] = {
     "duplicate-effects": ("effect-repeated",),
     "residency-breaches": ("residency-breach",),
     "stale-decisions": ("stale-decision",),
+    "late-cases": ("case-late",),
     "unanswered-escalations": ("exhausted",),
     "violations": ("violation",),
 }

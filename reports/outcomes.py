@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from reports.case_limits import LimitOutcome, assess_limits
 from reports.cases import WorkOutcome, assess_work
 from reports.compliance import Compliance, assess_compliance
 from reports.deadlock import DeadlockOutcome, assess_deadlock
@@ -76,6 +77,7 @@ class Outcomes:
     checks: tuple[CheckOutcome, ...]
     effects: tuple[EffectOutcome, ...]
     tokens: tuple[TokenOutcome, ...]
+    limits: tuple[LimitOutcome, ...]
     points: tuple[PointOutcome, ...]
     breaches: tuple[BreachOutcome, ...]
     rollouts: tuple[RolloutOutcome, ...]
@@ -104,6 +106,7 @@ def assess(run: Run) -> Outcomes:
         checks=assess_checks(tables),
         effects=assess_effects(tables),
         tokens=assess_tokens(tables),
+        limits=assess_limits(tables),
         points=assess_points(tables),
         breaches=assess_breaches(tables),
         rollouts=assess_rollouts(tables),

@@ -285,12 +285,31 @@ def attacks(outcomes: Outcomes) -> Section | None:
     )
 
 
+def limits(outcomes: Outcomes) -> Section | None:
+    """Deadlines and withdrawals of cases."""
+    if not outcomes.limits:
+        return None
+    return Section(
+        anchor="limits",
+        label="Deadlines",
+        title="Deadlines and withdrawals",
+        caption="Shares of cases that were late, and that were taken back before they ended, means with 95% intervals.",
+        columns=("Work", "Late", "Withdrawn"),
+        rows=tuple(
+            Row(work.work, "", (Figure(work.late, "share"), Figure(work.withdrawn, "share")))
+            for work in outcomes.limits
+        ),
+        nothing="",
+    )
+
+
 SECTIONS: Final[tuple[Callable[[Outcomes], Section | None], ...]] = (
     faults,
     votes,
     checks,
     effects,
     tokens,
+    limits,
     points,
     breaches,
     rollouts,

@@ -67,6 +67,8 @@ class Purpose(IntEnum):
     GUARDRAIL = 40
     TOKENS_IN = 41
     TOKENS_OUT = 42
+    DEADLINE = 43
+    WITHDRAWAL = 44
     SPIKE = 50
     SLOT = 51
     LINK_LATENCY = 52

@@ -10,6 +10,7 @@ from models.scenario import AgentQueue, Capability, Degradation, Endpoint, Modul
 from sim.compile_values import law_plan, success_plan
 from sim.mmpp import stationary
 from sim.plans.supply import (
+    LimitPlan,
     LinePlan,
     ModulationPlan,
     Order,
@@ -35,6 +36,7 @@ def compile_supply(loaded: LoadedScenario, names: Names) -> SupplyPlan:
     return SupplyPlan(
         modulations=tuple(_modulation(work) for work in works),
         batches=tuple(_batch(work.batch) for work in works),
+        limits=tuple(_limits(work) for work in works),
         uses=tuple(_uses(loaded.scenario, names)),
         tokens=tuple(
             _tokens(number, endpoint)
@@ -116,3 +118,10 @@ def _tokens(number: int, endpoint: Endpoint) -> TokenPlan:
     burst = endpoint.token_burst or max(int(60 * (rate or 0.0) + 0.5), 1)
     gap = 0.0 if rate is None else 1e6 / rate
     return TokenPlan(number, times.input, times.output, prices.input.micros, prices.output.micros, gap, burst)
+
+
+def _limits(work: Work) -> LimitPlan | None:
+    if work.deadline is None and work.withdrawal is None:
+        return None
+    deadline, withdrawal = (None if law is None else law_plan(law) for law in (work.deadline, work.withdrawal))
+    return LimitPlan(deadline, work.on_deadline == "cancel", withdrawal)

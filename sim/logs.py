@@ -61,6 +61,8 @@ class Kind(IntEnum):
     SELF_CHECK_STOPPED = 37
     GUARDRAIL_STOPPED = 38
     SHED = 39
+    CASE_LATE = 40
+    WITHDRAWN = 41
     CRASH = 56
     CRASH_OVER = 57
     HANG = 58

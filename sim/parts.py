@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from sim.attacks import install_attacks
 from sim.calls import install_calls
+from sim.case_limits import install_case_limits
 from sim.effects import install_effects
 from sim.links import install_links
 from sim.locks import install_review
@@ -34,6 +35,7 @@ PARTS: Final[tuple[Callable[[Replication], None], ...]] = (
     install_strain,  # before links: the way to an endpoint is no slower for its load
     install_strikes,
     install_shedding,
+    install_case_limits,
     install_links,
     install_effects,  # behind all that tells whether a call reaches its endpoint
     install_residency,

@@ -50,6 +50,7 @@ class Outcome(IntEnum):
     ABORTED = 4
     IN_FLIGHT = 5
     STUCK = 6
+    CANCELLED = 7
 
 
 OPEN = frozenset({Outcome.IN_FLIGHT, Outcome.STUCK})

@@ -94,6 +94,8 @@ SENTENCES: Final[Mapping[str, Callable[[Event], str]]] = {
     "resolved": lambda e: f"the deadlock is over: {e.detail}",
     "canary": lambda e: f"attempt {e.value} was made by the new model of {e.name}, and is {e.detail}",
     "routed": lambda e: f"{e.place} has the step done by {e.detail}",
+    "case-late": lambda e: f"its deadline passes at step {e.name}",
+    "withdrawn": lambda e: f"is taken back at step {e.name}",
     "shed": lambda e: f"given up by {e.place} after {span(e.value or 0)}: a full queue, the lowest priority",
     "voted": lambda e: f"{e.value} of the answers {e.detail} by {e.place} are right",
     "self-check-stopped": lambda e: f"attempt {e.value} by {e.place}: the agent takes its {e.detail} answer for wrong",

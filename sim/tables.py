@@ -14,7 +14,7 @@ CASES = pa.schema(
         ("work", pa.string()),
         ("arrived", pa.int64()),
         ("ended", pa.int64()),  # null where the case had not ended at the horizon
-        ("outcome", pa.string()),  # completed | denied | failed | expired | aborted | in-flight | stuck
+        ("outcome", pa.string()),  # completed | denied | failed | expired | aborted | cancelled | in-flight | stuck
         ("measured", pa.bool_()),  # arrived after the warm-up
         ("attempts", pa.int32()),  # attempts by agents
         ("wrong", pa.bool_()),  # a wrong attempt went unnoticed and its effect stands
@@ -24,6 +24,7 @@ CASES = pa.schema(
         ("cost", pa.int64()),  # millionths of the scenario's currency
         ("tokens_in", pa.int64()),  # tokens of its endpoint calls that went in
         ("tokens_out", pa.int64()),  # tokens that came out
+        ("late", pa.bool_()),  # its deadline passed before it ended
     ]
 )
 """One row a case. Attributes follow as `attr.<name>` columns (string, int64 or bool)."""
@@ -49,7 +50,7 @@ partition, partition-over, drift, alarm, rolled-back, handed-off, ended, violati
 load-spike and fault, each with its -over.
 Of change: routed, stopped, stage, canary, attack-stopped, attack-through, quarantined, quarantine-over.
 partition, partition-over, drift, alarm, rolled-back, handed-off, ended, violation; voted, self-check-stopped,
-guardrail-stopped, shed; crash, hang, slowdown, loss, absence,
+guardrail-stopped, shed, case-late, withdrawn; crash, hang, slowdown, loss, absence,
 load-spike and fault, each with its -over; cached, stale-decision,
 residency-breach, replayed, lost.
 Of workflows: called, returned, effect, effect-repeated, effect-suppressed.

@@ -130,5 +130,6 @@ class Cases:
         self.missed_hand_off = bytearray(count)
         self.tokens_in = [0] * count
         self.tokens_out = [0] * count
+        self.late = bytearray(count)
         self.approvals = [0] * count
         self.cost = array("q", bytes(8 * count))

@@ -95,6 +95,15 @@ class TokenPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class LimitPlan:
+    """When a case should have ended and when it is taken back, from its arrival; whether a late one is ended."""
+
+    deadline: LawPlan | None
+    cancels: bool
+    withdrawal: LawPlan | None
+
+
+@dataclass(frozen=True, slots=True)
 class SupplyPlan:
     """What a scenario says of it, empty by default."""
 
@@ -102,6 +111,8 @@ class SupplyPlan:
     """Of each work, where it has one."""
     batches: tuple[LawPlan | None, ...] = ()
     """Of each work, the law of cases that come with one arrival; None where it is always one."""
+    limits: tuple[LimitPlan | None, ...] = ()
+    """Of each work, where it has one."""
     uses: tuple[UsePlan, ...] = ()
     """Of the capabilities that tell their tokens."""
     tokens: tuple[TokenPlan, ...] = ()
