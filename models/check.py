@@ -16,7 +16,7 @@ from models.check_faults import check_timed
 from models.check_flows import check_calls
 from models.check_platform import check_links, check_points
 from models.check_rollouts import check_rollouts
-from models.check_supply import check_answers, check_endpoints, check_queues, check_tokens, check_work
+from models.check_supply import check_answers, check_endpoints, check_queues, check_scaling, check_tokens, check_work
 from models.declared import check_declared
 from models.diagnostics import Problem, near, quoted
 from models.laws import Law
@@ -358,6 +358,7 @@ _CHECKS: Final[tuple[tuple[Callable[[Scenario], Iterator[Problem]], tuple[str, .
     (check_queues, ()),
     (check_endpoints, ()),
     (check_tokens, ("agents",)),
+    (check_scaling, ("horizon",)),
     (_attributes, ("workflows", "work")),
     (_faults, ("horizon", "agents", "work")),
     (check_links, ()),

@@ -12,6 +12,8 @@ from models.units import format_duration
 
 STAYS_MAX: Final = 1_000_000
 """Stays of a modulated process in one replication at most, on the mean: more would not fit beside its cases."""
+LOOKS_MAX: Final = 1_000_000
+"""Looks of an autoscaler at its load in one replication at most."""
 _ROUNDING: Final = 1e-6
 
 
@@ -117,6 +119,24 @@ def check_tokens(scenario: Scenario) -> Iterator[Problem]:
             yield Problem(("endpoints", name, key), "no capability that calls it tells its tokens", help, True)
         if endpoint.token_burst is not None and endpoint.token_rate is None:
             yield Problem(("endpoints", name, "token-burst"), "`token-burst` without a `token-rate`", "add it", True)
+
+
+def check_scaling(scenario: Scenario) -> Iterator[Problem]:
+    """Pools that scale between bounds that they start within."""
+    for name, pool in scenario.agents.items():
+        scale = pool.autoscale
+        keys: Keys = ("agents", name, "autoscale")
+        if scale is None:
+            continue
+        if not scale.least <= pool.replicas <= scale.most:
+            message = f"{pool.replicas} replicas at the start are not between {scale.least} and {scale.most}"
+            yield Problem(keys, message, "expected `least` <= `replicas` <= `most`", True)
+        for problem in no_time(("every",), scale.every):
+            yield problem._replace(keys=(*keys, "every"))
+        if 0 < scale.every < scenario.horizon / LOOKS_MAX:
+            least = format_duration(max(scenario.horizon // LOOKS_MAX, 1))
+            help = f"expected at least a millionth of the horizon, {least}"
+            yield Problem((*keys, "every"), "it looks too often", help)
 
 
 def _chances(to: tuple[tuple[float, ...], ...], states: int) -> Iterator[Problem]:

@@ -213,6 +213,27 @@ class Capability(Part):
     """Cost of one attempt besides endpoint prices."""
 
 
+class Autoscale(Part):
+    """A pool's replicas follow its load by the rule of Kubernetes' horizontal pod autoscaler: replicas x load / target,
+    rounded up. The load is the attempts in hand, waiting or in service, for each slot of all replicas, those that start
+    up included. Defaults are those of Kubernetes (documentation, Horizontal Pod Autoscaling)."""
+
+    least: Count = 1
+    """Replicas at least."""
+    most: Count
+    """Replicas at most."""
+    target: Annotated[float, Field(gt=0, le=1000)]
+    """Load to aim at: attempts in hand for each slot."""
+    every: Duration = 15 * SECOND
+    """Time from one look at the load to the next, the first after this time."""
+    start_up: Duration = 0
+    """Time until a new replica takes its first attempt."""
+    cool_down: Duration = 300 * SECOND
+    """Replicas are taken away only down to the most that the load asked for within this time."""
+    tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Deviation from the target, as a share of it, at which nothing changes."""
+
+
 class AgentPool(Part):
     """Identical agents behind one queue."""
 
@@ -220,6 +241,8 @@ class AgentPool(Part):
     """Where its agents run. No key: partitions do not touch them."""
     replicas: Count = 1
     """Agents in the pool."""
+    autoscale: Autoscale | None = None
+    """How `replicas`, then those at the start, follow the load. No key: not at all."""
     concurrency: Count = 1
     """Slots of one replica: the pool works on `replicas x concurrency` attempts at a time."""
     queue: AgentQueue = AgentQueue()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from reports.autoscaling import ScaleOutcome, assess_scaling
 from reports.case_limits import LimitOutcome, assess_limits
 from reports.cases import WorkOutcome, assess_work
 from reports.compliance import Compliance, assess_compliance
@@ -78,6 +79,7 @@ class Outcomes:
     effects: tuple[EffectOutcome, ...]
     tokens: tuple[TokenOutcome, ...]
     limits: tuple[LimitOutcome, ...]
+    scaling: tuple[ScaleOutcome, ...]
     points: tuple[PointOutcome, ...]
     breaches: tuple[BreachOutcome, ...]
     rollouts: tuple[RolloutOutcome, ...]
@@ -107,6 +109,7 @@ def assess(run: Run) -> Outcomes:
         effects=assess_effects(tables),
         tokens=assess_tokens(tables),
         limits=assess_limits(tables),
+        scaling=assess_scaling(tables),
         points=assess_points(tables),
         breaches=assess_breaches(tables),
         rollouts=assess_rollouts(tables),

@@ -303,6 +303,24 @@ def limits(outcomes: Outcomes) -> Section | None:
     )
 
 
+def scaling(outcomes: Outcomes) -> Section | None:
+    """Pools that scale."""
+    if not outcomes.scaling:
+        return None
+    return Section(
+        anchor="scaling",
+        label="Autoscaling",
+        title="Autoscaling",
+        caption="Times pools were scaled in one replication, and their replicas over time, means with 95% intervals.",
+        columns=("Agents", "Scaled up", "Scaled down", "Replicas"),
+        rows=tuple(
+            Row(scaled.place, "", tuple(Figure(each, "count") for each in (scaled.ups, scaled.downs, scaled.replicas)))
+            for scaled in outcomes.scaling
+        ),
+        nothing="",
+    )
+
+
 SECTIONS: Final[tuple[Callable[[Outcomes], Section | None], ...]] = (
     faults,
     votes,
@@ -310,6 +328,7 @@ SECTIONS: Final[tuple[Callable[[Outcomes], Section | None], ...]] = (
     effects,
     tokens,
     limits,
+    scaling,
     points,
     breaches,
     rollouts,

@@ -16,6 +16,7 @@ from sim.plans.supply import (
     Order,
     Points,
     QualityPlan,
+    ScalePlan,
     StrainPlan,
     SupplyPlan,
     TokenPlan,
@@ -37,6 +38,7 @@ def compile_supply(loaded: LoadedScenario, names: Names) -> SupplyPlan:
         modulations=tuple(_modulation(work) for work in works),
         batches=tuple(_batch(work.batch) for work in works),
         limits=tuple(_limits(work) for work in works),
+        scales=tuple(_scales(loaded.scenario)),
         uses=tuple(_uses(loaded.scenario, names)),
         tokens=tuple(
             _tokens(number, endpoint)
@@ -125,3 +127,12 @@ def _limits(work: Work) -> LimitPlan | None:
         return None
     deadline, withdrawal = (None if law is None else law_plan(law) for law in (work.deadline, work.withdrawal))
     return LimitPlan(deadline, work.on_deadline == "cancel", withdrawal)
+
+
+def _scales(scenario: Scenario) -> Iterator[ScalePlan]:
+    for number, pool in enumerate(scenario.agents.values()):
+        scale = pool.autoscale
+        if scale is not None:
+            bounds = (scale.least, scale.most, scale.target)
+            times = (scale.every, scale.start_up, scale.cool_down)
+            yield ScalePlan(number, pool.replicas, pool.concurrency, *bounds, *times, scale.tolerance)

@@ -63,6 +63,8 @@ class Kind(IntEnum):
     SHED = 39
     CASE_LATE = 40
     WITHDRAWN = 41
+    SCALED_UP = 42
+    SCALED_DOWN = 43
     CRASH = 56
     CRASH_OVER = 57
     HANG = 58

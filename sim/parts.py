@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from sim.attacks import install_attacks
+from sim.autoscaling import install_autoscaling
 from sim.calls import install_calls
 from sim.case_limits import install_case_limits
 from sim.effects import install_effects
@@ -36,6 +37,7 @@ PARTS: Final[tuple[Callable[[Replication], None], ...]] = (
     install_strikes,
     install_shedding,
     install_case_limits,
+    install_autoscaling,
     install_links,
     install_effects,  # behind all that tells whether a call reaches its endpoint
     install_residency,

@@ -104,6 +104,22 @@ class LimitPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class ScalePlan:
+    """How a pool scales; `replicas` at the start, of `slots` each."""
+
+    pool: int
+    replicas: int
+    slots: int
+    least: int
+    most: int
+    target: float
+    every: int
+    start_up: int
+    cool_down: int
+    tolerance: float
+
+
+@dataclass(frozen=True, slots=True)
 class SupplyPlan:
     """What a scenario says of it, empty by default."""
 
@@ -113,6 +129,8 @@ class SupplyPlan:
     """Of each work, the law of cases that come with one arrival; None where it is always one."""
     limits: tuple[LimitPlan | None, ...] = ()
     """Of each work, where it has one."""
+    scales: tuple[ScalePlan, ...] = ()
+    """Of the pools that scale."""
     uses: tuple[UsePlan, ...] = ()
     """Of the capabilities that tell their tokens."""
     tokens: tuple[TokenPlan, ...] = ()
