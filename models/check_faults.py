@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from models.diagnostics import Problem, quoted
+from models.faults import CertificateExpiry
 from models.problems import no_time, repeated
 from models.scenario import (
     Absence,
@@ -41,6 +42,10 @@ def check_timed(scenario: Scenario, fault: TimedFault) -> Iterator[Problem]:
             if sum(place is not None for place in (fault.agent, fault.endpoint, fault.link)) != 1:
                 message = "a `slowdown` needs one thing to strike"
                 yield Problem((), message, "one of `agent`, `endpoint` and `link`", True)
+        case CertificateExpiry():
+            for index in repeated(fault.sites):
+                message = f"site {quoted(fault.sites[index])} is named twice"
+                yield Problem(("sites", index), message, "name it once")
         case Loss():
             if fault.loss == 0:
                 yield Problem(("loss",), "a loss of nothing", "expected a loss above 0")

@@ -105,6 +105,15 @@ class Loss(_Timed):
     """Share that is lost of what the link itself, and other faults, let through."""
 
 
+class CertificateExpiry(_Timed):
+    """The certificate that sites show each other (mutual TLS) has run out, until it is renewed: no two of them connect,
+    in either direction. What crosses fails as across a partition."""
+
+    kind: Literal["certificate-expiry"]
+    sites: tuple[Name, ...] = Field(min_length=2)
+    """The sites that share the certificate."""
+
+
 class LoadSpike(_Timed):
     """More cases of a stream arrive. Those that would have arrived anyway stay as they are."""
 
@@ -147,7 +156,7 @@ class Drift(_Fault):
     `contract`: share of the cases of which no answer can be read (`contract`)."""
 
 
-TimedFault = Partition | OutageFault | Crash | Hang | Slowdown | Loss | LoadSpike | Absence
+TimedFault = Partition | OutageFault | Crash | Hang | Slowdown | Loss | CertificateExpiry | LoadSpike | Absence
 """The faults that end."""
 Fault = Annotated[TimedFault | Drift, Field(discriminator="kind")]
 
@@ -155,7 +164,7 @@ Fault = Annotated[TimedFault | Drift, Field(discriminator="kind")]
 def struck(fault: Fault) -> str:
     """The names of what a fault strikes."""
     match fault:
-        case Partition():
+        case Partition() | CertificateExpiry():
             return ", ".join(fault.sites)
         case OutageFault():
             return fault.endpoint

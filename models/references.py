@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from models.check_flows import check_called
 from models.diagnostics import Problem, quoted, suggestion
+from models.faults import CertificateExpiry
 from models.problems import Keys, unknown, unknown_capability, unknown_work
 from models.scenario import (
     Absence,
@@ -118,6 +119,9 @@ def _faults(scenario: Scenario) -> Iterator[Problem]:
                 yield from unknown((*keys, "agent"), fault.agent, scenario.agents, "agent")
                 yield from unknown((*keys, "endpoint"), fault.endpoint, scenario.endpoints, "endpoint")
                 yield from unknown((*keys, "link"), fault.link, scenario.links, "link")
+            case CertificateExpiry():
+                for index, site in enumerate(fault.sites):
+                    yield from unknown((*keys, "sites", index), site, scenario.sites, "site")
             case Loss():
                 yield from unknown((*keys, "link"), fault.link, scenario.links, "link")
             case LoadSpike():

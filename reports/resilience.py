@@ -12,7 +12,17 @@ import pandas as pd
 from reports.intervals import Array, Interval, bounded, exact, student
 from reports.tables import RunTables, ratio
 
-_FAULTS: Final = ("outage", "partition", "crash", "hang", "slowdown", "loss", "absence", "load-spike")
+_FAULTS: Final = (
+    "outage",
+    "partition",
+    "crash",
+    "hang",
+    "slowdown",
+    "loss",
+    "certificate-expiry",
+    "absence",
+    "load-spike",
+)
 """Kinds of events that open a window; their `value` is how long it lasts."""
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from models.faults import struck
+from models.faults import CertificateExpiry, struck
 from models.platform import EventSourced, NotDurable
 from models.scenario import (
     Absence,
@@ -30,6 +30,7 @@ from sim.compile_values import bound, law_plan
 from sim.plan import RatePieces
 from sim.plans.platform import (
     AbsencePlan,
+    CertificatePlan,
     DurabilityPlan,
     FaultPlan,
     LinkPlan,
@@ -64,6 +65,7 @@ def compile_platform(loaded: LoadedScenario, names: Names) -> PlatformPlan:
     plans = [_plan(fault, common, loaded.scenario, names) for fault, common in _timed(loaded.scenario)]
     return PlatformPlan(
         partitions=tuple(plan for plan in plans if isinstance(plan, PartitionPlan)),
+        certificates=tuple(plan for plan in plans if isinstance(plan, CertificatePlan)),
         outages=tuple(plan for plan in plans if isinstance(plan, OutagePlan)),
         stops=tuple(plan for plan in plans if isinstance(plan, StopPlan)),
         slowdowns=tuple(plan for plan in plans if isinstance(plan, SlowdownPlan)),
@@ -104,6 +106,8 @@ def _plan(fault: TimedFault, common: _Common, scenario: Scenario, names: Names) 
             flapping = fault.flapping
             down, up = (flapping.down, flapping.up) if flapping else (-1, -1)
             return PartitionPlan(*common, _sites(fault.sites, names), _sites(fault.towards, names), down, up)
+        case CertificateExpiry():
+            return CertificatePlan(*common, _sites(fault.sites, names))
         case OutageFault():
             return OutagePlan(*common, names.endpoints.index(fault.endpoint), fault.severity)
         case Crash() | Hang():

@@ -10,7 +10,7 @@ from sim.faults import Fault, Faults
 from sim.links import Cut, Cuts, Links, flaps
 from sim.logs import Kind, Log
 from sim.plan import Plan
-from sim.plans.platform import PartitionPlan
+from sim.plans.platform import CertificatePlan, PartitionPlan
 from sim.windows import Outage, Window, windows
 
 POINT = -1
@@ -32,6 +32,9 @@ class Network:
         for partition in plan.platform.partitions:
             for window in windows(partition, draws, plan.horizon):
                 self._schedule_partition(partition, window, plan.horizon)
+        for certificate in plan.platform.certificates:
+            for window in windows(certificate, draws, plan.horizon):
+                self._schedule_expiry(certificate, window)
         for fault in plan.platform.outages:
             for window in windows(fault, draws, plan.horizon):
                 self.schedule_outage(fault.endpoint, Outage(window.begin, window.end, fault.severity), fault.name)
@@ -65,6 +68,29 @@ class Network:
         for begin, end in flaps(window.begin, min(window.end, horizon), plan.down, plan.up):
             start, stop = partial(self._cut, cut, end), partial(self._heal, cut)
             self._faults.schedule(Fault("", plan.kind, begin, end, start, stop))
+
+    def _schedule_expiry(self, plan: CertificatePlan, window: Window) -> None:
+        """Each site of the certificate is cut from the others of it: that is both directions of every pair."""
+        sites = frozenset(plan.sites)
+        cuts = [Cut(frozenset({site}), sites - {site}) for site in plan.sites]
+
+        def start(now: int) -> None:
+            for cut in cuts:
+                self._cuts.add(cut)
+            self._log_expiry(sites, now, Kind.CERTIFICATE_EXPIRY, window.end - now)
+
+        def stop(now: int) -> None:
+            for cut in cuts:
+                self._cuts.remove(cut)
+            self._log_expiry(sites, now, Kind.CERTIFICATE_EXPIRY_OVER, -1)
+            for healed in self.healed:
+                healed(now)
+
+        self._faults.schedule(Fault(plan.name, plan.kind, window.begin, window.end, start, stop))
+
+    def _log_expiry(self, sites: frozenset[int], now: int, kind: Kind, value: int) -> None:
+        for site in sorted(sites):
+            self._log.event(now, kind, f"site:{self._names.sites[site]}", value=value, detail=self._told(sites))
 
     def _fail(self, place: int, outage: Outage, now: int) -> None:
         self._severities.setdefault(place, []).append(outage.severity)

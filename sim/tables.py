@@ -50,7 +50,8 @@ partition, partition-over, drift, alarm, rolled-back, handed-off, ended, violati
 load-spike and fault, each with its -over.
 Of change: routed, stopped, stage, canary, attack-stopped, attack-through, quarantined, quarantine-over.
 partition, partition-over, drift, alarm, rolled-back, handed-off, ended, violation; voted, self-check-stopped,
-guardrail-stopped, shed, case-late, withdrawn, scaled-up, scaled-down; crash, hang, slowdown, loss, absence,
+guardrail-stopped, shed, case-late, withdrawn, scaled-up, scaled-down; crash, hang, slowdown, loss,
+certificate-expiry, absence,
 load-spike and fault, each with its -over; cached, stale-decision,
 residency-breach, replayed, lost.
 Of workflows: called, returned, effect, effect-repeated, effect-suppressed.

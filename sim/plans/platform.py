@@ -41,6 +41,13 @@ class PartitionPlan(FaultPlan):
 
 
 @dataclass(frozen=True, slots=True)
+class CertificatePlan(FaultPlan):
+    """No two of the sites connect."""
+
+    sites: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class OutagePlan(FaultPlan):
     endpoint: int
     severity: float
@@ -126,6 +133,7 @@ class PlatformPlan:
     """What a scenario says of the platform, empty by default."""
 
     partitions: tuple[PartitionPlan, ...] = ()
+    certificates: tuple[CertificatePlan, ...] = ()
     outages: tuple[OutagePlan, ...] = ()
     stops: tuple[StopPlan, ...] = ()
     slowdowns: tuple[SlowdownPlan, ...] = ()

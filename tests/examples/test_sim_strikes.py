@@ -174,6 +174,18 @@ def test_a_question_needs_the_way_there_and_the_way_back(tmp_path: Path, sites: 
     assert told(rows, "attempt-failed") == [(36, "attempt-failed", 0, "api: partition")]
 
 
+def test_sites_whose_certificate_has_run_out_do_not_connect_until_it_is_renewed(tmp_path: Path) -> None:
+    rows = fly(tmp_path, "{kind: certificate-expiry, sites: [here, there], at: 20s, lasts: 30s}", ASK, rate="2/min")
+    # Calls last from 2 s to 6 s after the arrivals at 30 s, 60 s and 90 s.
+    assert told(rows, "attempt-failed") == [(36, "attempt-failed", 0, "api: partition")]
+    assert told(rows, "certificate-expiry", "certificate-expiry-over") == [
+        (20, "certificate-expiry", None, "here,there"),
+        (20, "certificate-expiry", None, "here,there"),
+        (50, "certificate-expiry-over", None, "here,there"),
+        (50, "certificate-expiry-over", None, "here,there"),
+    ]
+
+
 BY_CHANCE = "between: exponential(mean=10s), repair: exponential(mean=5s)"
 
 
@@ -210,6 +222,8 @@ def test_every_kind_may_come_by_chance_and_comes_and_goes_in_turn(tmp_path: Path
         ("kind: slowdown, factor: 2, at: 1s, lasts: 1s", "needs one thing to strike"),
         ("kind: load-spike, work: steam, factor: 2, at: 1s, lasts: 1s", "unknown work `steam`"),
         ("kind: absence, desk: person, staff: 2, at: 1s, lasts: 1s", "unknown desk `person`"),
+        ("kind: certificate-expiry, sites: [here, hear], at: 1s, lasts: 1s", "unknown site `hear`"),
+        ("kind: certificate-expiry, sites: [here, here], at: 1s, lasts: 1s", "`here` is named twice"),
         ("kind: partition, sites: [here], towards: [here], at: 1s, lasts: 1s", "cut off from itself"),
         ("kind: partition, sites: [here], flapping: {up: 0s, down: 1s}, at: 1s, lasts: 1s", "`up` is zero"),
     ],
