@@ -165,11 +165,16 @@ class Declared(NamedTuple):
     text: str
 
     @property
+    def scope(self) -> str:
+        """The scope of a policy that is about these requests."""
+        action = f"action in [{', '.join(self.actions)}]" if self.actions else "action"
+        return f"(principal, {action}, resource)"
+
+    @property
     def policy(self) -> str:
         """The condition as a permit that matches where it holds, and errors where it errors."""
-        scope = f"action in [{', '.join(self.actions)}]" if self.actions else "action"
         # On a line of its own, so that a comment at its end swallows nothing.
-        return f"permit (principal, {scope}, resource) when {{\n{self.text}\n}};"
+        return f"permit {self.scope} when {{\n{self.text}\n}};"
 
 
 def declared(scenario: Scenario) -> Iterator[Declared]:

@@ -6,7 +6,9 @@ of all its links.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from models.cedar.annotations import misspelt, read
 from models.cedar.clauses import annotation_range, clauses_range, effect_offset
@@ -18,7 +20,13 @@ from models.cedar.uids import Uid, escape
 from models.cedar.usage import uids
 from verify.findings import Edit, Finding, Suggestion
 
+if TYPE_CHECKING:
+    from models.load import LoadedScenario
+
 Suggested = Suggestion | None
+
+_YAML_CONSTANTS = frozenset({"null", "true", "false"})
+"""Names that a scenario file has to put into quotes."""
 
 NAMED_MAX = 4
 """Policies that a sentence names one by one; the edits list all. An assumption."""
@@ -34,6 +42,18 @@ def edit(policy: Policy, start: int, end: int, insert: str) -> Edit:
     """A change of a stretch of a policy's text."""
     place = place_at(policy, start)
     return Edit(place.file, place.line, place.column, policy.text[start:end], insert)
+
+
+def scalar_edit(loaded: LoadedScenario, keys: tuple[str | int, ...], old: str, new: str) -> Edit | None:
+    """A change of a text of the scenario file; None where it is not written as it reads."""
+    place = loaded.document.place(keys)
+    line = loaded.document.lines[place.line - 1]
+    for quote in ("", '"', "'"):
+        written = f"{quote}{old}{quote}"
+        if line.startswith(written, place.column - 1):
+            insert = json.dumps(new) if quote == "" and new.casefold() in _YAML_CONSTANTS else f"{quote}{new}{quote}"
+            return Edit(loaded.path.name, place.line, place.column, written, insert)
+    return None
 
 
 def without_annotations(policy: Policy, names: Iterable[str], why: str) -> Suggested:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from models.load import LoadedScenario, load
 from models.rosters import staffing
 from models.units import DAY, HOUR, MINUTE
 from verify.checks.windows import SPAN, Wait, unstaffed
-from verify.findings import Finding
+from verify.findings import Edit, Finding
 from verify.verify import verify
 
 BASE: dict[str, Any] = {
@@ -237,3 +237,58 @@ def test_a_chain_behind_that_approves_is_told_of_the_chain_before(tmp_path: Path
     findings = found(scenario(tmp_path, chains), "E507")
     assert {name: finding.verdict for name, finding in findings.items()} == {"main": "violated", "last": "violated"}
     assert "through `last`" in findings["main"].message
+
+
+# --- edits ------------------------------------------------------------------------------------------------------------
+
+
+def applied(folder: Path, edits: Iterable[Edit]) -> LoadedScenario:
+    """The scenario with the edits made."""
+    for edit in sorted(edits, key=lambda one: (one.file, one.line, one.column), reverse=True):
+        lines = (folder / edit.file).read_text().split("\n")
+        line, start = lines[edit.line - 1], edit.column - 1
+        assert line.startswith(edit.remove, start)
+        lines[edit.line - 1] = line[:start] + edit.insert + line[start + len(edit.remove) :]
+        (folder / edit.file).write_text("\n".join(lines))
+    return load(folder)
+
+
+@pytest.mark.parametrize(
+    ("check", "chains"),
+    [
+        ("E501", {"main": {"levels": levels("offise")}}),
+        ("E501", {"main": {"levels": levels(("night", "1h"), "nihgt")}}),
+        ("E501", {"main": {"levels": levels("night"), "then": "lsat"}, "last": {"levels": levels("night")}}),
+        ("E501", {"mian": {"levels": levels("night")}}),
+        ("E507", {"main": {"levels": levels(("night", "1h")), "on-exhausted": "allow"}}),
+        ("E507", {"main": {"levels": levels(("night", "1h")), "then": "last"},
+                  "last": {"levels": levels(("night", "1h")), "on-exhausted": "allow"}}),
+    ],
+)  # fmt: skip
+def test_the_finding_is_gone_after_the_suggested_edits(tmp_path: Path, check: str, chains: Mapping[str, Any]) -> None:
+    loaded = scenario(tmp_path, chains)
+    before = [f for f in verify(loaded.policies, loaded, checks=[check]).findings if f.verdict == "violated"]
+    assert before
+    edits = {edit for finding in before if finding.suggestion for edit in finding.suggestion.edits}
+    assert all(finding.suggestion for finding in before)
+    after = applied(tmp_path, edits)
+    assert not [f for f in verify(after.policies, after, checks=[check]).findings if f.verdict == "violated"]
+
+
+def test_what_is_near_no_name_has_no_edit(tmp_path: Path) -> None:
+    found_ = found(scenario(tmp_path, {"main": {"levels": levels("warehouse")}}), "E501")
+    assert found_["main"].suggestion is None
+
+
+@pytest.mark.parametrize("written", ["offise", "'offise'", '"offise"', '"of\\x66ise"'])
+def test_a_name_is_edited_as_it_is_written(tmp_path: Path, written: str) -> None:
+    scenario(tmp_path, {"main": {"levels": levels("offise")}})
+    file = tmp_path / "scenario.yaml"
+    file.write_text(file.read_text().replace("offise", written))
+    suggestion = found(load(tmp_path), "E501")["main"].suggestion
+    if "\\" in written:
+        assert suggestion is None
+    else:
+        assert suggestion is not None
+        (edit,) = suggestion.edits
+        assert (edit.remove, edit.insert) == (written, written.replace("offise", "office"))

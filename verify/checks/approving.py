@@ -8,6 +8,7 @@ from dataclasses import replace
 from models.cedar.types import RequestEnvironment
 from models.declared import desks_of
 from verify import term as t
+from verify.checks.additions import added
 from verify.checks.common import joined
 from verify.checks.conditions import Conditions, Keys
 from verify.checks.elements import (
@@ -39,7 +40,7 @@ def separation(asking: Asking, conditions: Conditions) -> Iterator[Finding]:
 
 
 def _separation(asking: Asking, conditions: Conditions, key: str) -> Finding:
-    keys = ("approvals", key)
+    keys: Keys = ("approvals", key)
     element = Element(conditions.loaded, key, keys)
     same = Kind(
         asking,
@@ -49,13 +50,14 @@ def _separation(asking: Asking, conditions: Conditions, key: str) -> Finding:
         lambda case: keys in conditions.possible(case),
     )
 
-    return never_at_once(
+    found = never_at_once(
         same,
         "P206",
         element,
         f"{_SAME[key][0]}: an approval of {element.told} is allowed",
         f"{_SAME[key][1]}: every approval of {element.told} is denied or asks somebody else.",
     )
+    return replace(found, suggestion=added(same, conditions, keys)) if found.verdict == "violated" else found
 
 
 # --- who should approve -----------------------------------------------------------------------------------------------

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from models.cedar.clauses import annotation_range
 from models.cedar.policies import Policy, PolicySet
-from models.diagnostics import suggestion
+from models.diagnostics import near, suggestion
 from models.units import format_duration
 from verify.catalogue import CATALOGUE
 from verify.checks.common import told
 from verify.checks.windows import Wait, Window, longest, moment_text, unstaffed
-from verify.findings import Finding, Location, PolicyRef, Verdict
+from verify.edits import edit, scalar_edit
+from verify.findings import Edit, Finding, Location, PolicyRef, Suggestion, Verdict
 
 if TYPE_CHECKING:
     from models.load import LoadedScenario
@@ -122,7 +124,10 @@ class _Chains:
             kind = "desks" if keys[0] == "levels" else "chains"
             subject = what if keys[0] == "levels" else f"{what} `{missing}`"
             message = f"{self._told(name)}: {subject}, which does not exist; {suggestion(missing, known, kind)}"
-            yield self._finding("E501", "violated", [name], message, "chains", name, *keys)
+            found = self._finding("E501", "violated", [name], message, "chains", name, *keys)
+            meant = near(missing, known)
+            change = scalar_edit(self.loaded, ("chains", name, *keys), missing, meant) if meant else None
+            yield replace(found, suggestion=_written(change, missing, meant))
         if not wrong:
             yield self._finding("E501", "holds", [name], f"{self._told(name)} names desks and chains that exist.")
 
@@ -135,7 +140,17 @@ class _Chains:
                 message = f"{told(rule)} asks the chain `{chain}`, which does not exist: nobody answers; {hint}"
                 place = Location(rule.span.file, rule.span.line)
                 about = (PolicyRef(rule.name, place),)
-                yield Finding(entry.id, entry.name, entry.severity, "violated", about, message, place)
+                yield Finding(
+                    entry.id, entry.name, entry.severity, "violated", about, message, place, suggestion=self._asks(rule)
+                )
+
+    def _asks(self, rule: Policy) -> Suggestion | None:
+        """That a rule asks the chain whose name is near."""
+        missing = rule.escalation.chain if rule.escalation else ""
+        meant, found = near(missing, self._chains), annotation_range(rule, "escalate")
+        if meant is None or found is None or rule.linked:
+            return None
+        return _written(edit(rule, *found, f'@escalate("{meant}")'), missing, meant)
 
     def cycle(self, name: str) -> Finding:
         """E502 of one chain."""
@@ -238,7 +253,11 @@ class _Chains:
             return self._finding("E507", "holds", [name], f"{self._told(name)}: what nobody answers is denied.")
         through = "" if approving == name else f" through `{approving}`"
         message = f"{self._told(name)} approves what nobody answers{through} (`on-exhausted: allow`)."
-        return self._finding("E507", "violated", [name], message, "chains", approving, "on-exhausted")
+        keys = ("chains", approving, "on-exhausted")
+        found = self._finding("E507", "violated", [name], message, *keys)
+        change = scalar_edit(self.loaded, keys, "allow", "deny")
+        why = f"Deny what nobody answers: `on-exhausted: deny` in the chain `{approving}`."
+        return replace(found, suggestion=Suggestion((change,), why) if change else None)
 
     def _behind(self, name: str) -> Iterator[str]:
         """A chain and those that follow it by `then`, each once."""
@@ -247,6 +266,11 @@ class _Chains:
             passed.add(name)
             yield name
             name = self._chains[name].then or ""
+
+
+def _written(change: Edit | None, missing: str, meant: str | None) -> Suggestion | None:
+    """The suggestion to write a name that exists for one that does not."""
+    return Suggestion((change,), f"Write `{meant}` for `{missing}`.") if change is not None else None
 
 
 class _Limit(NamedTuple):

@@ -52,6 +52,10 @@ class Conditions:
         """The entities that conditions name and read: in a store that lacks one, they would err."""
         return entities_read(policy.syntax for policy in self._permits.policies) if self._declared else ()
 
+    def declared(self, *keys: str | int) -> Declared:
+        """A condition as it is declared."""
+        return self._declared[keys]
+
     def environments(self, *keys: str | int) -> tuple[RequestEnvironment, ...]:
         """The environments whose requests a condition is asked of: those of its actions."""
         syntax = self._permits.policies[self._index(keys)].syntax
@@ -69,6 +73,10 @@ class Conditions:
         """When a condition holds or errs. Raises UnsupportedError."""
         found = self._match(environment, keys)
         return t.or_(found.matches, t.not_(found.ok))
+
+    def errs(self, environment: RequestEnvironment, *keys: str | int) -> Term:
+        """When a condition errs. Raises UnsupportedError."""
+        return t.not_(self._match(environment, keys).ok)
 
     def holding(self, case: Case) -> frozenset[Keys]:
         """The conditions that hold of a concrete request, and do not err."""

@@ -16,6 +16,7 @@ from models.declared import handler as handler_of
 from models.load import LoadedScenario
 from models.scenario import DeskStep, Task
 from verify import term as t
+from verify.checks.additions import added
 from verify.checks.common import joined
 from verify.checks.conditions import Conditions, Keys
 from verify.checks.elements import Element, about, allowing, undecided, with_policies
@@ -39,7 +40,8 @@ def resident(loaded: LoadedScenario, asking: Asking | None, conditions: Conditio
 
 def _by_policies(asking: Asking, conditions: Conditions, name: str) -> Finding:
     policies = asking.analysis.policies
-    when, within = ("data", name, "when"), ("data", name, "within")
+    when: Keys = ("data", name, "when")
+    within: Keys = ("data", name, "within")
     element = Element(conditions.loaded, name, ("data", name))
     leaving = Kind(
         asking,
@@ -60,7 +62,8 @@ def _by_policies(asking: Asking, conditions: Conditions, name: str) -> Finding:
         once = f"once {_names(granted)} approved, " if granted else ""
         message = f"Data of the class {element.told} may leave its regions: {once}{allowing(policies, last)}."
         witness = replace(case.witness, approvals=tuple(granted))
-        return with_policies(replace(base, message=message, witness=witness), policies, last.determining)
+        told = replace(base, message=message, witness=witness, suggestion=added(leaving, conditions, when, within))
+        return with_policies(told, policies, last.determining)
     if sought.unknown:
         return undecided("P301", [element], sought.unknown)
     message = f"No request that takes data of the class {element.told} out of its regions is ever allowed."
