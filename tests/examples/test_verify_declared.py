@@ -453,7 +453,9 @@ def test_a_child_may_do_nothing_that_its_parent_may_not(check: Check, rules: str
     ],
 )
 def test_why_the_parent_is_denied_is_told(check: Check, rules: str, why: str) -> None:
-    (finding,) = (f for f in check("P302", rules, PARENT) if [ref.name for ref in f.policies][:2] == ["helper", "payer"])
+    (finding,) = (
+        f for f in check("P302", rules, PARENT) if [ref.name for ref in f.policies][:2] == ["helper", "payer"]
+    )
     assert finding.message.endswith(f"permits it, and the parent is denied, for {why}.")
 
 
