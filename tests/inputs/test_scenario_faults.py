@@ -140,8 +140,8 @@ def test_a_part_that_is_empty_says_so(faults: Faults) -> None:
 
 
 def test_an_unknown_key_where_all_are_given_names_them(faults: Faults) -> None:
-    (fault,) = faults(("customer: {key: customer}", "customer: {key: customer, zzz: 1}"))
-    assert fault.help == "all known keys are given already: `key`"
+    (fault,) = faults(("customer: {key: customer}", "customer: {key: customer, count: 2, zzz: 1}"))
+    assert fault.help == "all known keys are given already: `count`, `key`"
 
 
 def test_a_fault_of_shape_hides_no_fault_of_another_part(faults: Faults) -> None:
