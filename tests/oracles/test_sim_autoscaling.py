@@ -52,7 +52,7 @@ def rows(of: Tables, *kinds: str) -> list[tuple[float, str, int]]:
 
 
 def test_the_rule_is_that_of_the_reference() -> None:
-    """Kubernetes' own words: a value of 200m where 100m is wanted doubles the replicas, one of 50m halves them."""
+    """Twice the load that is aimed at doubles the replicas, half of it halves them."""
     for replicas in range(1, 12):
         for in_hand in range(60):
             for slots in (1, 3):

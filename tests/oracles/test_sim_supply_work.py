@@ -47,8 +47,8 @@ def counts(folder: Path, work: str, replications: int) -> np.ndarray:
 
 
 def dispersion(seconds: float) -> float:
-    """Variance over mean of the arrivals in a time, of a stationary process of two states (Fischer and
-    Meier-Hellstern 1993, equation 13), rates 10 and 1, left at .1 and .05 a second; 61 in the limit."""
+    """Variance over mean of the arrivals in a time, of a stationary process of two states (after Fischer and
+    Meier-Hellstern 1993), rates 10 and 1, left at .1 and .05 a second; 61 in the limit."""
     fast, slow, leave_fast, leave_slow = 10.0, 1.0, 0.1, 0.05
     both = leave_fast + leave_slow
     excess = 2 * (fast - slow) ** 2 * leave_fast * leave_slow / (both**2 * (fast * leave_slow + slow * leave_fast))

@@ -134,7 +134,7 @@ def waits(folder: Path, order: str) -> np.ndarray:
 
 def test_lifo_has_the_wait_of_fifo_and_five_times_its_square(tmp_path: Path) -> None:
     """M/M/1, rho .8: Wq 4 in any order that does not look at service times; E[Wq^2] is 2 rho / (1 - rho)^2 = 40 in
-    order of arrival, and that over (1 - rho) = 200 the other way round (Kleinrock 1976, section 3.4)."""
+    order of arrival, and that over (1 - rho) = 200 the other way round."""
     last, first = waits(tmp_path, "lifo"), waits(tmp_path, "fifo")
     assert stats.ttest_1samp(last[:, 0], 4.0).pvalue > 1e-3
     assert stats.ttest_1samp(last[:, 1], 200.0).pvalue > 1e-3
