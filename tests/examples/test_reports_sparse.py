@@ -13,6 +13,7 @@ from reports.json import report_json
 from reports.outcomes import assess
 from reports.verdict import judge
 from sim.run import Run
+from verify.findings import Findings
 from windtunnel import api
 
 BARE = """\
@@ -80,3 +81,10 @@ def test_what_was_not_measured_never_passes(run: Run) -> None:
         # The drift fails half of the later cases, and nobody comes to the desk.
         assert {name for name, verdict in verdicts.items() if verdict != "pass"} == {"share", "wait"}
         assert (verdicts["share"], verdicts["wait"]) == ("fail", "undecided")
+
+
+def test_a_report_for_which_no_check_applied_does_not_say_that_all_hold(run: Run) -> None:
+    outcomes, nothing = assess(run), Findings((), {"checks": {}}, {})
+    page = render_html(run.scenario, nothing, outcomes, judge(nothing, outcomes))
+    assert "No check applied" in page
+    assert "Every check holds" not in page
