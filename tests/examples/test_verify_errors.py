@@ -81,6 +81,41 @@ def test_a_forbid_that_errs_is_as_grave_as_what_it_lets_through(others: str, sev
     assert (authorize(policies, asked, finding.witness.entities).outcome == "deny") == (severity == "warning")
 
 
+@pytest.mark.parametrize("lacking", ["principal.tier < 3", "resource.owner.tier < 3"])
+@pytest.mark.parametrize(
+    ("others", "told"),
+    [
+        (f'@id("some") {ANY} when {{ context.n == 77 }};', "Here `some` (<text>:2) permits it."),
+        (f'@id("some") {ANY} when {{ context.n > 5 }};\n@id("no") forbid(principal, action, resource) '
+         "when { context.n < 9 };", "Here `some` (<text>:2) permits it."),
+        (f'@id("all") {ANY}; @id("no") forbid(principal, action, resource);', ""),
+        ("", ""),
+    ],
+)  # fmt: skip
+def test_a_forbid_that_lacks_something_is_shown_where_it_lets_something_through(
+    lacking: str, others: str, told: str
+) -> None:
+    policies = policy_set(f"{rule(lacking)}{others}", SCHEMA)
+    (finding,) = (f for f in verify(policies, checks=["P103"]).findings if f.policies[0].name == "rule")
+    assert finding.severity == "warning"
+    assert finding.message.endswith(told or "goes through.")
+    assert finding.witness is not None
+    asked = request(finding.witness)
+    assert 0 in evaluated(policies, asked, finding.witness.entities)[1]
+    assert (authorize(policies, asked, finding.witness.entities).outcome == "allow") == bool(told)
+
+
+def test_of_forbids_that_lack_something_the_one_that_lets_something_through_is_shown() -> None:
+    first = '@id("first") forbid(principal, action, resource) when { context.n < 5 && principal.tier < 3 };'
+    text = f'{first}{rule("principal.tier < 3")}@id("some") {ANY} when {{ context.n == 77 }};'
+    policies = policy_set(text, SCHEMA)
+    (finding,) = (f for f in verify(policies, checks=["P103"]).findings if f.verdict == "violated")
+    assert [policy.name for policy in finding.policies] == ["first", "rule"]
+    assert finding.message.endswith("Here `some` (<text>:2) permits it.")
+    assert finding.witness is not None
+    assert evaluated(policies, request(finding.witness), finding.witness.entities)[1].keys() == {1}
+
+
 @pytest.mark.parametrize("approvals", ["approvals: Set<String>", "approvals?: Set<String>"])
 def test_a_forbid_that_errs_is_grave_where_policies_see_who_has_approved(approvals: str) -> None:
     schema = SCHEMA.replace("n: Long", f"n: Long, {approvals}")

@@ -32,6 +32,11 @@ NAMED_MAX = 10
 """Policies that a message names one by one. An assumption: what a reader takes in; the finding refers to all."""
 
 
+WEIGHED_MAX = 200
+"""Policies of a set in which a request is searched for that a forbid lets through where something is lacking; in a
+larger one only the requests at hand are looked at. An assumption: they cost encoding in every environment."""
+
+
 def may_err(analysis: Analysis, indices: Sequence[int]) -> Iterator[Finding]:
     """P103 of those of these policies that have conditions.
 
@@ -137,13 +142,7 @@ def _alone(analysis: Analysis, index: int, sought: Sought) -> Finding:
         message = f"Evaluating {told(policy)} can err: {cause}. {_then([policy])}{besides}"
         return replace(result, message=message, severity="warning" if harmless else "error")
     result, cause = _witnessed(analysis, [index], through, partial(_goes_through, analysis.policies, index))
-    assert result.witness is not None
-    decision = first_decision(analysis.policies, analysis.case(result.witness))
-    assert decision is not None
-    here = allowing(analysis.policies, decision)
-    if decision.outcome == "escalate":
-        here = f"{' and '.join(f'`{chain}`' for chain in decision.chains)} may approve it"
-    message = f"Evaluating {told(policy)} can err: {cause}. {_then([policy])} Here {here}."
+    message = f"Evaluating {told(policy)} can err: {cause}. {_then([policy])} Here {_by(analysis, result)}."
     return replace(result, message=message, severity="error")
 
 
@@ -182,28 +181,64 @@ def _goes_through(policies: PolicySet, index: int, case: Case) -> bool:
     return first is not None and index in first.errored and decision is not None and decision.outcome != "deny"
 
 
+def _by(analysis: Analysis, finding: Finding) -> str:
+    """Who lets the witness of a finding through, as the end of a sentence."""
+    assert finding.witness is not None
+    decision = first_decision(analysis.policies, analysis.case(finding.witness))
+    assert decision is not None
+    if decision.outcome == "escalate":
+        return f"{' and '.join(f'`{chain}`' for chain in decision.chains)} may approve it"
+    return allowing(analysis.policies, decision)
+
+
+def _first_through(analysis: Analysis, some: Sequence[tuple[int, Sought]]) -> tuple[int, Sought] | None:
+    """The first of some forbids that err for which a request is known that is not denied, and that request."""
+    for index, sought in some:
+        assert sought.found is not None
+        if _goes_through(analysis.policies, index, sought.found[1].case):
+            return index, sought
+    if len(analysis.policies.policies) <= WEIGHED_MAX:
+        for index, _ in some[:NAMED_MAX]:
+            through = _through(analysis, index)
+            if through is not None and through.found is not None:
+                return index, through
+    return None
+
+
 def _together(stage: _Stage, some: Sequence[tuple[int, Sought]]) -> Finding:
     """The finding about the policies of one effect that err only where something is lacking."""
     policies = stage.analysis.policies
     indices = [index for index, _ in some]
-    result, cause = _witnessed(stage.analysis, indices, some[0][1])
+    forbids = policies.policies[indices[0]].effect == "forbid"
+    through = _first_through(stage.analysis, some) if forbids else None
+    if through is None:
+        result, cause = _witnessed(stage.analysis, indices, some[0][1])
+        ends = ""
+    else:
+        erring, sought = through
+        accepts = partial(_goes_through, policies, erring)
+        result, cause = _witnessed(stage.analysis, indices, sought, accepts, erring)
+        ends = f" Here {_by(stage.analysis, result)}."
     where = (
         "where an entity whose attributes or tags are read is not in the store"
         if stage.lacking == "entity"
         else "where an attribute that is read is absent, and no schema says that it is there"
     )
     then = _then([policies.policies[index] for index in indices])
-    forbids = policies.policies[indices[0]].effect == "forbid"
-    message = f"Evaluating {_some(policies, indices)} errs {where} ({cause}). {then}"
+    message = f"Evaluating {_some(policies, indices)} errs {where} ({cause}). {then}{ends}"
     return replace(result, message=message, severity="warning" if forbids else "info")
 
 
 def _witnessed(
-    analysis: Analysis, indices: Sequence[int], sought: Sought, accepts: Accepts | None = None
+    analysis: Analysis,
+    indices: Sequence[int],
+    sought: Sought,
+    accepts: Accepts | None = None,
+    erring: int | None = None,
 ) -> tuple[Finding, str]:
-    """The finding about policies of which the first errs, its message still to be written; and what Cedar says."""
+    """The finding about policies of which one errs (else the first), its message to be written; and why, by Cedar."""
     assert sought.found is not None
-    first, policies = indices[0], analysis.policies
+    first, policies = indices[0] if erring is None else erring, analysis.policies
     base = finding("P103", policies, indices, "violated", "")
     result, witness = shown(analysis, base, sought.found, accepts or (lambda case: first in case.errored))
     case = analysis.case(witness)
