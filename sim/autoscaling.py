@@ -54,6 +54,11 @@ class Autoscaler:
         self._recent: deque[tuple[int, int]] = deque()
         """When something was recommended within the cool-down, and what."""
         clock.at(plan.every, Rank.STAFF, self._look, self)
+        self._tell()
+
+    def _tell(self) -> None:
+        """What may still come: who waits while it may does not wait for ever."""
+        self._station.spare = (self._plan.most - self._ready) * self._plan.slots
 
     def _look(self, _: Autoscaler, now: int) -> None:
         plan, recent = self._plan, self._recent
@@ -82,6 +87,7 @@ class Autoscaler:
     def _started(self, start: _Start, now: int) -> None:
         self._starting.remove(start)
         self._ready += 1
+        self._tell()
         self._station.staff(self._ready * self._plan.slots, now)
 
     def _shrink(self, count: int, now: int) -> None:
@@ -91,4 +97,5 @@ class Autoscaler:
             count -= 1
         if count:
             self._ready -= count
+            self._tell()
             self._station.staff(self._ready * self._plan.slots, now)

@@ -55,6 +55,8 @@ class Station:
         `follow`: it costs a twentieth."""
         self._staffed = plan.servers
         self._away = 0
+        self.spare = 0
+        """Servers that load may still bring, where the place scales with it."""
         self._hanging = 0
         self.place = place
         self._room = plan.room
@@ -84,8 +86,8 @@ class Station:
         return self.serving
 
     def is_short(self) -> bool:
-        """Whether a fault has taken servers away, which may come back."""
-        return self._away > 0
+        """Whether servers may come: a fault has taken some away, or the place scales with its load."""
+        return self._away > 0 or self.spare > 0
 
     def join(self, job: Job, now: int) -> bool:
         """Serve the job at once or let it wait; False where the queue is full."""

@@ -198,3 +198,36 @@ def test_a_call_that_cannot_be_made_is_told(call: str, message: str, tmp_path: P
         loaded(tmp_path, text.replace("workflows:", handing))
     assert [d.message for d in fault.value.diagnostics if message in d.message]
     assert len(fault.value.diagnostics) == 1
+
+
+SCALED = """\
+horizon: 10m
+agents:
+  pool:
+    replicas: 1
+    SCALE
+    capabilities: {own: {service: 1s}, sub: {service: 1s}}
+workflows:
+  once: {start: work, steps: {work: {kind: task, agent: pool, capability: own,
+    calls-agents: [{agent: pool, capability: sub}]}}}
+work: {w: {workflow: once, arrivals: {kind: trace, file: all.csv, column: t}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("together", "scale", "stalls"),
+    [
+        (1, "", True),
+        (1, "autoscale: {most: 1, target: 1, every: 5s, start-up: 5s, tolerance: 0}", True),
+        (1, "autoscale: {most: 2, target: 1, every: 5s, start-up: 5s, tolerance: 0}", False),
+        (2, "autoscale: {most: 2, target: 1, every: 5s, start-up: 5s, tolerance: 0}", True),
+        (2, "autoscale: {most: 3, target: 1, every: 5s, start-up: 5s, tolerance: 0}", False),
+    ],
+)
+def test_agents_that_call_their_own_pool_stall_only_where_it_cannot_grow_enough(
+    tmp_path: Path, together: int, scale: str, stalls: bool
+) -> None:
+    events = events_of(loaded(tmp_path, SCALED.replace("SCALE", scale), together))
+    ended = sum(event["kind"] == "ended" for event in events)
+    recorded = any(event["kind"] == "deadlock" for event in events)
+    assert (recorded, ended) == (stalls, 0 if stalls else together)
