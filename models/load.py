@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from models.check import check, check_untouched
-from models.declared import check_declared_requests
 from models.diagnostics import Diagnostic, InputError, Problem, near, quoted
 from models.reading import DIAGNOSTICS_MAX, Document, read_bytes, read_document
 from models.repair import Readable, readable
-from models.requests import check_conditions, check_requests
+from models.requests import check_asked
 from models.scenario import Policies, Scenario, Trace
 from models.validation import explain, validate, version_fault
 
@@ -62,9 +61,8 @@ def load(path: Path) -> LoadedScenario:
     faults = [*document.faults, *judged.faults]
     outside = _outside(judged.readable, document, file.parent) if judged.readable else _Outside()
     faults += outside.faults
-    if judged.whole and outside.policies:
-        faults += _diagnostics(document, check_requests(judged.whole, outside.policies))
-        faults += _diagnostics(document, check_declared_requests(judged.whole, outside.policies))
+    if judged.readable:
+        faults += _diagnostics(document, check_asked(judged.readable, outside.policies))
     if faults or judged.whole is None:
         raise InputError(*_in_order(faults, str(file)))
     digest = _digest(judged.whole, outside.inputs)
@@ -89,8 +87,7 @@ def _judge(document: Document) -> _Judged:
         return _Judged(None, None, [wrong_version])
     scenario, complaints = validate(document.value)
     if scenario is not None:
-        problems = (*check(scenario), *check_conditions(scenario))
-        return _Judged(scenario, Readable(scenario, (), False), _diagnostics(document, problems))
+        return _Judged(scenario, Readable(scenario, (), False), _diagnostics(document, check(scenario)))
     despite = readable(document.value, complaints)
     unread = {(fault.line, fault.column) for fault in document.faults}
     faults = [fault for fault in explain(document, complaints) if (fault.line, fault.column) not in unread]

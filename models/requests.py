@@ -5,10 +5,11 @@ Cedar judges the conditions: each is validated as the `when` of a policy whose c
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from models.check import APPROVALS
+from models.declared import check_declared_requests
 from models.diagnostics import Problem, near, quoted, suggestion
 from models.laws import AttributeLaw, Chance, Choice
 from models.problems import Keys
@@ -18,9 +19,35 @@ if TYPE_CHECKING:
     from models.cedar.columns import Condition
     from models.cedar.policies import PolicySet
     from models.cedar.types import Action, RecordType, Schema, Type
+    from models.repair import Readable
 
 Record = dict[str, "Type | Record"]
 """What a case's context holds: types, nested as the dots of the attributes say."""
+
+
+def check_asked(read: Readable, policies: PolicySet | None) -> Iterator[Problem]:
+    """What is wrong with the conditions and the requests of a scenario, under its policies where it has any.
+
+    Of one with repaired parts: of those parts that are as the file has them, and rest on none that is not.
+    """
+    repaired = {keys[0] for keys in read.touched}
+    if repaired.isdisjoint({"work"}):
+        yield from _untouched(check_conditions(read.scenario), read)
+    if policies is None or "policies" in repaired:
+        return
+    if repaired.isdisjoint({"agents", "work"}):
+        yield from _untouched(check_requests(read.scenario, policies), read)
+    yield from _untouched(check_declared_requests(read.scenario, policies), read)
+
+
+def _untouched(problems: Iterable[Problem], read: Readable) -> Iterator[Problem]:
+    """The problems of steps and of other parts in which nothing is repaired."""
+    parts = {keys[: _DEPTHS.get(str(keys[0]), 2)] for keys in read.touched}
+    yield from (p for p in problems if not any(p.keys[: len(part)] == part for part in parts))
+
+
+_DEPTHS = {"approvals": 1, "workflows": 4}
+"""How many keys lead to a part that is judged on its own: `workflows.NAME.steps.STEP`, but `risks.NAME`."""
 
 
 # --- conditions -------------------------------------------------------------------------------------------------------

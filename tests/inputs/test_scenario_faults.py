@@ -276,6 +276,46 @@ def test_wrong_values_and_wrong_names_are_told_together(faults: Faults) -> None:
     ]
 
 
+def test_what_does_not_fit_the_policies_is_told_with_the_other_faults(faults: Faults) -> None:
+    found = faults(
+        ("warm-up: 1h", "warmup: 1h"),
+        ('Agent::"one"', 'Agnet::"one"'),
+        ("staff: 3", "staff: 0"),
+        ("context.priority ==", "context.priorty =="),
+    )
+    assert [(fault.line, fault.message) for fault in found] == [
+        (5, "unknown key `warmup`"),
+        (17, '`Action::"triage"` applies to no type `Agnet`'),
+        (26, "`0` is out of range"),
+        (46, "no case has the attribute `priorty`"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "told"),
+    [
+        ("cost: 100", "cost: 1 hundred", "`1 hundred`"),  # the request would lack `cost`
+        ('principal: Agent::"one"', "principal: one", "`one`"),
+        ("priority: choice(low=0.8, high=0.2)", "priority: choise(low=0.8, high=0.2)", "`choise"),
+        ("policies: {path: rules.cedar,", "policies: {path: 5,", "`5`"),
+        ('action: Action::"triage"', "action: triage", "`triage`"),
+    ],
+)
+def test_requests_and_conditions_that_rest_on_a_faulty_part_are_not_judged(
+    faults: Faults, good: str, bad: str, told: str
+) -> None:
+    (fault,) = faults((good, bad))
+    assert told in fault.message
+
+
+def test_a_faulty_step_hides_no_other_step(faults: Faults) -> None:
+    found = faults(("limit: 3", "limit: none"), ("context.priority ==", "context.priorty =="))
+    assert [(fault.line, fault.message) for fault in found] == [
+        (46, "no case has the attribute `priorty`"),
+        (52, "`none` is not a whole number"),
+    ]
+
+
 def test_what_a_faulty_value_hides_is_not_told_as_unknown(faults: Faults) -> None:
     (fault,) = faults(("  cloud: {}", "  cloud: 5"))
     assert fault.message == "`5` is not a mapping"
