@@ -312,7 +312,7 @@ def test_a_faulty_step_hides_no_other_step(faults: Faults) -> None:
     found = faults(("limit: 3", "limit: none"), ("context.priority ==", "context.priorty =="))
     assert [(fault.line, fault.message) for fault in found] == [
         (46, "no case has the attribute `priorty`"),
-        (52, "`none` is not a whole number"),
+        (51, "`none` is not a whole number"),
     ]
 
 
