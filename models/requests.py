@@ -204,8 +204,7 @@ def _context(action: Action, task: Task, work_name: str, work: Work, keys: Keys)
             )
         else:
             message = f"{quoted(name)} is {cedar_type(given)}, and {quoted(action.uid)} takes {cedar_type(expected)}"
-            help = "a text or `choice(...)` gives a String, `true` or `chance(...)` a Bool, a law of numbers a Long"
-            yield Problem(_place_of(name, task, work_name, keys), message, help)
+            yield Problem(_place_of(name, task, work_name, keys), message, _giving(expected))
 
 
 def _supplying(name: str, expected: Type, work_name: str, given: tuple[str, ...]) -> str:
@@ -218,7 +217,21 @@ def _supplying(name: str, expected: Type, work_name: str, given: tuple[str, ...]
     if isinstance(expected, BoolType | LongType | StringType):
         close = near(name, given)
         return f"add it {where}" + (f"; did you mean {quoted(close)}?" if close else "")
-    return "no scenario can give one: make it optional in the schema, or leave the step's `action` out"
+    return _UNGIVEN
+
+
+_UNGIVEN = "no scenario can give one: make it optional in the schema, or leave the step's `action` out"
+
+
+def _giving(expected: Type) -> str:
+    """How a scenario gives values of a type, where it can."""
+    from models.cedar.types import BoolType, LongType, RecordType, StringType
+
+    if isinstance(expected, RecordType):
+        return "dots in the names of attributes give a record: `net.zone` is `zone` in `net`"
+    if isinstance(expected, BoolType | LongType | StringType):
+        return "a text or `choice(...)` gives a String, `true` or `chance(...)` a Bool, a law of numbers a Long"
+    return f"{_UNGIVEN}; then drop it here"
 
 
 def _place_of(name: str, task: Task, work_name: str, keys: Keys) -> Keys:

@@ -37,3 +37,27 @@ def test_what_a_request_lacks_is_told_with_how_to_give_it(name: str, tmp_path: P
     assert fault.message.endswith(f"needs the context attribute `{name}`, {told}")
     assert help in fault.help
     assert ("did you mean" in fault.help) == ("did you mean" in help)
+
+
+@pytest.mark.parametrize(
+    ("type", "help"),
+    [
+        ("decimal", "no scenario can give one: make it optional in the schema, or leave the step's `action` out"),
+        ("datetime", "no scenario can give one"),
+        ("ipaddr", "no scenario can give one"),
+        ("Set<Long>", "no scenario can give one"),
+        ("{ low: Long }", "dots in the names"),
+        ("String", "a text or `choice(...)` gives a String"),
+    ],
+)
+def test_what_a_request_gives_of_another_type_is_told_with_how_to_give_it(type: str, help: str, tmp_path: Path) -> None:
+    new_scenario(tmp_path / "desk")
+    schema = tmp_path / "desk" / "policies" / "policies.cedarschema"
+    schema.write_text(schema.read_text().replace("amount: Long", f"amount: {type}"))
+    for policies in (tmp_path / "desk" / "policies").glob("*.cedar"):
+        policies.write_text("permit(principal, action, resource);")
+    with pytest.raises(InputError) as raised:
+        load(tmp_path / "desk")
+    (fault,) = (one for one in raised.value.diagnostics if "`amount`" in one.message)
+    assert fault.message.startswith("`amount` is Long, and ")
+    assert help in fault.help
