@@ -104,12 +104,26 @@ PLATFORM_FAULTS = (
     "kind: partition, sites: [near], towards: [far], flapping: {down: 20s, up: 40s}",
 )
 
+CHECKS = (
+    "vote: {of: 3}",
+    "self-check: {sensitivity: 0.8, specificity: 0.9}",
+    "guardrail: {sensitivity: 0.8, specificity: 0.9}",
+)
+LIMITS = ("", "deadline: 10m\n    on-deadline: cancel", "deadline: 5m", "withdrawal: 'exponential(mean=15m)'")
+BURSTS = "mmpp, rates: [20/h, 300/h], stays: [10m, 3m]"
+
 
 @st.composite
 def scenarios(draw: st.DrawFn) -> str:
     limits = draw(st.sampled_from(["", ", concurrency: 2, rate: 20/min"]))
     order = draw(st.sampled_from(["fifo", "priority"]))
     capacity = draw(st.sampled_from(["", ", capacity: 2"]))
+    line = draw(st.sampled_from([order, "lifo", "adaptive-lifo, lifo-above: 1"]))
+    shed = ", when-full: shed-lowest" if capacity and draw(st.booleans()) else ""
+    scale = draw(st.sampled_from(["", "autoscale: {most: 4, target: 0.7, every: 30s, start-up: 20s, cool-down: 1m}"]))
+    checked = draw(st.sampled_from(["", *(f", {check}" for check in CHECKS)]))
+    arrivals = draw(st.sampled_from([f"poisson, rate: {draw(st.integers(20, 200))}/h", BURSTS]))
+    limit = draw(st.sampled_from(LIMITS))
     resolution = draw(st.sampled_from(["none", "timeout, timeout: 2m", "abort", "escalate, desk: people"]))
     fault = draw(st.sampled_from(["", "{kind: partition, sites: [far], at: 10m, lasts: 9m}"]))
     outage = "{kind: outage, endpoint: api, at: 20m, lasts: 9m, severity: 0.5}" if draw(st.booleans()) else ""
@@ -119,6 +133,7 @@ def scenarios(draw: st.DrawFn) -> str:
     action = draw(st.sampled_from(["alert", "roll-back", "stop", "route, to: people"]))
     rollout = draw(st.sampled_from(["", ROLLOUT]))
     platform = draw(st.lists(st.sampled_from(PLATFORM_FAULTS), max_size=4))
+    platform = [kind for kind in platform if arrivals != BURSTS or "load-spike" not in kind]  # bursts have no one rate
     timed = [f"{{{kind}, {draw(st.sampled_from(TIMES))}}}" for kind in platform]
     link = "{from: near, to: far, latency: 'uniform(low=0s, high=2s)', loss: 0.1, lost-after: 3s}"
     points = draw(st.sampled_from(["", "{site: near}", "{site: near, cache: {for: 2m, stale-for: 5m, entries: 20}}"]))
@@ -144,9 +159,10 @@ agents:
     site: near
     replicas: {draw(st.integers(1, 3))}
     principal: 'Agent::"a"'
-    queue: {{order: {order}{capacity}}}
+    queue: {{order: {line}{capacity}{shed}}}
+    {scale}
     capabilities:
-      think: {{service: '{draw(LAWS)}', success: "beta(alpha=2, beta=1)", detected: 0.5, cost: 0.25 USD}}
+      think: {{service: '{draw(LAWS)}', success: "beta(alpha=2, beta=1)", detected: 0.5, cost: 0.25 USD{checked}}}
       call:
         endpoint: api
         calls: {draw(st.integers(1, 3))}
@@ -184,7 +200,9 @@ work:
   many:
     workflow: flow
     priority: 3
-    arrivals: {{kind: poisson, rate: {draw(st.integers(20, 200))}/h}}
+    arrivals: {{kind: {arrivals}}}
+    batch: {draw(st.sampled_from(["1", "'values(1=0.6, 3=0.4)'"]))}
+    {limit}
     attributes: {{size: "uniform(low=0, high=100)", part: "choice(x=0.5, y=0.5)"}}
   few:
     workflow: back
@@ -282,9 +300,17 @@ def nothing_happens_to_a_case_before_it_arrives_or_after_it_ended(cases: Rows, e
     assert first == arrivals
 
 
+def slots_of(plan: Plan) -> list[tuple[int, int]]:
+    """The fewest and the most slots that each pool may have, faults apart."""
+    found = [(pool.station.servers, pool.station.servers) for pool in plan.pools]
+    for scale in plan.supply.scales:
+        found[scale.pool] = scale.least * scale.slots, scale.most * scale.slots
+    return found
+
+
 def servers_are_never_overrun(plan: Plan, events: Rows) -> None:
     """Pools never; a desk only by people who finish what they were at when their shift ended."""
-    slots = {f"agent:{name}": pool.station.servers for name, pool in zip(plan.names.pools, plan.pools, strict=True)}
+    slots = {f"agent:{name}": most for name, (_, most) in zip(plan.names.pools, slots_of(plan), strict=True)}
     staff = {f"desk:{name}": desk.staffing for name, desk in zip(plan.names.desks, plan.desks, strict=True)}
     busy: Counter[str] = Counter()
     for row in events:
@@ -358,7 +384,10 @@ def waits_and_work_add_up(events: Rows) -> None:
 
 
 def money_adds_up(cases: Rows, events: Rows, plan: Plan) -> None:
-    """Attempts, people's time, and whole calls: what is left over of a case's cost is a number of calls."""
+    """Attempts, people's time, and whole calls: what is left over of a case's cost is a number of calls.
+
+    Where answers are voted on, an attempt may cost as many times as much.
+    """
     known: Counter[int] = Counter()
     for row in events:
         if row["kind"] == "started" and row["place"] == "agent:pool":
@@ -370,7 +399,8 @@ def money_adds_up(cases: Rows, events: Rows, plan: Plan) -> None:
         assert rest >= 0
         assert rest % CALL_PRICE == 0
         calls = max(c.calls for c in plan.capabilities)
-        assert rest <= CALL_PRICE * calls * row["attempts"]
+        more = max((quality.answers for quality in plan.supply.quality), default=1) - 1
+        assert rest <= (CALL_PRICE * calls + ATTEMPT_COST * more) * row["attempts"]
 
 
 def figures_agree(cases: Rows, events: Rows, decisions: pa.Table) -> None:
@@ -404,7 +434,7 @@ def figures_agree(cases: Rows, events: Rows, decisions: pa.Table) -> None:
 
 def samples_agree(samples: Rows, events: Rows, plan: Plan) -> None:
     """Queue and servers of a pool at each sample, counted from the events up to then."""
-    for name, pool in zip(plan.names.pools, plan.pools, strict=True):
+    for name, (fewest, most) in zip(plan.names.pools, slots_of(plan), strict=True):
         place = f"agent:{name}"
         steps = iter([row for row in events if row["place"] == place] + [{"time": HORIZON * 1_000_000}])
         row, waiting, busy = next(steps), Counter[tuple[int, int]](), 0
@@ -418,7 +448,7 @@ def samples_agree(samples: Rows, events: Rows, plan: Plan) -> None:
                 row = next(steps)
             assert (sample["queue"], sample["busy"]) == (waiting.total(), busy)
             gone = sum(stop.slots for stop in plan.platform.stops)
-            assert pool.station.servers - gone <= sample["capacity"] <= pool.station.servers
+            assert fewest - gone <= sample["capacity"] <= most
 
 
 # --- the checks can say no --------------------------------------------------------------------------------------------
