@@ -13,6 +13,8 @@ from models.units import SECOND, DaysText, Duration, HoursText, Money, MoneyText
 
 ZERO_DURATION = parse_duration_law("0s")
 
+Abandoned = Literal["cancel", "serve", "skip"]
+
 
 # --- platform ---------------------------------------------------------------------------------------------------------
 
@@ -94,6 +96,10 @@ class Endpoint(Part):
     """Times when it fails. No key: never, but for scheduled faults."""
     degradation: Degradation | None = None
     """What outages do to calls that do not fail. No key: nothing."""
+    abandoned: Abandoned = "cancel"
+    """What becomes of a call whose attempt has ended, by a time-out or otherwise. `cancel`: it is taken back at once.
+    `serve`: it goes on, takes its time and is paid, for nobody. `skip`: as `serve`, but if it still waits it is passed
+    over when its turn comes, as by a server that is told the caller's deadline."""
 
 
 class DecisionPoint(Part):
@@ -247,6 +253,11 @@ class AgentPool(Part):
     """Slots of one replica: the pool works on `replicas x concurrency` attempts at a time."""
     queue: AgentQueue = AgentQueue()
     """Where attempts wait for a free slot."""
+    abandoned: Abandoned = "cancel"
+    """What becomes of an attempt whose caller has given up: its time is out, its patience, or its case ended elsewhere.
+    `cancel`: it stops at once, and its slot or place in the queue is free. `serve`: it goes on to the end of its
+    endpoint calls, and is paid, for nobody. `skip`: as `serve`, but if it still waits it is passed over when its turn
+    comes, as by a worker that is told the caller's deadline."""
     principal: EntityUid | None = None
     """Who its requests to the decision point come from."""
     parent: Name | None = None

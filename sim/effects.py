@@ -1,7 +1,8 @@
 """What attempts do to the outside world: effects, done once, repeated, or recognised by their idempotency key.
 
 An attempt takes effect when its last endpoint call is over that reached the endpoint, whatever became of the attempt:
-a caller that timed out does not know. An attempt without calls takes effect when it has produced something.
+a caller that timed out does not know. An attempt without calls takes effect when it has produced something. Attempts
+and calls that go on for nobody take effect as others do.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from sim.logs import Kind
 
 if TYPE_CHECKING:
     from sim.engine import Replication
-    from sim.tokens import Call, Token
+    from sim.tokens import Call, Orphan, Token
 
 
 def install_effects(replication: Replication) -> None:
@@ -36,12 +37,20 @@ class _Effects:
         replication.tasks.verdicts.append(self._produced)
         replication.endpoints.pace.append(self._sent)
         replication.endpoints.closed.append(self._over)
-        replication.flow.ended.append(self._ended)
+        if replication.plan.resilience.has_orphans():
+            # What is left of a case takes effect after its end, so its effects are kept.
+            replication.tasks.unheard.append(self._unheard)
+        else:
+            replication.flow.ended.append(self._ended)
 
     def _produced(self, token: Token, wrong: bool, now: int) -> tuple[bool, str]:
         if token.step in self._keyed and not token.law.calls:
             self._take(token, now)
         return wrong, ""
+
+    def _unheard(self, orphan: Orphan, produced: bool, now: int) -> None:
+        if produced and orphan.step in self._keyed and not orphan.law.calls:
+            self._take(orphan, now)
 
     def _sent(self, call: Call, latency: int, _: int) -> int:
         if call.left == 1 and not call.failure and call.token.step in self._keyed:

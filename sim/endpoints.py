@@ -7,12 +7,13 @@ from typing import Final
 
 from sim.chance import Draws, Purpose, Stream
 from sim.clock import Clock, Rank
-from sim.hooks import CUT_OFF, CallAdmit, CallClosed, CallPace
-from sim.logs import Log
+from sim.hooks import CUT_OFF, CallAdmit, CallClosed, CallPace, Orphaned
+from sim.logs import Kind, Log
 from sim.network import Network
 from sim.plan import EndpointPlan, Plan
+from sim.plans.resilience import Abandoned
 from sim.stations import Station
-from sim.tokens import Call, Cases, Token
+from sim.tokens import Call, Cases, Orphan, Token
 from sim.values import durations
 
 RATE_LIMITED: Final = "rate-limited"
@@ -50,8 +51,10 @@ class Endpoints:
         self.admit: list[CallAdmit] = []
         self.closed: list[CallClosed] = []
         self.pace: list[CallPace] = []
+        self.orphaned: list[Orphaned] = []
         self._plan = plan
         self._clock = clock
+        self._log = log
         self._draws = draws
         self._network = network
         self._cases = cases
@@ -71,12 +74,29 @@ class Endpoints:
         self._next(call, now)
 
     def cancel(self, token: Token, now: int) -> None:
-        """The attempt is over: its open call is dropped."""
+        """The attempt is over: its open call is taken back, or goes on for nobody, as its endpoint has it."""
         call, token.call = token.call, None
-        if call is not None:
-            call.epoch += 1
-            if call.station is not None:
-                call.station.withdraw(call, now)
+        if call is None:
+            return
+        abandoned = self._plan.resilience.endpoints[call.endpoint]
+        if abandoned and call.station is not None:
+            self._orphan(call, call.station, abandoned == Abandoned.SKIP, now)
+            return
+        call.epoch += 1
+        if call.station is not None:
+            call.station.withdraw(call, now)
+        self._close(call, CUT_OFF, now)
+
+    def _orphan(self, call: Call, station: Station, skips: bool, now: int) -> None:
+        call.orphaned = True
+        call.left = 1
+        for_whom, call.token = call.token, Orphan(call.token)
+        call.token.call = call
+        for orphaned in self.orphaned:
+            orphaned(for_whom, call.token)
+        self._log.event(now, Kind.ORPHANED, station.place, call.case, -1 if call.waiting else now - call.since)
+        if call.waiting and skips:
+            station.hand_over(call, call, skipped=True)
             self._close(call, CUT_OFF, now)
 
     def _next(self, call: Call, now: int) -> None:
@@ -125,7 +145,9 @@ class Endpoints:
         self._close(call, call.failure, now)
         call.left -= 1
         call.index += 1
-        if call.left and not call.failure:
+        if call.orphaned:
+            self._log.event(now, Kind.WASTED, self.stations[call.endpoint].place, call.case, now - call.since)
+        elif call.left and not call.failure:
             self._next(call, now)
         else:
             self._over(call, now)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from sim.tokens import Call, Token
+    from sim.tokens import Call, Orphan, Token
 
 CUT_OFF: Final = "cut off"
 """Why an attempt or a call failed that somebody else ended: its case, or for a call the attempt."""
@@ -33,6 +33,13 @@ empty where it does not."""
 
 Judged = Callable[["Token", bool, int], None]
 """(token, wrong, now) when what an attempt produced is final: right or wrong, noticed or not."""
+
+Orphaned = Callable[["Token", "Orphan"], None]
+"""(token, orphan) when an attempt, or the endpoint call of one, goes on for nobody: it is the orphan's from then on.
+Called at all steps."""
+
+Unheard = Callable[["Orphan", bool, int], None]
+"""(orphan, produced, now) when such an attempt is over, and whether it has produced something."""
 
 CallAdmit = Callable[["Call", int], str]
 """(call, now) before an endpoint call is made: why it must not, which fails it unpaid; empty where it may."""

@@ -25,34 +25,43 @@ class Line:
         self.sheds = plan.sheds
         self._order = plan.order
         self._above = plan.above
-        self._all: OrderedDict[Job, None] = OrderedDict()
-        self._levels: list[OrderedDict[Job, None]] = [OrderedDict() for _ in range(levels)]
+        self._tickets: dict[Job, int] = {}
+        self._next = 0
+        self._all: OrderedDict[int, Job] = OrderedDict()
+        self._levels: list[OrderedDict[int, Job]] = [OrderedDict() for _ in range(levels)]
 
     def push(self, job: Job) -> None:
         """Let a job wait behind those who are there."""
-        self._all[job] = None
-        self._levels[job.level][job] = None
+        ticket = self._tickets[job] = self._next
+        self._next += 1
+        self._all[ticket] = self._levels[job.level][ticket] = job
 
     def remove(self, job: Job) -> None:
         """Take a job out of the line, wherever it stands."""
-        del self._all[job]
-        del self._levels[job.level][job]
+        ticket = self._tickets.pop(job)
+        del self._all[ticket]
+        del self._levels[job.level][ticket]
+
+    def replace(self, job: Job, heir: Job) -> None:
+        """Put another job of its level in a job's place."""
+        ticket = self._tickets[heir] = self._tickets.pop(job)
+        self._all[ticket] = self._levels[job.level][ticket] = heir
 
     def pop(self) -> Job:
         """Take out the job whose turn it is; there is one."""
         if self._order == Order.PRIORITY:
-            job = next(iter(next(level for level in self._levels if level)))
+            job = next(iter(next(level for level in self._levels if level).values()))
         elif self._order == Order.LIFO or (self._order == Order.ADAPTIVE_LIFO and len(self._all) > self._above):
-            job = next(reversed(self._all))
+            job = next(reversed(self._all.values()))
         else:
-            job = next(iter(self._all))
+            job = next(iter(self._all.values()))
         self.remove(job)
         return job
 
     def below(self, level: int) -> Job | None:
         """Who of a lower priority than this level is given up first: of the lowest, the last to come."""
         lowest = next((number for number in range(len(self._levels) - 1, level, -1) if self._levels[number]), None)
-        return None if lowest is None else next(reversed(self._levels[lowest]))
+        return None if lowest is None else next(reversed(self._levels[lowest].values()))
 
 
 def install_shedding(replication: Replication) -> None:

@@ -9,7 +9,7 @@ from sim.clock import Rank
 from sim.drifts import Drifts, watch
 from sim.logs import Kind
 from sim.plans.change import RolloutPlan
-from sim.tokens import Call, Token
+from sim.tokens import Call, Orphan, Token
 from sim.values import durations
 
 if TYPE_CHECKING:
@@ -29,6 +29,9 @@ class Rollouts:
         tasks.verdicts.append(self._verdict)
         tasks.judged.append(self._judged)
         tasks.closed.append(self._closed)
+        tasks.orphaned.append(self._orphaned)
+        tasks.unheard.append(self._unheard)
+        replication.endpoints.closed.append(self._call_closed)
 
     def _pace(self, token: Token, busy: int, _: int) -> int:
         rollout = self._of.get(token.law.number)
@@ -54,6 +57,18 @@ class Rollouts:
         rollout = self._of.get(token.law.number)
         if rollout:
             rollout.new.discard(token)
+
+    def _orphaned(self, token: Token, orphan: Orphan) -> None:
+        rollout = self._of.get(token.law.number)
+        if rollout and token in rollout.new:
+            rollout.new.add(orphan)
+
+    def _unheard(self, orphan: Orphan, _: bool, now: int) -> None:
+        self._closed(orphan, "", now)
+
+    def _call_closed(self, call: Call, failure: str, now: int) -> None:
+        if call.orphaned:
+            self._closed(call.token, failure, now)
 
 
 class _Stage:

@@ -40,8 +40,8 @@ class Station:
 
     Each priority has its own queue in order of arrival. A job that leaves early stays in it as a husk, which is skipped
     when its turn comes: joining, taking the next and leaving early cost the same at any length. Another order, and
-    giving up jobs of low priority, take a `line` instead. A `quiet` station logs
-    no service that started at once (endpoint calls would drown the rest).
+    giving up jobs of low priority, take a `line` instead. Another job may take a job's place, its heir. A `quiet`
+    station logs no service that started at once (endpoint calls would drown the rest).
     """
 
     def __init__(
@@ -68,8 +68,11 @@ class Station:
         self.shed: Callable[[Any, int], None]
         """Called with a job that is given up. Its owner withdraws it, at the same instant."""
         self._given_up: set[Job] = set()
-        self._husks: dict[Job, int] = {}
-        """Jobs that left early, and how often. A husk stands before the job's real place, if it has come back."""
+        self._husks: dict[Job, deque[Job | None]] = {}
+        """Jobs that left their place in a queue, and who has it now, each time: their heir, or nobody. A husk stands
+        before the job's real place, if it has come back."""
+        self._skipped: set[Job] = set()
+        """Jobs in the queue that are not served when their turn comes."""
         self._write = log.write
         self.code = log.places.number(place) * PLACE
         self._started = self.code + Kind.STARTED
@@ -152,15 +155,41 @@ class Station:
             return
         job.station = None
         job.waiting = False
+        self._skipped.discard(job)
         if job in self._given_up:
             self._given_up.remove(job)
             return
         self.waiting -= 1
         if self.line is None:
-            self._husks[job] = self._husks.get(job, 0) + 1
+            self._husks.setdefault(job, deque()).append(None)
         else:
             self.line.remove(job)
         self._write(pack(now, self.code + Kind.ABANDONED, job.case, now - job.since))
+
+    def hand_over(self, job: Job, heir: Job, *, skipped: bool) -> None:
+        """Put the heir in the job's place, waiting or served; it may be the job itself. One that waits may be skipped
+        when its turn comes: it is not served then, and nobody is told."""
+        heir.station, heir.since, heir.waiting = self, job.since, job.waiting
+        if heir is not job:
+            job.station = None
+            job.waiting = False
+        if not heir.waiting:
+            if self.serving is not None:
+                # In place, and in order of start.
+                served = [(heir if served is job else served, hangs) for served, hangs in self.serving.items()]
+                self.serving.clear()
+                self.serving.update(served)
+            return
+        if skipped:
+            self._skipped.add(heir)
+        if self.line is not None:
+            self.line.replace(job, heir)
+        else:
+            self._husks.setdefault(job, deque()).append(heir)
+
+    def hangs(self, job: Job) -> bool:
+        """Whether the server of a job in service hangs."""
+        return self.serving is not None and self.serving.get(job, False)
 
     @property
     def working(self) -> int:
@@ -191,7 +220,7 @@ class Station:
             self._next(now)
 
     def _next(self, now: int) -> None:
-        """Serve the first of those who wait."""
+        """Serve the first of those who wait, if they are not all skipped."""
         if self.line is not None:
             job = self.line.pop()
         else:
@@ -201,6 +230,12 @@ class Station:
                     break
             if self._husks and job in self._husks:
                 job = self._behind(job)
+        if self._skipped:
+            while job in self._skipped:
+                self._skip(job, now)
+                if not self.waiting:
+                    return
+                job = self._pop()
         self.waiting -= 1
         self.busy += 1
         if self.serving is not None:
@@ -213,11 +248,28 @@ class Station:
         begin(job, now)
 
     def _behind(self, job: Job) -> Job:
-        """The first job behind a husk that is none."""
+        """The heir of a husk, or the first job behind it that is none."""
         husks = self._husks
         while job in husks:
-            husks[job] -= 1
-            if not husks[job]:
+            places = husks[job]
+            heir = places.popleft()
+            if not places:
                 del husks[job]
-            job = next(queue for queue in self._queues if queue).popleft()
+            if heir is job:
+                return job
+            job = heir or next(queue for queue in self._queues if queue).popleft()
         return job
+
+    def _pop(self) -> Job:
+        """Take out the first of those who wait; there is one."""
+        if self.line is not None:
+            return self.line.pop()
+        job = next(queue for queue in self._queues if queue).popleft()
+        return self._behind(job)
+
+    def _skip(self, job: Job, now: int) -> None:
+        self._skipped.remove(job)
+        self.waiting -= 1
+        job.station = None
+        job.waiting = False
+        self._write(pack(now, self.code + Kind.SKIPPED, job.case, now - job.since))

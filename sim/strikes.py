@@ -101,12 +101,16 @@ class Strikes:
 
     def _crash(self, station: Station, plan: StopPlan, window: Window, now: int) -> None:
         """The slots are gone before their attempts fail, so that nobody else takes them."""
-        hit = struck_jobs(self._replication, station, plan, window)
+        replication = self._replication
+        hit = struck_jobs(replication, station, plan, window)
         station.take_away(plan.slots, now)
         for job in hit:
             # An attempt that failed may have ended others, by the end of its case.
             if job.station is station and not job.waiting and isinstance(job, Token):
-                self._durability.crashed(job, now)
+                if job.alive:
+                    self._durability.crashed(job, now)
+                else:
+                    replication.tasks.fail(job, "crash", now)
 
     # --- slower work, fewer people ------------------------------------------------------------------------------------
 

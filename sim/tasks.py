@@ -8,11 +8,12 @@ from typing import Final
 from sim.chance import Draws, Purpose, Stream
 from sim.clock import Clock, Rank
 from sim.endpoints import Endpoints
-from sim.hooks import CUT_OFF, PATIENCE, Admit, Closed, Judged, Pace, Verdict
+from sim.hooks import CUT_OFF, PATIENCE, Admit, Closed, Judged, Pace, Unheard, Verdict
 from sim.logs import Kind, Log
 from sim.plan import Exit, Jitter, Plan, RetryPlan, StepKind, SuccessPlan
+from sim.plans.resilience import Abandoned
 from sim.stations import Station
-from sim.tokens import Cases, Token
+from sim.tokens import Cases, Orphan, Token
 from sim.values import durations, is_zero, microseconds, success_chance
 
 # Members of an IntEnum are slow to look up and to compare; these are used for every attempt.
@@ -39,6 +40,7 @@ class TaskLaw:
     """What the attempts of one stream of work at one step are like, and what they draw."""
 
     __slots__ = (
+        "abandoned",
         "attempts",
         "begin",
         "called",
@@ -68,6 +70,7 @@ class TaskLaw:
         self.number = step_plan.capability
         self.capability = capability = plan.capabilities[self.number]
         self.pool = pools[capability.pool]
+        self.abandoned = plan.resilience.pools[capability.pool]
         self.cost = capability.cost
         self.calls = capability.calls
         self.callees = step_plan.callees
@@ -91,7 +94,8 @@ class TaskLaw:
         capability = self.capability
         certain = capability.success.chance == 1.0 and not capability.changes
         calls = self.calls or self.callees
-        return certain and self.works and not (self.cost or calls or self.hands_off or self.watched)
+        followed = self.watched or self.abandoned
+        return certain and self.works and not (self.cost or calls or self.hands_off or followed)
 
 
 class Tasks:
@@ -120,6 +124,8 @@ class Tasks:
         self.closed: list[Closed] = []
         self.pace: list[Pace] = []
         self.verdicts: list[Verdict] = []
+        self.orphaned = endpoints.orphaned
+        self.unheard: list[Unheard] = []
         self.success: list[SuccessPlan] = [capability.success for capability in plan.capabilities]
         """Of each capability, the success law in force."""
         self._plan = plan
@@ -178,6 +184,8 @@ class Tasks:
         if law.watched:
             for pace in self.pace:
                 busy = pace(token, busy, now)
+        if law.abandoned:
+            token.due = now + busy
         if not law.calls:
             at = self._at
             at(now + busy, _FINISH, self._on_produced, token)
@@ -213,7 +221,7 @@ class Tasks:
 
     def _produced(self, token: Token, now: int) -> None:
         """The agent's own work and its endpoint calls are over: it calls other agents, or is done."""
-        if token.law.callees:
+        if token.law.callees and token.alive:
             self.delegate(token, now)
         else:
             self._concluded(token, now)
@@ -229,6 +237,9 @@ class Tasks:
         """The attempt has produced something: its slot is free, and what came of it is judged."""
         law = token.law
         law.pool.leave(token, now)
+        if not token.alive:
+            self._wasted(token, True, now)
+            return
         if law.hands_off and self._hands_off(token, now):
             return
         if law.watched or token.success.chance != 1.0:
@@ -285,6 +296,9 @@ class Tasks:
 
     def _failed(self, token: Token, reason: str, now: int) -> None:
         """The attempt failed: try again after a while, or leave the step."""
+        if not token.alive:
+            self._wasted(token, False, now)
+            return
         token.epoch += 1
         self._event(token, Kind.ATTEMPT_FAILED, now, reason)
         self._close(token, reason, now)
@@ -298,8 +312,10 @@ class Tasks:
 
     def fail(self, token: Token, reason: str, now: int) -> None:
         """End the attempt under way, waiting or at work: it has failed."""
+        served = not token.waiting
         self.withdraw(token, now)
-        self._failed(token, reason, now)
+        if served or token.alive:
+            self._failed(token, reason, now)
 
     def interrupt(self, token: Token, reason: str, now: int) -> None:
         """Stop the attempt under way, which has not failed: whoever does so begins it anew by `attempt`."""
@@ -307,18 +323,22 @@ class Tasks:
         self._close(token, reason, now)
 
     def _timed_out(self, token: Token, now: int) -> None:
-        self.fail(token, "timeout", now)
+        self._abandon(token, now)
+        self._failed(token, "timeout", now)
 
     def _lost_patience(self, token: Token, now: int) -> None:
         if token.waiting:
-            self.withdraw(token, now)
+            self._abandon(token, now)
             self._close(token, PATIENCE, now)
             self.leave(token, Exit.FAILURE, now)
 
     def cut_off(self, token: Token, now: int) -> None:
         """The token's case ends elsewhere: whatever it does, it stops."""
         under_way = token.station is not None and token.plan.kind == StepKind.TASK
-        self.withdraw(token, now)
+        if under_way:
+            self._abandon(token, now)
+        else:
+            self.withdraw(token, now)
         if under_way:
             self._close(token, CUT_OFF, now)
 
@@ -326,6 +346,40 @@ class Tasks:
         if token.law.watched:
             for closed in self.closed:
                 closed(token, failure, now)
+
+    # --- attempts that nobody waits for -------------------------------------------------------------------------------
+
+    def _abandon(self, token: Token, now: int) -> None:
+        """The caller gives the attempt up: it is withdrawn, or goes on for nobody, as its pool has it.
+
+        An attempt in a slot that hangs is lost with it, and one that has come to the agents it calls has nothing left
+        to do: both are withdrawn.
+        """
+        law = token.law
+        pool = law.pool
+        if not law.abandoned or token.station is not pool or token.callee is not None or pool.hangs(token):
+            self.withdraw(token, now)
+            return
+        orphan = Orphan(token)
+        pool.hand_over(token, orphan, skipped=law.abandoned == Abandoned.SKIP)
+        token.epoch += 1
+        call, token.call = token.call, None
+        if call is not None:
+            orphan.call, call.token = call, orphan
+        elif not orphan.waiting:
+            self._clock.at(token.due, _FINISH, self._call if law.calls else self._on_produced, orphan)
+        served = -1 if orphan.waiting else now - orphan.since
+        self._log.event(now, Kind.ORPHANED, pool.place, token.case, served)
+        for orphaned in self.orphaned:
+            orphaned(token, orphan)
+
+    def _wasted(self, orphan: Token, produced: bool, now: int) -> None:
+        """An attempt that nobody waits for is over."""
+        assert isinstance(orphan, Orphan)
+        orphan.epoch += 1
+        self._log.event(now, Kind.WASTED, orphan.law.pool.place, orphan.case, now - orphan.since)
+        for unheard in self.unheard:
+            unheard(orphan, produced, now)
 
     def withdraw(self, token: Token, now: int) -> None:
         """Stop the attempt: its call is dropped, its slot or its place in the queue is given up."""

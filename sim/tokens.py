@@ -30,6 +30,7 @@ class Token(Job):
         "call",
         "callee",
         "children",
+        "due",
         "entity",
         "held",
         "index",
@@ -52,6 +53,8 @@ class Token(Job):
     """What its attempts are like, at a task step."""
     success: SuccessPlan
     """The success law in force when the attempt's work began."""
+    due: int
+    """When the attempt's own work is done, where its pool does not cancel it with its caller."""
     open: int
     """Branches that have not yet met."""
     blocked_on: LockInstance | None
@@ -82,6 +85,25 @@ class Token(Job):
         self.petition: Petition | None = None
 
 
+class Orphan(Token):
+    """An attempt, or the caller of endpoint calls, that nobody waits for any more: what comes of it goes nowhere."""
+
+    __slots__ = ()
+
+    def __init__(self, token: Token) -> None:
+        super().__init__(token.case, token.work, token.entity, token.level)
+        self.alive = False
+        self.step = token.step
+        self.plan = token.plan
+        self.law = token.law
+        if not token.waiting:
+            self.success = token.success
+        self.visit = token.visit
+        self.attempt = token.attempt
+        self.index = token.index
+        self.begin = token.begin
+
+
 class Petition:
     """A token's request for a decision, from the first question to the end of all approvals."""
 
@@ -104,9 +126,12 @@ class Petition:
 
 
 class Call(Job):
-    """The endpoint calls of one attempt, one after the other: `left` are still to come, `index` numbers their draws."""
+    """The endpoint calls of one attempt, one after the other: `left` are still to come, `index` numbers their draws.
 
-    __slots__ = ("endpoint", "failure", "index", "left", "site", "token")
+    Nobody waits for one that is `orphaned`.
+    """
+
+    __slots__ = ("endpoint", "failure", "index", "left", "orphaned", "site", "token")
 
     def __init__(self, token: Token, endpoint: int, site: int, left: int, index: int) -> None:
         super().__init__(token.case, token.level)
@@ -116,6 +141,7 @@ class Call(Job):
         self.left = left
         self.index = index
         self.failure = ""
+        self.orphaned = False
 
 
 class Cases:
