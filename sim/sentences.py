@@ -82,6 +82,11 @@ SENTENCES: Final[Mapping[str, Callable[[Event], str]]] = {
     "rejected": lambda e: f"turned away by {e.place}: the queue is full",
     "attempt-failed": lambda e: f"attempt {e.value} by {e.place} fails: {e.detail}",
     "attempt-wrong": lambda e: f"attempt {e.value} by {e.place} is wrong, and nobody notices",
+    "orphaned": lambda e: (
+        f"{e.place} goes on for nobody" + (f", after {span(e.value)}" if e.value is not None else ": it still waits")
+    ),
+    "wasted": lambda e: f"{e.place} is done for nobody, after {span(e.value or 0)}",
+    "skipped": lambda e: f"passed over by {e.place} after {span(e.value or 0)}: nobody waits for it",
     "handed-off": lambda e: f"{e.place} hands the case to a person ({e.detail})",
     "asked": _asked,
     "answered": lambda e: f"approval {e.detail} by {e.place}",

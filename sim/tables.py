@@ -54,6 +54,7 @@ guardrail-stopped, shed, case-late, withdrawn, scaled-up, scaled-down; crash, ha
 certificate-expiry, absence,
 load-spike and fault, each with its -over; cached, stale-decision,
 residency-breach, replayed, lost.
+Of resilience: orphaned, wasted, skipped.
 Of workflows: called, returned, effect, effect-repeated, effect-suppressed.
 `docs/semantics.md` tells when each happens and what its value and detail are."""
 

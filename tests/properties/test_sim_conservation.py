@@ -121,6 +121,7 @@ def scenarios(draw: st.DrawFn) -> str:
     line = draw(st.sampled_from([order, "lifo", "adaptive-lifo, lifo-above: 1"]))
     shed = ", when-full: shed-lowest" if capacity and draw(st.booleans()) else ""
     scale = draw(st.sampled_from(["", "autoscale: {most: 4, target: 0.7, every: 30s, start-up: 20s, cool-down: 1m}"]))
+    left, left_there = (draw(st.sampled_from(["cancel", "serve", "skip"])) for _ in range(2))
     checked = draw(st.sampled_from(["", *(f", {check}" for check in CHECKS)]))
     arrivals = draw(st.sampled_from([f"poisson, rate: {draw(st.integers(20, 200))}/h", BURSTS]))
     limit = draw(st.sampled_from(LIMITS))
@@ -153,13 +154,14 @@ decision-points: {{{f"at-hand: {points}" if points else ""}}}
 decision-point: {{site: {draw(st.sampled_from(["near", "far"]))}, latency: {draw(st.sampled_from(["0s", "1s"]))},
   on-unreachable: {draw(st.sampled_from(["deny", "allow"]))}}}
 endpoints:
-  api: {{site: far, latency: exponential(mean=5s), price: 0.01 USD{limits}}}
+  api: {{site: far, latency: exponential(mean=5s), price: 0.01 USD{limits}, abandoned: {left_there}}}
 agents:
   pool:
     site: near
     replicas: {draw(st.integers(1, 3))}
     principal: 'Agent::"a"'
     queue: {{order: {line}{capacity}{shed}}}
+    abandoned: {left}
     {scale}
     capabilities:
       think: {{service: '{draw(LAWS)}', success: "beta(alpha=2, beta=1)", detected: 0.5, cost: 0.25 USD{checked}}}
@@ -259,6 +261,7 @@ def test_conservation(text: str, seed: int) -> None:
     servers_are_never_overrun(plan, events)
     a_lock_has_no_more_holders_than_units(events)
     waits_and_work_add_up(events)
+    orphans_are_served_once_or_passed_over(events)
     calls_return_once(events)
     an_effect_comes_once_and_is_repeated_only_without_a_key(events, dict(plan.flows.keyed), plan.names.steps)
     money_adds_up(cases, events, plan)
@@ -286,14 +289,20 @@ def every_case_ends_once_or_is_open(cases: Rows, events: Rows) -> None:
         assert (row["ended"] is None) == is_open
 
 
+AFTERLIFE = {"started", "finished", "wasted", "skipped", "shed", "effect", "effect-repeated", "effect-suppressed"}
+"""What may happen to a case after its end, where work of it goes on that nobody waits for."""
+
+
 def nothing_happens_to_a_case_before_it_arrives_or_after_it_ended(cases: Rows, events: Rows) -> None:
+    orphaned = {row["case"] for row in events if row["kind"] == "orphaned"}
     first: dict[int, int] = {}
     over: dict[int, int] = {}
     for row in events:
         if row["case"] is None or row["kind"] in ("resolved", "deadlock"):
             continue
         first.setdefault(row["case"], row["sequence"])
-        assert row["case"] not in over, row
+        lives_on = row["case"] in orphaned and row["kind"] in AFTERLIFE
+        assert row["case"] not in over or lives_on, row
         if row["kind"] == "ended":
             over[row["case"]] = row["sequence"]
     arrivals = {row["case"]: row["sequence"] for row in events if row["kind"] == "arrived"}
@@ -372,7 +381,7 @@ def waits_and_work_add_up(events: Rows) -> None:
         key = (row["place"], row["case"])
         if row["kind"] == "queued":
             queued[key].append(row["time"])
-        elif row["kind"] == "abandoned" and not row["place"].startswith("lock"):
+        elif row["kind"] in ("abandoned", "skipped") and not row["place"].startswith("lock"):
             queued[key].remove(row["time"] - row["value"])
         elif row["kind"] == "started":
             since = row["time"] - row["value"]
@@ -381,6 +390,22 @@ def waits_and_work_add_up(events: Rows) -> None:
             started[key].append(row["time"])
         elif row["kind"] == "finished":
             started[key].remove(row["time"] - row["value"])
+
+
+def orphans_are_served_once_or_passed_over(events: Rows) -> None:
+    """Each orphan is wasted, skipped or shed once; who was served when it was orphaned is never passed over."""
+    open_ones: Counter[tuple[int, str]] = Counter()
+    waiting: Counter[tuple[int, str]] = Counter()
+    for row in events:
+        key = (row["case"], row["place"])
+        if row["kind"] == "orphaned":
+            open_ones[key] += 1
+            waiting[key] += row["value"] is None
+        elif row["kind"] in ("wasted", "skipped"):
+            assert open_ones[key] > 0
+            open_ones[key] -= 1
+            assert row["kind"] == "wasted" or waiting[key] > 0
+            waiting[key] -= row["kind"] == "skipped"
 
 
 def money_adds_up(cases: Rows, events: Rows, plan: Plan) -> None:
@@ -442,7 +467,7 @@ def samples_agree(samples: Rows, events: Rows, plan: Plan) -> None:
             while row["time"] <= sample["time"]:
                 if row["kind"] == "queued":
                     waiting[row["case"], row["time"]] += 1
-                elif row["kind"] in ("started", "abandoned"):
+                elif row["kind"] in ("started", "abandoned", "skipped"):
                     waiting -= Counter([(row["case"], row["time"] - row["value"])])
                 busy += {"started": 1, "finished": -1}.get(row["kind"], 0)
                 row = next(steps)
@@ -526,6 +551,11 @@ def test_a_lost_return_and_an_effect_done_twice_are_noticed() -> None:
     for wrong in ([called, ended], [returned, ended], [called, returned | {"value": 3}]):
         with pytest.raises(AssertionError):
             calls_return_once(wrong)
+    orphaned, wasted = row | {"kind": "orphaned"}, row | {"kind": "wasted"}
+    orphans_are_served_once_or_passed_over([orphaned, wasted])
+    for wrong in ([wasted], [orphaned, wasted, wasted], [orphaned, row | {"kind": "skipped"}]):
+        with pytest.raises(AssertionError):
+            orphans_are_served_once_or_passed_over(wrong)
     once, again = row | {"kind": "effect", "value": 1}, row | {"kind": "effect-repeated", "value": 2}
     law = an_effect_comes_once_and_is_repeated_only_without_a_key
     law([once, again], {0: False}, ("flow.s0",))
