@@ -234,6 +234,8 @@ class Hang:
             self._station.hang(job, False, now)
             for handler, left in work:
                 clock.at(now + left, Rank.FINISH, handler, job)
+                if isinstance(job, Token):
+                    job.due = now + left
             if call is not None and isinstance(job, Token) and job.call is call:
                 for handler, due in calls:
                     clock.at(max(now, due), Rank.FINISH, handler, call)

@@ -249,6 +249,13 @@ def test_a_crash_ends_an_attempt_that_nobody_waits_for(tmp_path: Path) -> None:
     ]
 
 
+def test_an_attempt_that_hung_has_its_whole_work_before_it_when_it_is_given_up(tmp_path: Path) -> None:
+    """10 s of work from 10 s on, 4 s of them hanging, given up at 19 s: it is done at 24 s, not at 20 s."""
+    keys = {"pool": "replicas: 1, abandoned: serve", "step": "timeout: 9s", "horizon": "25s"}
+    rows, _ = fly(tmp_path, faults="{kind: hang, agent: pool, at: 12s, lasts: 4s}", **keys)
+    assert told(rows, "orphaned", "wasted") == [(19.0, "orphaned", 0, 9.0), (24.0, "wasted", 0, 14.0)]
+
+
 def test_an_effect_that_nobody_waits_for_is_an_effect(tmp_path: Path) -> None:
     """5 s of work, given up after 4 s, tried again 1 s later: the orphans are done at 35 s and 40 s. The case has ended
     by then, and its second effect still counts as repeated."""
