@@ -289,7 +289,17 @@ def every_case_ends_once_or_is_open(cases: Rows, events: Rows) -> None:
         assert (row["ended"] is None) == is_open
 
 
-AFTERLIFE = {"started", "finished", "wasted", "skipped", "shed", "effect", "effect-repeated", "effect-suppressed"}
+AFTERLIFE = {
+    "started",
+    "finished",
+    "orphaned",
+    "wasted",
+    "skipped",
+    "shed",
+    "effect",
+    "effect-repeated",
+    "effect-suppressed",
+}
 """What may happen to a case after its end, where work of it goes on that nobody waits for."""
 
 
