@@ -290,6 +290,8 @@ def every_case_ends_once_or_is_open(cases: Rows, events: Rows) -> None:
 
 
 AFTERLIFE = {
+    "queued",
+    "abandoned",
     "started",
     "finished",
     "orphaned",
