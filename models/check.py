@@ -364,7 +364,7 @@ _CHECKS: Final[tuple[tuple[Callable[[Scenario], Iterator[Problem]], tuple[str, .
     (check_links, ()),
     (check_drifts, ()),
     (check_monitors, ("desks",)),
-    (check_rollouts, ("horizon",)),
+    (check_rollouts, ("horizon", "agents", "policies")),
     (check_attacks, ("horizon", "agents", "policies")),
     (check_points, ("decision-point", "agents")),
     (_deadlock, ()),

@@ -4,33 +4,81 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import Final
 
 from models.diagnostics import Problem, quoted
-from models.problems import Keys, no_time, repeated
-from models.rollouts import NewModel
+from models.problems import Keys, no_time, repeated, unknown_capability
+from models.rollouts import NewModel, Rollout
 from models.scenario import Scenario
 from models.units import format_duration
 
+_NEEDS: Final = {"model": ("agent", "capability", "to"), "policies": ("path",)}
+"""The keys that each kind of rollout is told by."""
+
 
 def check_rollouts(scenario: Scenario) -> Iterator[Problem]:
-    """Stages grow, something changes, and a capability has one rollout."""
+    """Each has the keys of its kind, stages grow, something changes, and it changes in one rollout only."""
     for name, rollout in scenario.rollouts.items():
         keys: Keys = ("rollouts", name)
-        if rollout.at >= scenario.horizon > 0:
-            help = f"expected a time before the horizon, {format_duration(scenario.horizon)}"
-            yield Problem((*keys, "at"), "the rollout comes after the end of the run", help)
-        if rollout.to == NewModel():
+        yield from _keys(keys, rollout)
+        yield from _stages(scenario, keys, rollout)
+        if rollout.of == "model":
+            yield from _model(scenario, keys, rollout)
+        if rollout.of == "policies" and scenario.policies is None:
             yield Problem(
-                (*keys, "to"), "the new model is as the old one", "tell what differs, such as `success`", True
+                keys, "a rollout of policies needs policies", "add `policies: {path: ...}` to the scenario", True
             )
-        for position, stage in enumerate(rollout.stages):
-            yield from no_time((*keys, "stages", position, "lasts"), stage.lasts)
-        for position, (before, after) in enumerate(pairwise(rollout.stages)):
-            if not before.share < after.share:
-                message = "the stage's share does not grow"
-                yield Problem((*keys, "stages", position + 1, "share"), message, f"expected more than {before.share:g}")
+    yield from _one_each(scenario)
+
+
+def _keys(keys: Keys, rollout: Rollout) -> Iterator[Problem]:
+    for key in _NEEDS[rollout.of]:
+        if getattr(rollout, key) is None:
+            yield Problem(keys, f"a rollout of {_what(rollout)} needs {quoted(key)}", f"add {quoted(key)}", True)
+    foreign = [key for of, needed in _NEEDS.items() if of != rollout.of for key in needed]
+    given = [key for key in foreign if getattr(rollout, key) is not None]
+    if rollout.of != "policies" and rollout.mode != "canary":
+        given.append("mode")
+    for key in given:
+        message = f"a rollout of {_what(rollout)} has no use for {quoted(key)}"
+        yield Problem((*keys, key), message, f"drop it, or change `of: {rollout.of}`", True)
+    if rollout.roll_back is not None and rollout.of != "model":
+        message = "labels are of a new model's answers, and this rollout has none"
+        yield Problem((*keys, "roll-back"), message, "drop it, or change `of: policies`", True)
+
+
+def _what(rollout: Rollout) -> str:
+    return {"model": "a model", "policies": "policies"}[rollout.of]
+
+
+def _stages(scenario: Scenario, keys: Keys, rollout: Rollout) -> Iterator[Problem]:
+    if rollout.at >= scenario.horizon > 0:
+        help = f"expected a time before the horizon, {format_duration(scenario.horizon)}"
+        yield Problem((*keys, "at"), "the rollout comes after the end of the run", help)
+    for position, stage in enumerate(rollout.stages):
+        yield from no_time((*keys, "stages", position, "lasts"), stage.lasts)
+    for position, (before, after) in enumerate(pairwise(rollout.stages)):
+        if not before.share < after.share:
+            message = "the stage's share does not grow"
+            yield Problem((*keys, "stages", position + 1, "share"), message, f"expected more than {before.share:g}")
+
+
+def _model(scenario: Scenario, keys: Keys, rollout: Rollout) -> Iterator[Problem]:
+    if rollout.agent is not None and rollout.capability is not None:
+        yield from unknown_capability(scenario, keys, rollout.agent, rollout.capability)
+    if rollout.to == NewModel():
+        yield Problem((*keys, "to"), "the new model is as the old one", "tell what differs, such as `success`", True)
+
+
+def _one_each(scenario: Scenario) -> Iterator[Problem]:
     names = list(scenario.rollouts)
-    places = [f"{rollout.agent} {rollout.capability}" for rollout in scenario.rollouts.values()]
+    places = [
+        f"{rollout.agent} {rollout.capability}" if rollout.of == "model" else rollout.of
+        for rollout in scenario.rollouts.values()
+    ]
     for index in repeated(places):
-        message = f"{quoted(places[index])} has a rollout already"
-        yield Problem(("rollouts", names[index]), message, "a capability has one rollout", True)
+        if places[index] == "policies":
+            message, help = "there is a rollout of policies already", "a scenario has one"
+        else:
+            message, help = f"{quoted(places[index])} has a rollout already", "a capability has one rollout"
+        yield Problem(("rollouts", names[index]), message, help, True)

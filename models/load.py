@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from models.check import check, check_untouched
 from models.diagnostics import Diagnostic, InputError, Problem, near, quoted
+from models.problems import Keys
 from models.reading import DIAGNOSTICS_MAX, Document, read_bytes, read_document
 from models.repair import Readable, readable
 from models.requests import check_asked
@@ -44,6 +45,8 @@ class LoadedScenario:
     inputs: Mapping[str, str]
     traces: Mapping[str, tuple[int, ...]] = field(repr=False)
     document: Document = field(repr=False, compare=False)
+    rollouts: Mapping[str, PolicySet] = field(default_factory=dict)
+    """The policy set of each rollout of policies."""
 
     def locate(self, *keys: str | int) -> Span:
         """Where a key stands in the scenario file; the nearest one above it where it does not; line 1 otherwise."""
@@ -62,11 +65,12 @@ def load(path: Path) -> LoadedScenario:
     outside = _outside(judged.readable, document, file.parent) if judged.readable else _Outside()
     faults += outside.faults
     if judged.readable:
-        faults += _diagnostics(document, check_asked(judged.readable, outside.policies))
+        faults += _diagnostics(document, check_asked(judged.readable, outside.policies, outside.rollouts))
     if faults or judged.whole is None:
         raise InputError(*_in_order(faults, str(file)))
     digest = _digest(judged.whole, outside.inputs)
-    return LoadedScenario(judged.whole, file, digest, outside.policies, outside.inputs, outside.traces, document)
+    whole, new = judged.whole, outside.rollouts
+    return LoadedScenario(whole, file, digest, outside.policies, outside.inputs, outside.traces, document, new)
 
 
 # --- the scenario file ------------------------------------------------------------------------------------------------
@@ -121,6 +125,7 @@ class _Outside:
     """What other files hold, and their faults."""
 
     policies: PolicySet | None = None
+    rollouts: Mapping[str, PolicySet] = field(default_factory=dict)
     inputs: Mapping[str, str] = field(default_factory=dict)
     traces: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     faults: tuple[Diagnostic, ...] = ()
@@ -131,13 +136,14 @@ def _outside(read: Readable, document: Document, folder: Path) -> _Outside:
     missing = {problem.keys: problem for problem in _missing_files(scenario, folder)}
     faults = _diagnostics(document, missing.values())
     inputs: dict[str, str] = {}
-    policies = None
-    if scenario.policies is not None and not any(keys[0] == "policies" for keys in missing):
-        try:
-            policies = _policies(scenario.policies, folder)
-            inputs |= _digests(_policy_files(scenario.policies, folder), folder)
-        except InputError as error:
-            faults += [_from_here(fault, folder) for fault in error.diagnostics]
+    sets: dict[Keys, PolicySet] = {}
+    for keys, given in _named_policies(scenario):
+        if not any(place[: len(keys)] == keys for place in missing):
+            try:
+                sets[keys] = _policies(given, folder)
+                inputs |= _digests(_policy_files(given, folder), folder)
+            except InputError as error:
+                faults += [_from_here(fault, folder) for fault in error.diagnostics]
     traces: dict[str, tuple[int, ...]] = {}
     for name, trace in _named_traces(scenario):
         if _trace_keys(name) not in missing:
@@ -145,7 +151,8 @@ def _outside(read: Readable, document: Document, folder: Path) -> _Outside:
                 traces[name] = _trace(folder / trace.file, trace, folder, inputs)
             except InputError as error:
                 faults += error.diagnostics
-    return _Outside(policies, dict(sorted(inputs.items())), traces, tuple(faults))
+    rollouts = {str(keys[1]): policies for keys, policies in sets.items() if keys[0] == "rollouts"}
+    return _Outside(sets.get(("policies",)), rollouts, dict(sorted(inputs.items())), traces, tuple(faults))
 
 
 def _own_files(read: Readable) -> Scenario:
@@ -153,11 +160,22 @@ def _own_files(read: Readable) -> Scenario:
     changes: dict[str, object] = {}
     if any(keys[0] == "policies" for keys in read.touched):
         changes["policies"] = None
+    if any(keys[0] in ("policies", "rollouts") for keys in read.touched):
+        changes["rollouts"] = {}
     works = {keys[1] for keys in read.touched if keys[0] == "work" and len(keys) > 1}
     if works or ("work",) in read.touched:
         kept = {} if ("work",) in read.touched else {k: v for k, v in read.scenario.work.items() if k not in works}
         changes["work"] = kept
     return read.scenario.model_copy(update=changes)
+
+
+def _named_policies(scenario: Scenario) -> Iterator[tuple[Keys, Policies]]:
+    """The policy sets to read, with the place that names each: the scenario's own, and those of rollouts."""
+    if scenario.policies is not None:
+        yield ("policies",), scenario.policies
+        for name, rollout in scenario.rollouts.items():
+            if rollout.path is not None:
+                yield ("rollouts", name), Policies(path=rollout.path, profile=scenario.policies.profile)
 
 
 def _missing_files(scenario: Scenario, folder: Path) -> Iterator[Problem]:
@@ -167,6 +185,9 @@ def _missing_files(scenario: Scenario, folder: Path) -> Iterator[Problem]:
         yield from _missing(("policies", "path"), given.path, folder, folders=True)
         named += [(("policies", "schema"), given.schema_), (("policies", "entities"), given.entities)]
         named += [(("policies", "invariants"), given.invariants)]
+    for name, rollout in scenario.rollouts.items():
+        if rollout.path is not None:
+            yield from _missing(("rollouts", name, "path"), rollout.path, folder, folders=True)
     named += [(_trace_keys(name), trace.file) for name, trace in _named_traces(scenario)]
     for keys, text in named:
         if text is not None:

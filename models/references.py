@@ -49,8 +49,6 @@ def check_references(scenario: Scenario) -> Iterator[Problem]:
     yield from _faults(scenario)
     for name, monitor in scenario.monitors.items():
         yield from unknown_capability(scenario, ("monitors", name), monitor.agent, monitor.capability)
-    for name, rollout in scenario.rollouts.items():
-        yield from unknown_capability(scenario, ("rollouts", name), rollout.agent, rollout.capability)
     yield from unknown(("deadlock", "desk"), scenario.deadlock.desk, scenario.desks, "desk")
     yield from _objectives(scenario)
 

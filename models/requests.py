@@ -25,8 +25,11 @@ Record = dict[str, "Type | Record"]
 """What a case's context holds: types, nested as the dots of the attributes say."""
 
 
-def check_asked(read: Readable, policies: PolicySet | None) -> Iterator[Problem]:
-    """What is wrong with the conditions and the requests of a scenario, under its policies where it has any.
+def check_asked(
+    read: Readable, policies: PolicySet | None, rollouts: Mapping[str, PolicySet] | None = None
+) -> Iterator[Problem]:
+    """What is wrong with the conditions and the requests of a scenario, under its policies where it has any, and the
+    requests under those of its `rollouts`.
 
     Of one with repaired parts: of those parts that are as the file has them, and rest on none that is not.
     """
@@ -37,6 +40,10 @@ def check_asked(read: Readable, policies: PolicySet | None) -> Iterator[Problem]
         return
     if repaired.isdisjoint({"agents", "work"}):
         yield from _untouched(check_requests(read.scenario, policies), read)
+        for name, new in (rollouts or {}).items():
+            for problem in _untouched(check_requests(read.scenario, new), read):
+                where = ".".join(map(str, problem.keys))
+                yield Problem(("rollouts", name, "path"), f"{where}: {problem.message}", problem.help)
     yield from _untouched(check_declared_requests(read.scenario, policies), read)
 
 

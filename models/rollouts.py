@@ -1,4 +1,4 @@
-"""Rollouts: a new model that takes over in stages, and the rule that takes it back."""
+"""Rollouts: a new model or policy set that takes over in stages, and the rule that takes it back."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Stage(Part):
     share: Annotated[Probability, Field(gt=0)]
     """Share of the cases that arrive meanwhile."""
     lasts: Duration
-    """How long it lasts. After the last stage the new model gets every case that arrives."""
+    """How long it lasts. After the last stage every case that arrives has what is new."""
 
 
 class RollBack(Part):
@@ -50,20 +50,26 @@ class RollBack(Part):
 
 
 class Rollout(Part):
-    """A new model takes a capability over, in stages (a canary). A case keeps its model, as long as that is not taken
-    back."""
+    """Something new takes over in stages (a canary). A case keeps what it got by its arrival, as long as the rollout is
+    not taken back."""
 
-    of: Literal["model"]
-    """What is rolled out."""
-    agent: Name
-    """The pool."""
-    capability: Name
-    """Its capability that gets a new model."""
-    to: NewModel
-    """What the new model is like."""
+    of: Literal["model", "policies"]
+    """What is rolled out: a new model of a capability, or another policy set."""
+    agent: Name | None = None
+    """The pool; goes with `model`."""
+    capability: Name | None = None
+    """Its capability that gets a new model; goes with `model`."""
+    to: NewModel | None = None
+    """What the new model is like; goes with `model`."""
+    path: Annotated[str, Field(min_length=1, max_length=500)] | None = None
+    """The new policies: a `.cedar` file or a folder of them, from the scenario file; goes with `policies`. A schema and
+    entities are those of the folder, as for the scenario's own policies; the profile is that of the scenario's own."""
+    mode: Literal["canary", "shadow"] = "canary"
+    """`shadow`: both policy sets decide on the cases of the stage, the scenario's own is acted on, and differences are
+    counted by rule. Goes with `policies`."""
     at: Duration
     """Simulated time when the first stage begins."""
     stages: Annotated[tuple[Stage, ...], Field(max_length=20)] = ()
-    """Growing shares. No key: every case that arrives from `at` on has the new model."""
+    """Growing shares. No key: every case that arrives from `at` on."""
     roll_back: RollBack | None = None
     """When it is taken back: attempts that begin from then on have the old model again. No key: never."""

@@ -226,7 +226,7 @@ class Scenario(Part):
     monitors: dict[Name, Monitor] = Field(default_factory=dict)
     """Drift detectors, by name."""
     rollouts: dict[Name, Rollout] = Field(default_factory=dict)
-    """New models that take over in stages, by name."""
+    """What takes over in stages, by name."""
     attacks: dict[Name, Attack] = Field(default_factory=dict)
     """Compromised agents, by name."""
     deadlock: Deadlock = Deadlock()

@@ -36,6 +36,7 @@ COUNTS: Final[Mapping[str, tuple[str, ...]]] = {
     "drift-alarms": ("alarm",),
     "duplicate-effects": ("effect-repeated",),
     "residency-breaches": ("residency-breach",),
+    "shadow-differences": ("shadow-difference",),
     "stale-decisions": ("stale-decision",),
     "late-cases": ("case-late",),
     "unanswered-escalations": ("exhausted",),

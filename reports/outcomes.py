@@ -20,7 +20,7 @@ from reports.people import DeskOutcome, assess_people
 from reports.platform import BreachOutcome, PointOutcome, assess_breaches, assess_points
 from reports.quality import CheckOutcome, VoteOutcome, assess_checks, assess_votes
 from reports.resilience import FaultOutcome, assess_resilience
-from reports.rollouts import RolloutOutcome, assess_rollouts
+from reports.rollouts import PolicyRolloutOutcome, RolloutOutcome, assess_policy_rollouts, assess_rollouts
 from reports.security import AttackOutcome, assess_attacks
 from reports.series import FaultBand, HarmCourse, QueueCourse, fault_bands, harm_courses, queue_courses, sample_every
 from reports.tables import RunTables, read_tables
@@ -84,6 +84,7 @@ class Outcomes:
     breaches: tuple[BreachOutcome, ...]
     rollouts: tuple[RolloutOutcome, ...]
     attacks: tuple[AttackOutcome, ...]
+    policy_rollouts: tuple[PolicyRolloutOutcome, ...]
 
 
 def assess(run: Run) -> Outcomes:
@@ -114,6 +115,7 @@ def assess(run: Run) -> Outcomes:
         breaches=assess_breaches(tables),
         rollouts=assess_rollouts(tables),
         attacks=assess_attacks(tables),
+        policy_rollouts=assess_policy_rollouts(tables),
     )
 
 

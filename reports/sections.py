@@ -5,7 +5,7 @@ A measure gets its section by a function over the outcomes, listed in SECTIONS i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +14,7 @@ from reports.words import Unit, duration
 
 if TYPE_CHECKING:
     from reports.outcomes import Outcomes
+    from reports.rollouts import PolicyRolloutOutcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +236,39 @@ def rollouts(outcomes: Outcomes) -> Section | None:
     )
 
 
+def policy_rollouts(outcomes: Outcomes) -> Section | None:
+    """New policies that took over in stages, or looked on."""
+    if not outcomes.policy_rollouts:
+        return None
+    return Section(
+        anchor="policy-rollouts",
+        label="New policies",
+        title="Rollouts of policies",
+        caption=(
+            "New policies that decide on the cases of a stage (canary), or that are asked beside those that decide "
+            "(shadow): cases, decisions and differences in one replication, means with 95% intervals. Two decisions "
+            "differ where the outcome, the chains asked or the time for their answer do."
+        ),
+        columns=("Rollout", "Mode", "Furthest stage", "Cases", "Decisions", "Differences"),
+        rows=tuple(row for rollout in outcomes.policy_rollouts for row in _policy_rows(rollout)),
+        nothing="",
+        headlines=tuple(
+            f"Rollout {r.rollout}: the policies of {r.path} would decide {r.differences.estimate:.4g} of "
+            f"{r.decisions.estimate:.4g} requests otherwise in one replication."
+            for r in outcomes.policy_rollouts
+            if r.differences is not None
+        ),
+    )
+
+
+def _policy_rows(rollout: PolicyRolloutOutcome) -> Iterator[Row]:
+    counts = (Figure(rollout.cases, "count"), Figure(rollout.decisions, "count"))
+    differ = Figure(rollout.differences, "count") if rollout.differences is not None else ""
+    yield Row(rollout.rollout, rollout.path, (rollout.mode, f"{rollout.stage} of {rollout.stages}", *counts, differ))
+    for difference in rollout.by_rule:
+        yield Row(rollout.rollout, difference.words, ("", "", "", "", Figure(difference.count, "count")))
+
+
 def effects(outcomes: Outcomes) -> Section | None:
     """The table of effects; none where no step says whether its effects have a key."""
     if not outcomes.effects:
@@ -332,6 +366,7 @@ SECTIONS: Final[tuple[Callable[[Outcomes], Section | None], ...]] = (
     points,
     breaches,
     rollouts,
+    policy_rollouts,
     attacks,
 )
 """The sections in their order; None where the scenario has no use for one."""

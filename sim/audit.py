@@ -11,9 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from models.diagnostics import input_error
+from models.scenario import Scenario
 from sim.decision_log import Seal, chained, identity, seal
-from sim.run import FINDINGS, Manifest, file_digest, read_manifest, table_file
-from sim.tables import DECISIONS
+from sim.run import FINDINGS, SCENARIO, Manifest, file_digest, read_manifest, table_file
+from sim.tables import POLICIES, decision_schema
 
 _LOG = "decisions.parquet"
 
@@ -98,10 +99,15 @@ def _audit_log(folder: Path, manifest: Manifest) -> list[str]:
 
 def _check_rows(folder: Path, manifest: Manifest) -> list[Seal]:
     """The seals of the rows as they are. Raises _DamagedError at the first bad row."""
-    before = [identity(manifest.scenario_digest, manifest.seed, r) for r in range(len(manifest.decisions))]
+    named = _names_policies(table_file(folder, "decisions"))
+    known = _known_policies(folder) if named else frozenset[str]()
+    before = [
+        identity(manifest.scenario_digest, manifest.seed, r, names_policies=named)
+        for r in range(len(manifest.decisions))
+    ]
     hashes: list[list[str]] = [[] for _ in before]
     current = 0
-    for position, row in enumerate(_rows(table_file(folder, "decisions"))):
+    for position, row in enumerate(_rows(table_file(folder, "decisions"), named)):
         while current < len(hashes) and len(hashes[current]) == manifest.decisions[current].rows:
             current += 1
         if current == len(hashes):
@@ -112,6 +118,8 @@ def _check_rows(folder: Path, manifest: Manifest) -> list[Seal]:
             raise _DamagedError(
                 f"row {expected} of replication {current} (row {position} of the file) is not as it was written"
             )
+        if known and row.values[-1] not in known:
+            raise _DamagedError(f"row {expected} of replication {current} names policies that the scenario has not")
         hashes[current].append(row.hash)
     return [seal(first, of_replication) for first, of_replication in zip(before, hashes, strict=True)]
 
@@ -123,7 +131,27 @@ def _chained(before: str, row: _Row) -> str | None:
         return None
 
 
-def _rows(file: Path) -> Iterator[_Row]:
+def _names_policies(file: Path) -> bool:
+    """Whether the rows name the policy set which decided: then the log is of version 2. A column more or less breaks
+    its chain."""
+    try:
+        return POLICIES in pq.read_schema(file).names
+    except (OSError, pa.ArrowException, ValueError):  # told where its rows are read
+        return False
+
+
+def _known_policies(folder: Path) -> frozenset[str]:
+    """The policy sets of the run's scenario, by their paths; none where that cannot be read, which its digest tells."""
+    try:
+        scenario = Scenario.model_validate_json((folder / SCENARIO).read_bytes())
+    except (OSError, ValueError):
+        return frozenset()
+    paths = {rollout.path for rollout in scenario.rollouts.values()}
+    paths.add(scenario.policies.path if scenario.policies else None)
+    return frozenset(path for path in paths if path is not None)
+
+
+def _rows(file: Path, names_policies: bool) -> Iterator[_Row]:
     """The rows in file order. A row group that cannot be decoded is named by its range of rows."""
     try:
         log = pq.ParquetFile(file)
@@ -133,15 +161,15 @@ def _rows(file: Path) -> Iterator[_Row]:
     start = 0
     for number, count in enumerate(groups):
         where = f"rows {start} to {start + count - 1} of the file"
-        yield from _group(log, number, count, where)
+        yield from _group(log, number, count, where, decision_schema(names_policies=names_policies))
         start += count
 
 
-def _group(log: pq.ParquetFile, number: int, count: int, where: str) -> Iterator[_Row]:
+def _group(log: pq.ParquetFile, number: int, count: int, where: str, schema: pa.Schema) -> Iterator[_Row]:
     try:
         table = log.read_row_group(number)
         table.validate(full=True)
-        columns = [table.column(field.name).to_pylist() for field in DECISIONS]
+        columns = [table.column(field.name).to_pylist() for field in schema]
     except (OSError, pa.ArrowException, ValueError, KeyError, MemoryError) as error:
         raise _DamagedError(f"{where} cannot be decoded: {_first_line(error)}") from None
     if any(len(column) != count for column in columns):

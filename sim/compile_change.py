@@ -18,6 +18,7 @@ from sim.plans.change import (
     DetectorPlan,
     DriftPlan,
     MonitorPlan,
+    PolicyRolloutPlan,
     RollBackPlan,
     RolloutPlan,
     Watch,
@@ -36,6 +37,7 @@ def compile_change(loaded: LoadedScenario, names: Names) -> ChangePlan:
         tuple(_monitors(scenario, names)),
         tuple(_rollouts(scenario, names)),
         tuple(attack_plan(loaded, names, name) for name in scenario.attacks),
+        tuple(_policy_rollouts(scenario)),
     )
 
 
@@ -84,6 +86,8 @@ def _parameters(detector: Detector) -> tuple[float, ...]:
 def _rollouts(scenario: Scenario, names: Names) -> Iterator[RolloutPlan]:
     for name, rollout in scenario.rollouts.items():
         new = rollout.to
+        if rollout.of != "model" or new is None:
+            continue
         yield RolloutPlan(
             name,
             names.capabilities.index(f"{rollout.agent}.{rollout.capability}"),
@@ -94,6 +98,12 @@ def _rollouts(scenario: Scenario, names: Names) -> Iterator[RolloutPlan]:
             tuple(_stages(rollout)),
             _roll_back(rollout.roll_back) if rollout.roll_back else None,
         )
+
+
+def _policy_rollouts(scenario: Scenario) -> Iterator[PolicyRolloutPlan]:
+    for name, rollout in scenario.rollouts.items():
+        if rollout.of == "policies":
+            yield PolicyRolloutPlan(name, tuple(_stages(rollout)), rollout.mode == "shadow")
 
 
 def _stages(rollout: Rollout) -> Iterator[tuple[int, float]]:

@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 
 Row = tuple[Any, ...]
-"""The columns of `sim.tables.DECISIONS` from `replication` to `approvals`, in order."""
+"""The columns of `sim.tables.DECISIONS` from `replication` to the one before `hash`, in order."""
 
 
 class Seal(NamedTuple):
@@ -25,9 +25,10 @@ class Seal(NamedTuple):
     root: str
 
 
-def identity(digest: str, seed: int, replication: int) -> str:
-    """The hash before the first row."""
-    return sha256(f"windtunnel.decisions/1 {digest} {seed} {replication}".encode()).hexdigest()
+def identity(digest: str, seed: int, replication: int, *, names_policies: bool = False) -> str:
+    """The hash before the first row. Rows that name the policy set which decided are of version 2, others of 1."""
+    version = 2 if names_policies else 1
+    return sha256(f"windtunnel.decisions/{version} {digest} {seed} {replication}".encode()).hexdigest()
 
 
 def chained(before: str, row: Row) -> str:

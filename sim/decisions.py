@@ -40,6 +40,10 @@ class Decisions:
     ) -> None:
         self.allowed: Callable[[Token, int], None]
         self.leave: Callable[[Token, int, int], None]
+        self.decides: Callable[[Token], Decider] | None = None
+        """Whose policies decide on a token's case; none where there is one policy set."""
+        self.beside: Callable[[Token, Verdict, int], None] | None = None
+        """Told each decision by the policies that are acted on."""
         self._plan = plan
         self._clock = clock
         self._log = log
@@ -135,7 +139,10 @@ class Decisions:
         token.epoch += 1
         petition = token.petition
         assert petition is not None
-        verdict = self._decider.verdict(token.work, token.plan.request, token.entity, petition.granted)
+        decider = self._decider if self.decides is None else self.decides(token)
+        verdict = decider.verdict(token.work, token.plan.request, token.entity, petition.granted)
+        if self.beside is not None:
+            self.beside(token, verdict, now)
         if petition.question is not None:
             self._keep(token, petition.question, verdict, now)
             petition.question = None
@@ -145,7 +152,7 @@ class Decisions:
         enforced, reason = self._enforced(told, petition)
         if told is not verdict and not petition.trouble and told != verdict:
             reason = "cached"
-        self._record(token, petition, verdict.outcome, enforced, reason, now)
+        self._record(token, petition, verdict.outcome, enforced, reason, now, decider.path)
         if enforced == "allow":
             petition.slipped = verdict.outcome if verdict.outcome != "allow" else ""
             self.allowed(token, now)
@@ -188,11 +195,14 @@ class Decisions:
             petition.slipped = ""
         self.leave(token, exit, now)
 
-    def _record(self, token: Token, petition: Petition, decision: str, enforced: str, reason: str, now: int) -> None:
+    def _record(
+        self, token: Token, petition: Petition, decision: str, enforced: str, reason: str, now: int, policies: str
+    ) -> None:
         step = self._plan.names.steps[token.step]
         action = self._decider.action(token.plan.request)
         approvals = ",".join(sorted(petition.granted))
-        self._log.decisions.append((now, token.case, step, action, decision, enforced, reason, approvals))
+        row = (now, token.case, step, action, decision, enforced, reason, approvals)
+        self._log.decisions.append((*row, policies) if policies else row)
 
     def _draw(self, purpose: Purpose, token: Token, petition: Petition) -> float:
         place = f"{self._plan.names.works[token.work]}/{self._plan.names.steps[token.step]}"

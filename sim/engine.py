@@ -31,7 +31,7 @@ from sim.plan import FOREVER, OUTCOME_NAMES, Outcome, Plan, StepKind
 from sim.points import Points
 from sim.rules import Rules
 from sim.stations import Station
-from sim.tables import DECISIONS, EVENTS, SAMPLES
+from sim.tables import EVENTS, SAMPLES, decision_schema
 from sim.tasks import Tasks
 from sim.tokens import Cases
 from sim.windows import random_outages
@@ -133,13 +133,14 @@ class Replication:
 
     def batches(self, digest: str, seed: int) -> Batches:
         """The tables so far, in pieces; `digest` and `seed` identify the run in the decision log."""
-        before = identity(digest, seed, self.number)
+        named = bool(self.workload.decider.path)
+        before = identity(digest, seed, self.number, names_policies=named)
         rows = ((self.number, n, *row) for n, row in enumerate(self.log.decisions))
         hashes = chained_hashes(before, rows)
         return Batches(
             case_table(self.plan, self.workload, self.cases, self.number).to_batches(),
             self.log.event_batches(self.number, OUTCOME_NAMES),
-            self.log.decision_table(self.number, hashes).to_batches(),
+            self.log.decision_table(self.number, hashes, decision_schema(names_policies=named)).to_batches(),
             self.log.sample_table(self.number).to_batches(),
             seal(before, hashes),
         )
@@ -147,7 +148,8 @@ class Replication:
     def tables(self, digest: str, seed: int) -> Tables:
         """The tables so far, whole."""
         batches = self.batches(digest, seed)
-        schemas = (case_schema(self.plan), EVENTS, DECISIONS, SAMPLES)
+        decisions = decision_schema(names_policies=bool(self.workload.decider.path))
+        schemas = (case_schema(self.plan), EVENTS, decisions, SAMPLES)
         parts = (batches.cases, batches.events, batches.decisions, batches.samples)
         whole = [pa.Table.from_batches(part, schema) for part, schema in zip(parts, schemas, strict=True)]
         return Tables(whole[0], whole[1], whole[2], whole[3], batches.seal)

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from sim.tables import DECISIONS, EVENTS, SAMPLES
+from sim.tables import EVENTS, SAMPLES
 
 NONE: Final = -1
 """A null in an integer column; every real value is 0 or more."""
@@ -93,6 +93,8 @@ class Kind(IntEnum):
     ATTACK_THROUGH = 81
     QUARANTINED = 82
     QUARANTINE_OVER = 83
+    ENROLLED = 84
+    SHADOW_DIFFERENCE = 85
     CACHED = 68
     STALE_DECISION = 69
     RESIDENCY_BREACH = 70
@@ -143,8 +145,8 @@ class Log:
         self._detailed: list[tuple[int, str]] = []
         """Rows that have a detail, by number, and the detail."""
         self.places = Texts()
-        self.decisions: list[tuple[int, int, str, str, str, str, str, str]] = []
-        """(time, case, step, action, decision, enforced, reason, approvals)."""
+        self.decisions: list[tuple[int | str, ...]] = []
+        """(time, case, step, action, decision, enforced, reason, approvals), and the policies where rows name them."""
         self.samples: list[int] = []
         """Flat rows of (time, place, queue, busy, capacity)."""
 
@@ -209,11 +211,11 @@ class Log:
         ]
         return pa.RecordBatch.from_arrays(columns, schema=EVENTS)
 
-    def decision_table(self, replication: int, hashes: Sequence[str]) -> pa.Table:
-        turned = list(zip(*self.decisions, strict=True)) or [()] * 8
+    def decision_table(self, replication: int, hashes: Sequence[str], schema: pa.Schema) -> pa.Table:
+        turned = list(zip(*self.decisions, strict=True)) or [()] * (len(schema) - 3)
         columns = [*_front(replication, len(self.decisions)), *turned, hashes]
-        arrays = [pa.array(c, field.type) for c, field in zip(columns, DECISIONS, strict=True)]
-        return pa.Table.from_arrays(arrays, schema=DECISIONS)
+        arrays = [pa.array(c, field.type) for c, field in zip(columns, schema, strict=True)]
+        return pa.Table.from_arrays(arrays, schema=schema)
 
     def sample_table(self, replication: int) -> pa.Table:
         rows = np.array(self.samples, np.int64).reshape(-1, 5)

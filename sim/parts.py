@@ -17,6 +17,7 @@ from sim.effects import install_effects
 from sim.links import install_links
 from sim.locks import install_review
 from sim.monitors import install_monitors
+from sim.policy_rollouts import install_policy_rollouts
 from sim.quality import install_quality
 from sim.queues import install_shedding
 from sim.residency import install_residency
@@ -42,4 +43,5 @@ PARTS: Final[tuple[Callable[[Replication], None], ...]] = (
     install_effects,  # behind all that tells whether a call reaches its endpoint
     install_residency,
     install_attacks,
+    install_policy_rollouts,
 )

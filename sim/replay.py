@@ -158,7 +158,8 @@ def _decision_line(row: dict[str, Any]) -> str:
     asked, said, done, reason = row["action"], row["decision"], row["enforced"], row["reason"]
     if said == done:
         approved = f"; approved by {row['approvals']}" if row["approvals"] else ""
-        return f"decision on {asked}: {said} ({reason}){approved}"
+        by = f" by {row['policies']}" if "policies" in row else ""
+        return f"decision on {asked}{by}: {said} ({reason}){approved}"
     fails = f"decision on {asked}: no answer ({reason}), so the decision point fails"
     if done == "allow":
         return f"{fails} open: goes on, though policy says {said}; a violation if the step succeeds"

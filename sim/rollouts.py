@@ -9,6 +9,7 @@ from sim.clock import Rank
 from sim.drifts import Drifts, watch
 from sim.logs import Kind
 from sim.plans.change import RolloutPlan
+from sim.stages import Stages
 from sim.tokens import Call, Orphan, Token
 from sim.values import durations
 
@@ -71,14 +72,6 @@ class Rollouts:
             self._closed(call.token, failure, now)
 
 
-class _Stage:
-    epoch = 0
-
-    def __init__(self, number: int, share: float) -> None:
-        self.number = number
-        self.share = share
-
-
 class _Label:
     epoch = 0
 
@@ -87,45 +80,24 @@ class _Label:
 
 
 class _Rollout:
-    """One rollout. A case's model is told by its arrival and one draw, so the cases of a stage are among those of the
-    next; `new` are the tokens whose attempt under way the new model makes."""
+    """One rollout; `new` are the tokens whose attempt under way the new model makes."""
 
     def __init__(self, replication: Replication, plan: RolloutPlan) -> None:
         self.plan = plan
         self.new: set[Token] = set()
         self._replication = replication
         self._name = plan.name
-        self._place = f"rollout:{plan.name}"
-        self._taken_back = False
+        self._stages = Stages(replication, plan.name, plan.stages)
         self._labels = 0
         self._wrong = 0
         self._streams: dict[tuple[int, str], Stream[float]] = {}
         self._delays: dict[str, Stream[int]] = {}
-        for number, (begin, share) in enumerate(plan.stages):
-            replication.clock.at(begin, Rank.FAULT, self._stage, _Stage(number + 1, share))
-
-    def _stage(self, stage: _Stage, now: int) -> None:
-        if not self._taken_back:
-            detail = f"{stage.share:.4g} of the cases"
-            self._replication.log.event(now, Kind.STAGE, self._place, value=stage.number, detail=detail)
-
-    def _has_new(self, token: Token) -> bool:
-        arrived = int(self._replication.workload.arrived[token.case])
-        share = 0.0
-        for begin, later in self.plan.stages:
-            if arrived < begin:
-                break
-            share = later
-        if not share or self._taken_back:
-            return False
-        work = self._replication.plan.names.works[token.work]
-        return self._stream(Purpose.ARM, f"{self._name}/{work}").at(token.entity, 0) < share
 
     # --- attempts -----------------------------------------------------------------------------------------------------
 
     def begun(self, token: Token, busy: int) -> int:
         """The attempt has its slot: how long its own work takes."""
-        if not self._has_new(token):
+        if not self._stages.have(token):
             return busy
         self.new.add(token)
         if self.plan.success is not None:
@@ -157,7 +129,7 @@ class _Rollout:
         if token not in self.new:
             return
         detail = "wrong" if wrong else "right"
-        self._replication.log.event(now, Kind.CANARY, self._place, token.case, token.attempt + 1, detail)
+        self._replication.log.event(now, Kind.CANARY, self._stages.place, token.case, token.attempt + 1, detail)
         rule = self.plan.roll_back
         if rule is None:
             return
@@ -176,11 +148,9 @@ class _Rollout:
         assert rule is not None
         self._labels += 1
         self._wrong += label.wrong
-        if self._taken_back or self._labels < rule.labels or not self._wrong > rule.errors * self._labels:
+        if self._stages.taken_back or self._labels < rule.labels or not self._wrong > rule.errors * self._labels:
             return
-        self._taken_back = True
-        name = self._replication.plan.names.capabilities[self.plan.capability]
-        self._replication.log.event(now, Kind.ROLLED_BACK, self._place, value=self._labels, detail=name)
+        self._stages.take_back(now, self._labels, self._replication.plan.names.capabilities[self.plan.capability])
 
     def _stream(self, purpose: Purpose, place: str) -> Stream[float]:
         stream = self._streams.get((purpose, place))

@@ -6,6 +6,7 @@ up.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -38,11 +39,17 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Policies and conditions of a scenario. Questions are numbered as `StepPlan.request`, conditions by step."""
+    """Policies and conditions of a scenario. Questions are numbered as `StepPlan.request`, conditions by step.
+
+    `new` has the policies that are rolled out, without conditions. Where these decide, not only look on, both sets have
+    the `path` that the decision log names them by.
+    """
 
     policies: PolicySet | None
     questions: tuple[Question, ...]
     conditions: tuple[tuple[str, ...], ...]
+    path: str = ""
+    new: Rules | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         """To a worker process as text and numbers: cedarpy's syntax trees do not travel, so it parses them again."""
@@ -50,11 +57,15 @@ class Rules:
         policies = self.policies and replace(
             self.policies, policies=tuple(replace(policy, **bare) for policy in self.policies.policies)
         )
-        return _restored, (policies, self.questions, self.conditions)
+        return _restored, (policies, self.questions, self.conditions, self.path, self.new)
 
 
 def _restored(
-    policies: PolicySet | None, questions: tuple[Question, ...], conditions: tuple[tuple[str, ...], ...]
+    policies: PolicySet | None,
+    questions: tuple[Question, ...],
+    conditions: tuple[tuple[str, ...], ...],
+    path: str,
+    new: Rules | None,
 ) -> Rules:
     if policies is not None:
         import cedarpy
@@ -62,7 +73,7 @@ def _restored(
         syntax = cedarpy.policies_to_pst(policies.text).static_policies
         parsed = tuple(replace(policy, syntax=syntax[policy.id]) for policy in policies.policies)
         policies = replace(policies, policies=parsed)
-    return Rules(policies, questions, conditions)
+    return Rules(policies, questions, conditions, path, new)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +95,20 @@ def compile_rules(loaded: LoadedScenario) -> Rules:
         tuple(arm.when for arm in step.arms if arm.when is not None) if isinstance(step, ChoiceStep) else ()
         for step in steps
     )
-    return Rules(_portable(policies), tuple(_question(scenario, policies, task) for task in tasks), tuple(conditions))
+    own, new = scenario.policies, None
+    path = ""
+    for name, rollout in scenario.rollouts.items():  # one at most is of policies
+        if rollout.path is not None:
+            decides = rollout.mode == "canary"
+            new = Rules(*_asked(scenario, loaded.rollouts[name], tasks), (), rollout.path if decides else "")
+            path = own.path if own is not None and decides else ""
+    return Rules(*_asked(scenario, policies, tasks), tuple(conditions), path, new)
+
+
+def _asked(
+    scenario: Scenario, policies: PolicySet | None, tasks: Sequence[Task]
+) -> tuple[PolicySet | None, tuple[Question, ...]]:
+    return _portable(policies), tuple(_question(scenario, policies, task) for task in tasks)
 
 
 def _portable(policies: PolicySet | None) -> PolicySet | None:
@@ -113,6 +137,10 @@ class Decider:
 
     def __init__(self, plan: Plan, rules: Rules, attributes: tuple[tuple[Column, ...], ...]) -> None:
         self._rules = rules
+        self.path = rules.path
+        """What the decision log calls the policies; empty where it need not say."""
+        self.new = Decider(plan, rules.new, attributes) if rules.new is not None else None
+        """Answers by the policies that are rolled out."""
         self._names = plan.names.attributes
         self._attributes = attributes
         self._counts = [len(columns[0]) if columns else 0 for columns in attributes]

@@ -98,6 +98,8 @@ SENTENCES: Final[Mapping[str, Callable[[Event], str]]] = {
     "deadlock": lambda e: f"deadlock of {counted(e.value or 0, 'cases')}: {_ring(e.detail)}",
     "resolved": lambda e: f"the deadlock is over: {e.detail}",
     "canary": lambda e: f"attempt {e.value} was made by the new model of {e.name}, and is {e.detail}",
+    "enrolled": lambda e: f"is among the cases of rollout {e.name}",
+    "shadow-difference": lambda e: f"the policies of rollout {e.name} would decide otherwise on {e.detail}",
     "routed": lambda e: f"{e.place} has the step done by {e.detail}",
     "case-late": lambda e: f"its deadline passes at step {e.name}",
     "withdrawn": lambda e: f"is taken back at step {e.name}",

@@ -46,7 +46,7 @@ from sim.run import (
     unfinished,
     versions,
 )
-from sim.tables import TABLES
+from sim.tables import TABLES, decision_schema
 from sim.windows import WINDOWS_MAX, WindowLimitError
 from sim.workload import CASES_MAX, CaseLimitError
 
@@ -190,7 +190,8 @@ def replicate(job: Job, number: int) -> Finished | str:
             f"replication {number} has more than {EVENTS_MAX:,} happenings: lower the rate, the horizon or the retries"
         )
     batches = replication.batches(job.digest, job.seed)
-    schemas = {**TABLES, "cases": case_schema(job.plan)}
+    decisions = decision_schema(names_policies=bool(job.rules.path))
+    schemas = {**TABLES, "cases": case_schema(job.plan), "decisions": decisions}
     digests = []
     for name, part in zip(TABLES, batches[:4], strict=True):
         file = part_file(job.folder, number, name)

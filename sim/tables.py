@@ -48,7 +48,8 @@ EVENTS = pa.schema(
 attempt-wrong, asked, answered, exhausted, bounced, locked, unlocked, blocked, deadlock, resolved, outage, outage-over,
 partition, partition-over, drift, alarm, rolled-back, handed-off, ended, violation; crash, hang, slowdown, absence,
 load-spike and fault, each with its -over.
-Of change: routed, stopped, stage, canary, attack-stopped, attack-through, quarantined, quarantine-over.
+Of change: routed, stopped, stage, canary, enrolled, shadow-difference, attack-stopped, attack-through, quarantined,
+quarantine-over.
 partition, partition-over, drift, alarm, rolled-back, handed-off, ended, violation; voted, self-check-stopped,
 guardrail-stopped, shed, case-late, withdrawn, scaled-up, scaled-down; crash, hang, slowdown, loss,
 certificate-expiry, absence,
@@ -74,6 +75,16 @@ DECISIONS = pa.schema(
     ]
 )
 """Every decision of the decision point, hash-chained."""
+
+POLICIES = "policies"
+"""The column that names the policy set which decided, by its path in the scenario. It stands before `hash`, in runs
+where a rollout of policies decides."""
+
+
+def decision_schema(*, names_policies: bool) -> pa.Schema:
+    """The columns of the decision log, with or without the policy set which decided."""
+    return DECISIONS.insert(len(DECISIONS) - 1, pa.field(POLICIES, pa.string())) if names_policies else DECISIONS
+
 
 SAMPLES = pa.schema(
     [

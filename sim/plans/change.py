@@ -97,6 +97,15 @@ class RolloutPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class PolicyRolloutPlan:
+    """`stages` as in `RolloutPlan`; `shadow` where the new policies decide nothing."""
+
+    name: str
+    stages: tuple[tuple[int, float], ...]
+    shadow: bool
+
+
+@dataclass(frozen=True, slots=True)
 class AnswerPlan:
     """What policy says of one request of an attack: allow, deny or escalate, and the rules that say so."""
 
@@ -128,3 +137,5 @@ class ChangePlan:
     monitors: tuple[MonitorPlan, ...] = ()
     rollouts: tuple[RolloutPlan, ...] = ()
     attacks: tuple[AttackPlan, ...] = ()
+    policies: tuple[PolicyRolloutPlan, ...] = ()
+    """One at most."""

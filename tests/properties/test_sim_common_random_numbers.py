@@ -56,12 +56,18 @@ monitors:
 rollouts:
   new: {of: model, agent: other, capability: type, to: {success: 0.1}, at: 9m, roll-back: {errors: 0.5, labels: 20}}
 """
+SHADOW = """\
+policies: {path: rules.cedar}
+rollouts:
+  rules: {of: policies, path: rules.cedar, mode: shadow, at: 5m, stages: [{share: 0.5, lasts: 10m}]}
+"""
 FIRST_WORK = WORK.replace("work:\n", "work:\n" + OTHER_WORK)
 
 
 def life(folder: Path, text: str, replication: int = 0) -> dict[int, list[tuple[Any, ...]]]:
     """What happens to each case of the stream `main`, by its number in the stream."""
     (folder / "scenario.yaml").write_text(text)
+    (folder / "rules.cedar").write_text("permit (principal, action, resource);")
     loaded = load(folder)
     flight = Replication(compile_plan(loaded), compile_rules(loaded), 4, replication)
     flight.run()
@@ -71,6 +77,8 @@ def life(folder: Path, text: str, replication: int = 0) -> dict[int, list[tuple[
     lives: dict[int, list[tuple[Any, ...]]] = {n: [(row["arrived"], row["attr.n"])] for n, row in enumerate(mine)}
     for row in tables.events.to_pylist():
         if row["case"] in number:
+            if row["kind"] == "enrolled":
+                continue
             lives[number[row["case"]]].append((row["time"], row["kind"], row["place"], row["value"], row["detail"]))
     return lives
 
@@ -82,12 +90,14 @@ def life(folder: Path, text: str, replication: int = 0) -> dict[int, list[tuple[
         HEAD + ENDPOINT + POOL.replace("agents:\n", "agents:\n" + OTHER_POOL) + FLOW + OTHER_FLOW + FIRST_WORK,
         BASE + "sites: {a: {}}\nlocks: {l: {}}\n",
         HEAD + ENDPOINT + POOL + OTHER_POOL + FLOW + OTHER_FLOW + WORK + OTHER_WORK + CHANGE,
+        BASE + SHADOW,
     ],
     ids=[
         "a stream, a pool and a workflow more",
         "the same, before the others",
         "parts that nobody uses",
         "drifts, a monitor and a rollout of another pool",
+        "policies that look on",
     ],
 )
 def test_what_is_added_beside_changes_nothing(tmp_path: Path, changed: str) -> None:

@@ -1,0 +1,64 @@
+"""Rollouts of policies: which set decides on a case, and what a set that only looks on would have decided."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sim.logs import Kind
+from sim.plans.change import PolicyRolloutPlan
+from sim.rules import Decider, Verdict
+from sim.stages import Stages
+from sim.tokens import Token
+
+if TYPE_CHECKING:
+    from sim.engine import Replication
+
+
+def install_policy_rollouts(replication: Replication) -> None:
+    """Let the new policies decide beside the scenario's own."""
+    for plan in replication.plan.change.policies:
+        PolicyRollout(replication, plan)
+
+
+class PolicyRollout:
+    """One rollout of policies. It draws who is in a stage, and nothing else."""
+
+    def __init__(self, replication: Replication, plan: PolicyRolloutPlan) -> None:
+        self._log = replication.log
+        self._stages = Stages(replication, plan.name, plan.stages)
+        self._own = replication.workload.decider
+        assert self._own.new is not None
+        self._new = self._own.new
+        replication.flow.arrived.append(self._arrived)
+        if plan.shadow:
+            replication.decisions.beside = self._compare
+        else:
+            replication.decisions.decides = self._decider
+
+    def _arrived(self, token: Token, now: int) -> None:
+        if self._stages.have(token):
+            self._log.event(now, Kind.ENROLLED, self._stages.place, token.case)
+
+    def _decider(self, token: Token) -> Decider:
+        return self._new if self._stages.have(token) else self._own
+
+    def _compare(self, token: Token, verdict: Verdict, now: int) -> None:
+        """The new policies are asked the same, with the same approvals."""
+        if not self._stages.have(token):
+            return
+        petition = token.petition
+        assert petition is not None
+        other = self._new.verdict(token.work, token.plan.request, token.entity, petition.granted)
+        if _differ(verdict, other):
+            action = self._own.action(token.plan.request)
+            detail = f"{action}: {_told(verdict)}, new: {_told(other)}"
+            self._log.event(now, Kind.SHADOW_DIFFERENCE, self._stages.place, token.case, petition.rounds, detail)
+
+
+def _told(verdict: Verdict) -> str:
+    return f"{verdict.outcome} by {verdict.reason}"
+
+
+def _differ(one: Verdict, other: Verdict) -> bool:
+    """Whether acting on them would differ; rules that lead to the same may have other names."""
+    return (one.outcome, one.chains, one.timeout) != (other.outcome, other.chains, other.timeout)
