@@ -15,6 +15,7 @@ from models.check_change import check_drifts, check_monitors
 from models.check_faults import check_timed
 from models.check_flows import check_calls
 from models.check_platform import check_links, check_points
+from models.check_resilience import check_resilience
 from models.check_rollouts import check_rollouts
 from models.check_supply import check_answers, check_endpoints, check_queues, check_scaling, check_tokens, check_work
 from models.declared import check_declared
@@ -369,6 +370,7 @@ _CHECKS: Final[tuple[tuple[Callable[[Scenario], Iterator[Problem]], tuple[str, .
     (check_points, ("decision-point", "agents")),
     (_deadlock, ()),
     (check_calls, ("agents",)),
+    (check_resilience, ("agents",)),
     (_objectives, ()),
     (_prices, ("currency",)),
     (_outages, ()),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from models.diagnostics import Problem, listed, quoted, suggestion
 from models.problems import Keys
+from models.resilience import Fallback
 from models.scenario import AgentPool, Desk, DeskStep, Endpoint, Scenario, Task
 from models.steps import AgentCall
 
@@ -96,12 +97,13 @@ class Handler(NamedTuple):
 
 
 def handlers(scenario: Scenario, step: Task | DeskStep) -> Iterator[Handler]:
-    """Who handles the data of a step: the people of the desk, or the agents, those they call, and their endpoints."""
+    """Who handles the data of a step: the people of the desk, or the agents, those they call or that take over,
+    and their endpoints."""
     if isinstance(step, DeskStep):
         parts = [("desks", step.desk)]
     else:
         parts = []
-        working: tuple[Task | AgentCall, ...] = (step, *step.calls_agents)
+        working: tuple[Task | AgentCall | Fallback, ...] = (step, *step.calls_agents, *step.fallbacks)
         for at in working:
             pool = scenario.agents.get(at.agent)
             called = pool.capabilities.get(at.capability) if pool else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from models.check_flows import check_called
+from models.check_resilience import check_named
 from models.diagnostics import Problem, quoted, suggestion
 from models.faults import CertificateExpiry
 from models.problems import Keys, unknown, unknown_capability, unknown_work
@@ -92,6 +93,7 @@ def _servers(scenario: Scenario, keys: Keys, step: Step) -> Iterator[Problem]:
     if isinstance(step, Task):
         yield from unknown_capability(scenario, keys, step.agent, step.capability)
         yield from check_called(scenario, keys, step)
+        yield from check_named(scenario, keys, step)
     elif isinstance(step, DeskStep):
         yield from unknown((*keys, "desk"), step.desk, scenario.desks, "desk")
     for position, name in enumerate(step.data if isinstance(step, Task | DeskStep) else ()):

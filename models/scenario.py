@@ -68,6 +68,7 @@ from models.part import (
     Start,
 )
 from models.platform import Link, SitePoint
+from models.resilience import Breaker, Budget
 from models.rollouts import Rollout
 from models.steps import Arm, ChoiceStep, DeskStep, End, Parallel, Retry, Step, Task, Wait, Workflow
 from models.units import Duration
@@ -209,6 +210,10 @@ class Scenario(Part):
     """Agent pools, by name."""
     desks: dict[Name, Desk] = Field(default_factory=dict)
     """Queues of people, by name."""
+    budgets: dict[Name, Budget] = Field(default_factory=dict)
+    """Retry budgets, by name."""
+    breakers: dict[Name, Breaker] = Field(default_factory=dict)
+    """Circuit breakers, by name."""
     chains: dict[Name, Chain] = Field(default_factory=dict)
     """Escalation chains, by the names that policies escalate to."""
     locks: dict[Name, Lock] = Field(default_factory=dict)

@@ -9,6 +9,7 @@ from pydantic import Field
 from models.laws import DurationLaw
 from models.part import AttributeName, EntityUid, Name, Part
 from models.platform import Durability
+from models.resilience import Fallback
 from models.units import DAY, SECOND, Duration, Probability
 
 
@@ -79,6 +80,17 @@ class Task(_Work):
     calls_agents: Annotated[tuple[AgentCall, ...], Field(max_length=20)] = ()
     """Agents that an attempt calls one after the other, after its own work and endpoint calls. It keeps its slot
     meanwhile, so agents that call each other through one pool can stall (see `deadlock`)."""
+    deadline: Duration | None = None
+    """Longest time of all attempts of one visit together, those of fallbacks included, from the first one on: the one
+    under way fails (`deadline`), none follows, and a retry that would not begin before is not waited for. No key:
+    none."""
+    budget: Name | None = None
+    """The budget that pays for its retries. No key: none is needed."""
+    breaker: Name | None = None
+    """The circuit breaker before its own attempts, not before those of fallbacks. No key: none."""
+    fallbacks: Annotated[tuple[Fallback, ...], Field(max_length=5)] = ()
+    """Agents that take over one after the other when its attempts have failed. When the last has failed, the case
+    leaves by `on-failure`, which may lead to people."""
     idempotency_key: bool | None = None
     """Whether a key of case and step lets the outside world tell an effect that it has seen already. `true`: a case
     takes effect once; `false`: retries and loops repeat the effect, which is counted. No key: effects are not looked

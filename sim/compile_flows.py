@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from models.scenario import Scenario, Task
+from sim.compile_steps import fallback_steps
 from sim.plans.flows import FlowsPlan
 
 if TYPE_CHECKING:
@@ -17,7 +18,9 @@ def compile_flows(loaded: LoadedScenario, names: Names) -> FlowsPlan:
     """This part of the plan."""
     scenario = loaded.scenario
     units = tuple(lock.count for lock in scenario.locks.values())
-    return FlowsPlan(units, tuple(_keyed(scenario, names)))
+    keyed = dict(_keyed(scenario, names))
+    keyed |= {fallback: keyed[main] for fallback, main in fallback_steps(scenario, names) if main in keyed}
+    return FlowsPlan(units, tuple(keyed.items()))
 
 
 def _keyed(scenario: Scenario, names: Names) -> Iterator[tuple[int, bool]]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
+from models.resilience import Fallback
 from models.scenario import ChoiceStep, DeskStep, End, Parallel, Scenario, Step, Task, Wait, Workflow
 from models.steps import AgentCall, Retry
 from models.workflows import exits as ways_out
@@ -12,9 +14,11 @@ from sim.plan import Exit, Jitter, Names, Outcome, RetryPlan, StepKind, StepPlan
 
 
 def step_names(scenario: Scenario) -> tuple[str, ...]:
-    """`workflow.step` of all steps, then `workflow.step/n` for the n-th agent that a step's attempts call."""
+    """`workflow.step` of all steps, then `workflow.step/n` for the n-th agent that a step's attempts call, then
+    `workflow.step/fallback-n` for the n-th that takes over."""
     steps = [f"{name}.{step}" for name, workflow in scenario.workflows.items() for step in workflow.steps]
-    return (*steps, *(_callee(caller, n) for caller, n, _ in _calls(scenario)))
+    callees = (_callee(caller, n) for caller, n, _ in _calls(scenario))
+    return (*steps, *callees, *(_fallback(main, n) for main, _, n, _ in _fallbacks(scenario)))
 
 
 def _calls(scenario: Scenario) -> Iterator[tuple[str, int, AgentCall]]:
@@ -27,6 +31,24 @@ def _calls(scenario: Scenario) -> Iterator[tuple[str, int, AgentCall]]:
 
 def _callee(caller: str, n: int) -> str:
     return f"{caller}/{n + 1}"
+
+
+def _fallbacks(scenario: Scenario) -> Iterator[tuple[str, Task, int, Fallback]]:
+    """Every fallback, with the name of its step, the step, and its number in the step."""
+    for name, workflow in scenario.workflows.items():
+        for step_name, step in workflow.steps.items():
+            if isinstance(step, Task):
+                yield from ((f"{name}.{step_name}", step, n, fallback) for n, fallback in enumerate(step.fallbacks))
+
+
+def _fallback(main: str, n: int) -> str:
+    return f"{main}/fallback-{n + 1}"
+
+
+def fallback_steps(scenario: Scenario, names: Names) -> Iterator[tuple[int, int]]:
+    """The steps that stand for fallbacks, in the order they are tried, and the step that each stands in for."""
+    for main, _, n, _ in _fallbacks(scenario):
+        yield names.steps.index(_fallback(main, n)), names.steps.index(main)
 
 
 def step_plans(scenario: Scenario, names: Names) -> Iterator[StepPlan]:
@@ -48,6 +70,17 @@ def step_plans(scenario: Scenario, names: Names) -> Iterator[StepPlan]:
             timeout=bound(call.timeout),
             retry=_retry(call.retry),
             called=True,
+        )
+    for main, step, _, fallback in _fallbacks(scenario):
+        workflow_name, _, step_name = main.partition(".")
+        capability = names.capabilities.index(f"{fallback.agent}.{fallback.capability}")
+        yield replace(
+            _step(names, workflow_name, step_name, step, False, -1),
+            capability=capability,
+            timeout=bound(fallback.timeout),
+            patience=None,
+            retry=replace(_retry(step.retry), attempts=fallback.attempts),
+            callees=(),
         )
 
 
@@ -83,7 +116,7 @@ def _step(names: Names, workflow: str, name: str, step: Step, counted: bool, req
             failed, denied = to(step.on_failure, Outcome.FAILED), to(step.on_deny, Outcome.DENIED)
             return plan(
                 StepKind.TASK,
-                (to(step.next, done), failed, denied, to(step.on_hand_off, done)),
+                (to(step.next, done), failed, denied, to(step.on_hand_off, done), failed),
                 capability=names.capabilities.index(f"{step.agent}.{step.capability}"),
                 request=request,
                 timeout=bound(step.timeout),

@@ -28,6 +28,8 @@ class _Effects:
     def __init__(self, replication: Replication) -> None:
         self._log = replication.log
         self._names = replication.plan.names.steps
+        self._mains = dict(replication.plan.resilience.mains)
+        """Of fallbacks, the step that they stand in for: an effect is the same, whoever takes it."""
         self._keyed = dict(replication.plan.flows.keyed)
         self._done: dict[tuple[int, int], int] = {}
         self._reached: set[Call] = set()
@@ -63,14 +65,15 @@ class _Effects:
             self._take(call.token, now)
 
     def _take(self, token: Token, now: int) -> None:
-        done = self._done.get((token.case, token.step), 0)
+        step = self._mains.get(token.step, token.step)
+        done = self._done.get((token.case, step), 0)
         kind = Kind.EFFECT
         if done:
-            kind = Kind.EFFECT_SUPPRESSED if self._keyed[token.step] else Kind.EFFECT_REPEATED
+            kind = Kind.EFFECT_SUPPRESSED if self._keyed[step] else Kind.EFFECT_REPEATED
         if kind != Kind.EFFECT_SUPPRESSED:
             done += 1
-            self._done[token.case, token.step] = done
-        self._log.event(now, kind, f"step:{self._names[token.step]}", token.case, done)
+            self._done[token.case, step] = done
+        self._log.event(now, kind, f"step:{self._names[step]}", token.case, done)
 
     def _ended(self, token: Token, _: int, __: int) -> None:
         for step in self._keyed:

@@ -24,6 +24,10 @@ Closed = Callable[["Token", str, int], None]
 """(token, failure, now) once for each attempt, those that were not admitted included: why it failed, empty where it
 produced something that stands."""
 
+Retrying = Callable[["Token", str, int, int], bool]
+"""(token, reason, begins, now) when an attempt has failed and another is left, which would begin at a time: whether it
+may. The first that says no ends the step as after the last attempt."""
+
 Pace = Callable[["Token", int, int], int]
 """(token, work, now) when an attempt gets its slot: how long the agent's own work really takes."""
 

@@ -11,9 +11,13 @@ from typing import TYPE_CHECKING, Final
 
 from sim.attacks import install_attacks
 from sim.autoscaling import install_autoscaling
+from sim.breakers import install_breakers
+from sim.budgets import install_budgets
 from sim.calls import install_calls
 from sim.case_limits import install_case_limits
+from sim.deadlines import install_deadlines
 from sim.effects import install_effects
+from sim.fallbacks import install_fallbacks
 from sim.links import install_links
 from sim.locks import install_review
 from sim.monitors import install_monitors
@@ -44,4 +48,8 @@ PARTS: Final[tuple[Callable[[Replication], None], ...]] = (
     install_residency,
     install_attacks,
     install_policy_rollouts,
+    install_breakers,  # behind all else that refuses attempts
+    install_deadlines,
+    install_budgets,  # behind all else that forbids a retry
+    install_fallbacks,
 )

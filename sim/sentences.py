@@ -87,6 +87,8 @@ SENTENCES: Final[Mapping[str, Callable[[Event], str]]] = {
     ),
     "wasted": lambda e: f"{e.place} is done for nobody, after {span(e.value or 0)}",
     "skipped": lambda e: f"passed over by {e.place} after {span(e.value or 0)}: nobody waits for it",
+    "retry-denied": lambda e: f"no attempt {e.value} by {e.place}: {e.detail}",
+    "fallback": lambda e: f"{e.place} takes the step over",
     "handed-off": lambda e: f"{e.place} hands the case to a person ({e.detail})",
     "asked": _asked,
     "answered": lambda e: f"approval {e.detail} by {e.place}",

@@ -36,10 +36,8 @@ EVENTS = pa.schema(
         ("time", pa.int64()),
         ("kind", pa.string()),
         ("case", pa.int64()),  # null where no case is concerned
-        (
-            "place",
-            pa.string(),
-        ),  # `desk:x`, `agent:x`, `endpoint:x`, `step:workflow.x`, `lock:x[value]`, `monitor:x`, `site:x`, `fault:x`
+        # `desk:x`, `agent:x`, `endpoint:x`, `step:workflow.x`, `lock:x[value]`, `monitor:x`, `breaker:x`, `site:x`, `fault:x`
+        ("place", pa.string()),
         ("value", pa.int64()),  # microseconds for `started` (wait) and `finished` (busy); a count or nothing otherwise
         ("detail", pa.string()),  # empty, or what else there is to say, e.g. the members of a deadlock as JSON
     ]
@@ -55,7 +53,7 @@ guardrail-stopped, shed, case-late, withdrawn, scaled-up, scaled-down; crash, ha
 certificate-expiry, absence,
 load-spike and fault, each with its -over; cached, stale-decision,
 residency-breach, replayed, lost.
-Of resilience: orphaned, wasted, skipped.
+Of resilience: orphaned, wasted, skipped, retry-denied, breaker-open, breaker-half-open, breaker-closed, fallback.
 Of workflows: called, returned, effect, effect-repeated, effect-suppressed.
 `docs/semantics.md` tells when each happens and what its value and detail are."""
 

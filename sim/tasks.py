@@ -8,7 +8,7 @@ from typing import Final
 from sim.chance import Draws, Purpose, Stream
 from sim.clock import Clock, Rank
 from sim.endpoints import Endpoints
-from sim.hooks import CUT_OFF, PATIENCE, Admit, Closed, Judged, Pace, Unheard, Verdict
+from sim.hooks import CUT_OFF, PATIENCE, Admit, Closed, Judged, Pace, Retrying, Unheard, Verdict
 from sim.logs import Kind, Log
 from sim.plan import Exit, Jitter, Plan, RetryPlan, StepKind, SuccessPlan
 from sim.plans.resilience import Abandoned
@@ -122,6 +122,7 @@ class Tasks:
         self.judged: list[Judged] = []
         self.admit: list[Admit] = []
         self.closed: list[Closed] = []
+        self.retrying: list[Retrying] = []
         self.pace: list[Pace] = []
         self.verdicts: list[Verdict] = []
         self.orphaned = endpoints.orphaned
@@ -308,7 +309,11 @@ class Tasks:
             self.leave(token, Exit.FAILURE, now)
             return
         u = self._draw(Purpose.JITTER, token) if retry.jitter else 0.0
-        self._clock.at(now + backoff(retry, token.attempt, u), Rank.RESUME, self.attempt, token)
+        begins = now + backoff(retry, token.attempt, u)
+        if token.law.watched and not all(may(token, reason, begins, now) for may in self.retrying):
+            self.leave(token, Exit.FAILURE, now)
+            return
+        self._clock.at(begins, Rank.RESUME, self.attempt, token)
 
     def fail(self, token: Token, reason: str, now: int) -> None:
         """End the attempt under way, waiting or at work: it has failed."""
@@ -316,6 +321,15 @@ class Tasks:
         self.withdraw(token, now)
         if served or token.alive:
             self._failed(token, reason, now)
+
+    def expire(self, token: Token, reason: str, now: int) -> None:
+        """The time of the whole step is over, whatever the token does at it."""
+        under_way = token.station is not None
+        self._abandon(token, now)
+        self._event(token, Kind.ATTEMPT_FAILED, now, reason)
+        if under_way:
+            self._close(token, reason, now)
+        self.leave(token, Exit.EXPIRED, now)
 
     def interrupt(self, token: Token, reason: str, now: int) -> None:
         """Stop the attempt under way, which has not failed: whoever does so begins it anew by `attempt`."""

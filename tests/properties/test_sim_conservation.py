@@ -55,11 +55,14 @@ def _step(draw: st.DrawFn, kind: str, to: str, other: str) -> str:
         capability = draw(st.sampled_from(["think", "call"]))
         action = ", action: 'Action::\"act\"', resource: 'Thing::\"thing\"'" if kind.startswith("asking") else ""
         timeout = draw(st.sampled_from(["", ", timeout: 1m", ", patience: 30s"]))
-        retry = draw(st.sampled_from(["", ", retry: {attempts: 3, backoff: 20s, jitter: full}"]))
+        retry = draw(st.sampled_from(["", ", retry: {attempts: 3, backoff: 20s, jitter: full}, budget: tight"]))
+        resilience = draw(st.sampled_from(["", "", ", breaker: fuse", ", deadline: 2m"]))
+        resilience += draw(st.sampled_from(["", "", ", fallbacks: [{agent: pool, capability: think}]"]))
         leads = f"next: {to}, on-failure: {other}" + (f", on-hand-off: {other}" if capability == "call" else "")
         calls = draw(st.sampled_from(["", "", ", calls-agents: [{agent: pool, capability: think, timeout: 2m}]"]))
         keyed = draw(st.sampled_from(["", ", idempotency-key: true", ", idempotency-key: false"]))
-        return f"kind: task, agent: pool, capability: {capability}, {leads}{action}{timeout}{retry}{calls}{keyed}"
+        task = f"kind: task, agent: pool, capability: {capability}, {leads}{action}"
+        return f"{task}{timeout}{retry}{resilience}{calls}{keyed}"
     if kind == "desk":
         timeout = draw(st.sampled_from(["", ", timeout: 5m, on-timeout: out", ", patience: 2m"]))
         return f"kind: desk, desk: people, next: {to}{timeout}"
@@ -184,6 +187,8 @@ desks:
     queue: {{order: {order}{capacity}}}
 chains:
   board: {{levels: [{{desk: people, timeout: 2m}}, {{desk: people, timeout: 3m}}], bounces: 1}}
+budgets: {{tight: {{ratio: 0.2, least-per-second: 0.01, window: 5m}}}}
+breakers: {{fuse: {{window: 6, least-calls: 3, open: 1m, half-open: 2, counts: [timeout, rejected, crash, wrong]}}}}
 locks: {{key: {{key: part}}, other: {{count: {UNITS}}}}}
 deadlock: {{resolution: {resolution}}}
 workflows:
@@ -266,6 +271,7 @@ def test_conservation(text: str, seed: int) -> None:
     a_lock_has_no_more_holders_than_units(events)
     waits_and_work_add_up(events)
     orphans_are_served_once_or_passed_over(events)
+    an_open_breaker_lets_nothing_through(events)
     calls_return_once(events)
     an_effect_comes_once_and_is_repeated_only_without_a_key(events, dict(plan.flows.keyed), plan.names.steps)
     money_adds_up(cases, events, plan)
@@ -424,6 +430,19 @@ def orphans_are_served_once_or_passed_over(events: Rows) -> None:
             waiting[key] -= row["kind"] == "skipped"
 
 
+def an_open_breaker_lets_nothing_through(events: Rows) -> None:
+    """It opens for a minute at least, closes only from half-open, and refuses only while it is not closed."""
+    state, since = "breaker-closed", 0
+    follows = {"breaker-closed": {"breaker-open"}, "breaker-open": {"breaker-half-open"}}
+    for row in events:
+        if row["place"] == "breaker:fuse":
+            assert row["kind"] in follows.get(state, {"breaker-open", "breaker-closed"})
+            assert state != "breaker-open" or row["time"] >= since + 60_000_000
+            state, since = row["kind"], row["time"]
+        elif row["kind"] == "attempt-failed" and row["detail"] == "breaker-open":
+            assert state != "breaker-closed"
+
+
 def money_adds_up(cases: Rows, events: Rows, plan: Plan) -> None:
     """Attempts, people's time, and whole calls: what is left over of a case's cost is a number of calls.
 
@@ -574,6 +593,13 @@ def test_a_lost_return_and_an_effect_done_twice_are_noticed() -> None:
     for wrong in ([wasted], [orphaned, wasted, wasted], [orphaned, row | {"kind": "skipped"}]):
         with pytest.raises(AssertionError):
             orphans_are_served_once_or_passed_over(wrong)
+    turns = [row | {"place": "breaker:fuse", "kind": f"breaker-{to}"} for to in ("open", "half-open", "closed")]
+    turns[1]["time"] = turns[2]["time"] = 60_000_005
+    an_open_breaker_lets_nothing_through(turns)
+    refused = row | {"kind": "attempt-failed", "detail": "breaker-open"}
+    for wrong in ([*turns, refused], turns[1:], [turns[0], turns[2]], [turns[0], turns[1] | {"time": 9}]):
+        with pytest.raises(AssertionError):
+            an_open_breaker_lets_nothing_through(wrong)
     once, again = row | {"kind": "effect", "value": 1}, row | {"kind": "effect-repeated", "value": 2}
     law = an_effect_comes_once_and_is_repeated_only_without_a_key
     law([once, again], {0: False}, ("flow.s0",))
