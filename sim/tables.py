@@ -36,7 +36,7 @@ EVENTS = pa.schema(
         ("time", pa.int64()),
         ("kind", pa.string()),
         ("case", pa.int64()),  # null where no case is concerned
-        # `desk:x`, `agent:x`, `endpoint:x`, `step:workflow.x`, `lock:x[value]`, `monitor:x`, `breaker:x`, `site:x`, `fault:x`
+        # `desk:x`, `agent:x`, `endpoint:x`, `step:workflow.x`, `lock:x[value]`, `monitor:x`, `breaker:x`, `site:x`, ...
         ("place", pa.string()),
         ("value", pa.int64()),  # microseconds for `started` (wait) and `finished` (busy); a count or nothing otherwise
         ("detail", pa.string()),  # empty, or what else there is to say, e.g. the members of a deadlock as JSON
