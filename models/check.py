@@ -14,6 +14,7 @@ from models.check_attacks import check_attacks
 from models.check_change import check_drifts, check_monitors
 from models.check_faults import check_timed
 from models.check_flows import check_calls
+from models.check_people import check_reviews
 from models.check_platform import check_links, check_points
 from models.check_resilience import check_resilience
 from models.check_rollouts import check_rollouts
@@ -371,6 +372,7 @@ _CHECKS: Final[tuple[tuple[Callable[[Scenario], Iterator[Problem]], tuple[str, .
     (_deadlock, ()),
     (check_calls, ("agents",)),
     (check_resilience, ("agents",)),
+    (check_reviews, ("desks", "chains")),
     (_objectives, ()),
     (_prices, ("currency",)),
     (_outages, ()),

@@ -9,6 +9,7 @@ from pydantic import Field
 from models.curves import CurveText
 from models.laws import DurationLaw, NumberLaw, SuccessLaw, parse_duration_law, parse_number_law, parse_success
 from models.part import Condition, Count, EntityUid, Name, Part
+from models.people import Review
 from models.units import SECOND, DaysText, Duration, HoursText, Money, MoneyText, Probability, Rate
 
 ZERO_DURATION = parse_duration_law("0s")
@@ -295,6 +296,9 @@ class Desk(Part):
     """Chance that a review approves."""
     bounce_back: Probability = 0.0
     """Chance that a review sends the item back to the level below it in the chain. Not drawn at the first level."""
+    review: Review | None = None
+    """How right its reviews are, and what tires and presses those who do them; instead of `approves`. No key: reviews
+    approve by chance, and it is not told whether they should."""
     queue: Queue = Queue()
     """Where items wait for a person."""
     cost_per_hour: MoneyText = Money(0, "")

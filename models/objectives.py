@@ -69,6 +69,19 @@ class DeskLoad(_Objective):
     """Greatest load that passes; 1 is always busy."""
 
 
+class ReviewShare(_Objective):
+    """The share of a desk's approvals that took less than a time: hardly more than a glance. A review counts from when
+    somebody takes it up to the answer; refusals do not count."""
+
+    kind: Literal["review-share"]
+    desk: Name
+    """The desk."""
+    under: Duration
+    """Approvals that took less count."""
+    at_most: Probability
+    """Greatest share that passes."""
+
+
 class CaseCost(_Objective):
     """Mean cost of an ended case: calls, attempts and people."""
 
@@ -93,15 +106,19 @@ class EventCount(_Objective):
         "stale-decisions",
         "duplicate-effects",
         "shadow-differences",
+        "wrong-approvals",
     ]
     """What is counted. `violations` are steps that took effect though policy would have denied or escalated them: the
     decision point failed open, and the step then succeeded. `unanswered-escalations` are approvals that ran out of
     levels or of time, `late-cases` cases that their deadline overtook,
     `residency-breaches` attempts, calls and reviews where data may not be, `stale-decisions` answers
     that a cache gave past their time, `duplicate-effects` effects, at steps without an idempotency key, that their case
-    had already, `shadow-differences` decisions that the policies of a rollout in shadow mode would make otherwise."""
+    had already, `shadow-differences` decisions that the policies of a rollout in shadow mode would make otherwise,
+    `wrong-approvals` reviews that granted what ought not to be granted, at desks with a `review`."""
     at_most: Annotated[float, Field(ge=0)]
     """Greatest mean that passes."""
 
 
-Objective = Annotated[CaseTime | CaseShare | DeskWait | DeskLoad | CaseCost | EventCount, Field(discriminator="kind")]
+Objective = Annotated[
+    CaseTime | CaseShare | DeskWait | DeskLoad | ReviewShare | CaseCost | EventCount, Field(discriminator="kind")
+]

@@ -24,6 +24,7 @@ from models.scenario import (
     Loss,
     OutageFault,
     Partition,
+    ReviewShare,
     Scenario,
     Slowdown,
     Step,
@@ -138,5 +139,5 @@ def _objectives(scenario: Scenario) -> Iterator[Problem]:
         match objective:
             case CaseTime() | CaseShare() | CaseCost():
                 yield from unknown_work((*keys, "work"), objective.work, scenario.work)
-            case DeskWait() | DeskLoad():
+            case DeskWait() | DeskLoad() | ReviewShare():
                 yield from unknown((*keys, "desk"), objective.desk, scenario.desks, "desk")

@@ -54,7 +54,7 @@ from models.fleet import (
 )
 from models.locks import Deadlock, Lock
 from models.monitors import Monitor, PageHinkley
-from models.objectives import CaseCost, CaseShare, CaseTime, DeskLoad, DeskWait, EventCount, Objective
+from models.objectives import CaseCost, CaseShare, CaseTime, DeskLoad, DeskWait, EventCount, Objective, ReviewShare
 from models.part import (
     ATTRIBUTE_NAME,
     ENTITY_UID,
@@ -136,6 +136,7 @@ __all__ = [
     "Queue",
     "Renewal",
     "Retry",
+    "ReviewShare",
     "Risk",
     "Rollout",
     "Scenario",

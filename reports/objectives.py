@@ -17,9 +17,10 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from models.scenario import CaseCost, CaseShare, CaseTime, DeskLoad, DeskWait, EventCount, Objective
+from models.scenario import CaseCost, CaseShare, CaseTime, DeskLoad, DeskWait, EventCount, Objective, ReviewShare
 from reports.intervals import Array, Interval, Sample, bounded, decide, exact, student, too_few, unseen, with_trials
 from reports.people import desk_load
+from reports.reviews import approvals, glance_share
 from reports.tables import RunTables, quantiles, ratio
 from reports.waits import waits
 from reports.words import Unit, count, duration, estimate, limit, percent_of_confidence, share, span
@@ -41,6 +42,7 @@ COUNTS: Final[Mapping[str, tuple[str, ...]]] = {
     "late-cases": ("case-late",),
     "unanswered-escalations": ("exhausted",),
     "violations": ("violation",),
+    "wrong-approvals": ("wrong-approval",),
 }
 """The kinds of events that each `of` of a `count` counts."""
 
@@ -299,6 +301,18 @@ def _(objective: DeskLoad, tables: RunTables) -> Measure:
         "share",
         exact(desk_load(tables, objective.desk)),
         at_most=objective.at_most,
+    )
+
+
+@measured.register
+def _(objective: ReviewShare, tables: RunTables) -> Measure:
+    return Measure(
+        f"the share of approvals at {objective.desk} that took less than {duration(objective.under)}",
+        "share",
+        exact(glance_share(tables, objective.desk, objective.under)),
+        at_most=objective.at_most,
+        ceiling=1.0,
+        trials=len(approvals(tables, objective.desk)),
     )
 
 

@@ -20,6 +20,7 @@ from reports.people import DeskOutcome, assess_people
 from reports.platform import BreachOutcome, PointOutcome, assess_breaches, assess_points
 from reports.quality import CheckOutcome, VoteOutcome, assess_checks, assess_votes
 from reports.resilience import FaultOutcome, assess_resilience
+from reports.reviews import ReviewOutcome, assess_reviews
 from reports.rollouts import PolicyRolloutOutcome, RolloutOutcome, assess_policy_rollouts, assess_rollouts
 from reports.security import AttackOutcome, assess_attacks
 from reports.series import FaultBand, HarmCourse, QueueCourse, fault_bands, harm_courses, queue_courses, sample_every
@@ -85,6 +86,7 @@ class Outcomes:
     rollouts: tuple[RolloutOutcome, ...]
     attacks: tuple[AttackOutcome, ...]
     policy_rollouts: tuple[PolicyRolloutOutcome, ...]
+    reviews: tuple[ReviewOutcome, ...]
 
 
 def assess(run: Run) -> Outcomes:
@@ -116,6 +118,7 @@ def assess(run: Run) -> Outcomes:
         rollouts=assess_rollouts(tables),
         attacks=assess_attacks(tables),
         policy_rollouts=assess_policy_rollouts(tables),
+        reviews=assess_reviews(tables),
     )
 
 

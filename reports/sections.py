@@ -14,6 +14,7 @@ from reports.words import Unit, duration
 
 if TYPE_CHECKING:
     from reports.outcomes import Outcomes
+    from reports.reviews import ReviewOutcome
     from reports.rollouts import PolicyRolloutOutcome
 
 
@@ -355,6 +356,42 @@ def scaling(outcomes: Outcomes) -> Section | None:
     )
 
 
+def reviews(outcomes: Outcomes) -> Section | None:
+    """How right reviews are."""
+    if not outcomes.reviews:
+        return None
+    return Section(
+        anchor="reviews",
+        label="Reviews",
+        title="Reviews",
+        caption=(
+            "Reviews that granted or refused in one replication, means with 95% intervals. Right ones granted what "
+            "ought to be granted, and refused the rest. A stamp grants without a look."
+        ),
+        columns=("Desk", "Reviews", "Right", "Stamped", "Wrong approvals", "Wrong refusals", "Approvals at a glance"),
+        rows=tuple(_reviewed(desk) for desk in outcomes.reviews),
+        nothing="",
+        headlines=tuple(
+            f"Desk {d.desk} granted {d.wrong_approvals.estimate:.4g} approvals in one replication that it ought not."
+            for d in outcomes.reviews
+            if d.judged
+        ),
+    )
+
+
+def _reviewed(desk: ReviewOutcome) -> Row:
+    judged: tuple[Cell, ...] = ("not told",) * 4
+    if desk.judged:
+        judged = (
+            Figure(desk.accuracy, "share"),
+            Figure(desk.stamped, "share"),
+            Figure(desk.wrong_approvals, "count"),
+            Figure(desk.wrong_refusals, "count"),
+        )
+    small = f"a glance is under {duration(desk.glance)}"
+    return Row(desk.desk, small, (Figure(desk.reviews, "count"), *judged, Figure(desk.glances, "share")))
+
+
 SECTIONS: Final[tuple[Callable[[Outcomes], Section | None], ...]] = (
     faults,
     votes,
@@ -368,6 +405,7 @@ SECTIONS: Final[tuple[Callable[[Outcomes], Section | None], ...]] = (
     rollouts,
     policy_rollouts,
     attacks,
+    reviews,
 )
 """The sections in their order; None where the scenario has no use for one."""
 

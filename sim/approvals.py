@@ -9,6 +9,7 @@ from sim.clock import Clock, Rank
 from sim.logs import Kind, Log
 from sim.network import Network
 from sim.plan import ChainPlan, DeskPlan, Plan
+from sim.reviews import Look, Reviews
 from sim.stations import Job, Station
 from sim.tokens import Cases, Token
 from sim.values import microseconds
@@ -20,7 +21,10 @@ _ASKS = 1 << 16
 class Approval(Job):
     """The approval of one chain, asked for one token. As a job it is a review at the desk of its level."""
 
-    __slots__ = ("asks", "at", "bounces", "chain", "open", "outside", "passed", "rung", "token")
+    __slots__ = ("asks", "at", "bounces", "chain", "look", "open", "outside", "passed", "rung", "token")
+
+    look: Look
+    """How its review is done, at a desk that says how right its reviews are."""
 
     def __init__(self, token: Token, chain: str) -> None:
         super().__init__(token.case, token.level)
@@ -57,6 +61,10 @@ class Approvals:
         self._waiting_outside: dict[Approval, None] = {}
         self._laws = [microseconds(desk.service) for desk in plan.desks]
         self._streams: dict[tuple[Purpose, str], Stream[float]] = {}
+        self._reviews = [
+            None if review is None else Reviews(review, station, log, cases, self._draw, self._draw_once)
+            for review, station in zip(plan.people.reviews, desks, strict=True)
+        ]
         network.healed.append(self._healed)
 
     def ask(self, token: Token, chains: tuple[str, ...], timeout: int, now: int) -> None:
@@ -164,7 +172,10 @@ class Approvals:
 
     def _review(self, approval: Approval, now: int) -> None:
         desk, _ = self._chain(approval).levels[approval.rung]
-        busy = self._laws[desk](self._draw(Purpose.REVIEW, approval))
+        reviews = self._reviews[desk]
+        busy = reviews.start(approval) if reviews is not None else -1
+        if busy < 0:
+            busy = self._laws[desk](self._draw(Purpose.REVIEW, approval))
         self._clock.at(now + busy, Rank.FINISH, self._reviewed, approval)
 
     def _reviewed(self, approval: Approval, now: int) -> None:
@@ -173,13 +184,18 @@ class Approvals:
         plan = self._plan.desks[desk]
         approval.epoch += 1
         self._desks[desk].leave(approval, now)
-        if approval.rung and self._bounces(approval, plan):
+        reviews = self._reviews[desk]
+        if approval.rung and self._bounces(approval, plan, reviews):
             self._bounce(approval, chain, desk, now)
+        elif reviews is not None:
+            self._answer(approval, desk, reviews.grants(approval, now), now)
         else:
             granted = self._draw(Purpose.APPROVAL, approval) < plan.approves
             self._answer(approval, desk, granted, now)
 
-    def _bounces(self, approval: Approval, plan: DeskPlan) -> bool:
+    def _bounces(self, approval: Approval, plan: DeskPlan, reviews: Reviews | None) -> bool:
+        if reviews is not None and approval.look.stamped:
+            return False
         return plan.bounce_back > 0 and self._draw(Purpose.BOUNCE, approval) < plan.bounce_back
 
     def _bounce(self, approval: Approval, chain: ChainPlan, desk: int, now: int) -> None:
@@ -228,10 +244,18 @@ class Approvals:
         return self._plan.chains[approval.at]
 
     def _draw(self, purpose: Purpose, approval: Approval) -> float:
+        """A draw of the ask that is under way."""
+        return self._stream(purpose, approval).at(approval.token.entity, approval.token.visit * _ASKS + approval.asks)
+
+    def _draw_once(self, purpose: Purpose, approval: Approval) -> float:
+        """A draw of the approval, the same at all its asks."""
+        return self._stream(purpose, approval).at(approval.token.entity, approval.token.visit)
+
+    def _stream(self, purpose: Purpose, approval: Approval) -> Stream[float]:
         token = approval.token
         names = self._plan.names
         place = f"{names.works[token.work]}/{names.steps[token.step]}/{approval.chain}"
         stream = self._streams.get((purpose, place))
         if stream is None:
             stream = self._streams[purpose, place] = self._draws.uniforms(purpose, place)
-        return stream.at(token.entity, token.visit * _ASKS + approval.asks)
+        return stream

@@ -82,6 +82,8 @@ class Purpose(IntEnum):
     ROLLOUT_DELAY = 71
     ATTACK = 72
     POINT_LATENCY = 54
+    OUGHT = 75
+    STAMP = 76
 
 
 def mix(z: int) -> int:

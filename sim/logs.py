@@ -107,6 +107,8 @@ class Kind(IntEnum):
     EFFECT = 46
     EFFECT_REPEATED = 47
     EFFECT_SUPPRESSED = 48
+    REVIEWED = 88
+    WRONG_APPROVAL = 89
     FAULT = 96
     FAULT_OVER = 97
 

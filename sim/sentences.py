@@ -92,6 +92,8 @@ SENTENCES: Final[Mapping[str, Callable[[Event], str]]] = {
     "handed-off": lambda e: f"{e.place} hands the case to a person ({e.detail})",
     "asked": _asked,
     "answered": lambda e: f"approval {e.detail} by {e.place}",
+    "reviewed": lambda e: f"reviewed by {e.place} in {span(e.value or 0)}: {e.detail}",
+    "wrong-approval": lambda e: f"{e.place} grants `{e.detail}`, which it ought not",
     "bounced": lambda e: f"{e.place} sends the approval `{e.detail}` down a level, for the {_nth(e.value)} time",
     "exhausted": lambda e: f"approval {e.detail}: nobody answered",
     "blocked": lambda e: f"waits for {e.place}",

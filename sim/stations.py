@@ -9,6 +9,7 @@ from typing import Any
 from sim.logs import PLACE, Kind, Log, pack
 from sim.plan import StationPlan
 from sim.queues import Line
+from sim.seats import Seats
 
 _HOUR = 3_600_000_000
 
@@ -53,6 +54,8 @@ class Station:
         self.serving: dict[Job, bool] | None = None
         """Jobs in service, in order of their start, and whether their servers hang; None where nobody has called
         `follow`: it costs a twentieth."""
+        self.seats: Seats | None = None
+        """Who of its people is at what, at a followed desk that asks."""
         self._staffed = plan.servers
         self._away = 0
         self.spare = 0
@@ -97,7 +100,7 @@ class Station:
         if self.busy < self.servers:
             self.busy += 1
             if self.serving is not None:
-                self.serving[job] = False
+                self._serve(job, now)
             job.station = self
             job.since = now
             if not self._quiet:
@@ -142,9 +145,8 @@ class Station:
         if self._cost_per_hour:
             self._costs[job.case] += ((now - job.since) * self._cost_per_hour + _HOUR // 2) // _HOUR
         self.busy -= 1
-        if self.serving is not None and self.serving.pop(job):
-            self._hanging -= 1
-            self.servers -= 1
+        if self.serving is not None:
+            self._served(job, now)
         if self.waiting and self.busy < self.servers:
             self._next(now)
 
@@ -239,13 +241,29 @@ class Station:
         self.waiting -= 1
         self.busy += 1
         if self.serving is not None:
-            self.serving[job] = False
+            self._serve(job, now)
         job.waiting = False
         write = self._write
         write(pack(now, self._started, job.case, now - job.since))
         job.since = now
         begin = job.begin
         begin(job, now)
+
+    def _serve(self, job: Job, now: int) -> None:
+        """Keep a job that comes into service at a followed station."""
+        assert self.serving is not None
+        self.serving[job] = False
+        if self.seats is not None:
+            self.seats.take(job, now)
+
+    def _served(self, job: Job, now: int) -> None:
+        """Let go of it."""
+        assert self.serving is not None
+        if self.serving.pop(job):
+            self._hanging -= 1
+            self.servers -= 1
+        if self.seats is not None:
+            self.seats.give(job, now)
 
     def _behind(self, job: Job) -> Job:
         """The heir of a husk, or the first job behind it that is none."""

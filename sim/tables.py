@@ -54,6 +54,7 @@ certificate-expiry, absence,
 load-spike and fault, each with its -over; cached, stale-decision,
 residency-breach, replayed, lost.
 Of resilience: orphaned, wasted, skipped, retry-denied, breaker-open, breaker-half-open, breaker-closed, fallback.
+Of people: reviewed, wrong-approval.
 Of workflows: called, returned, effect, effect-repeated, effect-suppressed.
 `docs/semantics.md` tells when each happens and what its value and detail are."""
 

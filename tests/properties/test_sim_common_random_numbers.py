@@ -61,6 +61,21 @@ policies: {path: rules.cedar}
 rollouts:
   rules: {of: policies, path: rules.cedar, mode: shadow, at: 5m, stages: [{share: 0.5, lasts: 10m}]}
 """
+DESK = """\
+policies: {path: policies.cedar}
+desks:
+  clerk:
+    roster: [{days: daily, hours: "00:00-24:00", staff: 3}]
+    service: exponential(mean=30s)
+    review: {ought: 0.7, sensitivity: 0.9, specificity: 0.8, fatigue: {loss: 0.01}, rubber-stamp: {slope: 0.1}}
+chains: {board: {levels: [{desk: clerk}]}}
+"""
+ASKING_POOL = OTHER_POOL.replace("replicas: 2", "replicas: 2, principal: 'Agent::\"a\"'")
+ASKING_FLOW = OTHER_FLOW.replace("capability: type", "capability: type, action: 'Action::\"a\"', resource: 'T::\"t\"'")
+POLICIES = """\
+@id("may") permit (principal, action, resource);
+@id("ask") @escalate("board") forbid (principal, action, resource);
+"""
 FIRST_WORK = WORK.replace("work:\n", "work:\n" + OTHER_WORK)
 
 
@@ -68,6 +83,7 @@ def life(folder: Path, text: str, replication: int = 0) -> dict[int, list[tuple[
     """What happens to each case of the stream `main`, by its number in the stream."""
     (folder / "scenario.yaml").write_text(text)
     (folder / "rules.cedar").write_text("permit (principal, action, resource);")
+    (folder / "policies.cedar").write_text(POLICIES)
     loaded = load(folder)
     flight = Replication(compile_plan(loaded), compile_rules(loaded), 4, replication)
     flight.run()
@@ -91,6 +107,7 @@ def life(folder: Path, text: str, replication: int = 0) -> dict[int, list[tuple[
         BASE + "sites: {a: {}}\nlocks: {l: {}}\n",
         HEAD + ENDPOINT + POOL + OTHER_POOL + FLOW + OTHER_FLOW + WORK + OTHER_WORK + CHANGE,
         BASE + SHADOW,
+        HEAD + DESK + ENDPOINT + POOL + ASKING_POOL + FLOW + ASKING_FLOW + WORK + OTHER_WORK,
     ],
     ids=[
         "a stream, a pool and a workflow more",
@@ -98,6 +115,7 @@ def life(folder: Path, text: str, replication: int = 0) -> dict[int, list[tuple[
         "parts that nobody uses",
         "drifts, a monitor and a rollout of another pool",
         "policies that look on",
+        "reviews of what another pool does",
     ],
 )
 def test_what_is_added_beside_changes_nothing(tmp_path: Path, changed: str) -> None:

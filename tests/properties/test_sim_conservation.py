@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter, defaultdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from models.load import load
 from sim.compile import compile_plan
 from sim.engine import Replication, Tables
 from sim.plan import Plan
+from sim.plans.people import PeoplePlan, ReviewPlan
 from sim.rules import compile_rules
 
 HORIZON = 3600
@@ -117,6 +119,14 @@ LIMITS = ("", "deadline: 10m\n    on-deadline: cancel", "deadline: 5m", "withdra
 BURSTS = "mmpp, rates: [20/h, 300/h], stays: [10m, 3m]"
 
 
+REVIEWS = (
+    "approves: 0.7",
+    "review: {ought: 0.8, sensitivity: 0.9, specificity: 0.7, fatigue: {after: 3, loss: 0.1, rest: 1m}}",
+    "review: {ought: unless-wrong, sensitivity: 1, specificity: 0.9, load: {loss: 0.05}, "
+    "rubber-stamp: {queue: 1, slope: 0.3, most: 0.8, takes: 2s}}",
+)
+
+
 @st.composite
 def scenarios(draw: st.DrawFn) -> str:
     limits = draw(st.sampled_from(["", ", concurrency: 2, rate: 20/min"]))
@@ -181,7 +191,7 @@ desks:
     site: near
     roster: [{{days: daily, hours: "08:00-09:00", staff: 2}}, {{days: daily, hours: "09:10-24:00", staff: 1}}]
     service: '{draw(LAWS)}'
-    approves: 0.7
+    {draw(st.sampled_from(REVIEWS))}
     bounce-back: 0.3
     cost-per-hour: 60 USD
     queue: {{order: {order}{capacity}}}
@@ -275,6 +285,7 @@ def test_conservation(text: str, seed: int) -> None:
     calls_return_once(events)
     an_effect_comes_once_and_is_repeated_only_without_a_key(events, dict(plan.flows.keyed), plan.names.steps)
     money_adds_up(cases, events, plan)
+    reviews_end_in_their_answers(plan, events)
     figures_agree(cases, events, tables.decisions)
     samples_agree(tables.samples.to_pylist(), events, plan)
 
@@ -443,6 +454,31 @@ def an_open_breaker_lets_nothing_through(events: Rows) -> None:
             assert state != "breaker-closed"
 
 
+def reviews_end_in_their_answers(plan: Plan, events: Rows) -> None:
+    """What is reviewed has just been finished, in the time that it says, and is answered next; a stamp grants, and
+    what is wrong and granted is a wrong approval."""
+    reviewed = [n for n, row in enumerate(events) if row["kind"] == "reviewed"]
+    for n in reviewed:
+        row = events[n]
+        same = [(row["time"], row["case"], row["place"])] * 2
+        wrong = events[n + 1]["kind"] == "wrong-approval"
+        answer = events[n + 1 + wrong]
+        assert [(r["time"], r["case"], r["place"]) for r in (answer, events[n + 1])] == same
+        assert answer["kind"] == "answered"
+        assert wrong == ("wrong" in row["detail"] and answer["value"] == 1)
+        assert answer["value"] == 1 or not row["detail"].startswith("stamped")
+        finished = [r for r in events[:n] if r["kind"] == "finished" and r["case"] == row["case"]][-1]
+        assert (finished["time"], finished["place"], finished["value"]) == (row["time"], row["place"], row["value"])
+    kinds = Counter(row["kind"] for row in events)
+    assert kinds["wrong-approval"] == sum(events[n + 1]["kind"] == "wrong-approval" for n in reviewed)
+    bounced_out = sum(row["kind"] == "bounced" for row in events)
+    if any(plan.people.reviews):
+        assert len(reviewed) <= kinds["answered"]
+        assert len(reviewed) == kinds["answered"] or bounced_out, "only a bounce too many is answered without a review"
+    else:
+        assert not reviewed
+
+
 def money_adds_up(cases: Rows, events: Rows, plan: Plan) -> None:
     """Attempts, people's time, and whole calls: what is left over of a case's cost is a number of calls.
 
@@ -578,6 +614,25 @@ def test_a_second_end_and_lost_money_are_noticed(flight: tuple[Plan, Rows, Rows]
         nothing_happens_to_a_case_before_it_arrives_or_after_it_ended(cases, [*events, last])
     with pytest.raises(AssertionError):
         money_adds_up([row | {"cost": row["cost"] - 1} for row in cases], events, plan)
+
+
+def test_a_review_without_its_answer_is_noticed(flight: tuple[Plan, Rows, Rows]) -> None:
+    review = ReviewPlan(1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+    plan = replace(flight[0], people=PeoplePlan(reviews=(review,)))
+    row = {"case": 0, "place": "desk:people", "time": 9, "value": 4, "detail": ""}
+    finished, reviewed = row | {"kind": "finished"}, row | {"kind": "reviewed", "detail": "stamped, wrong, seat 1"}
+    wrong, answered = row | {"kind": "wrong-approval"}, row | {"kind": "answered", "value": 1}
+    reviews_end_in_their_answers(plan, [finished, reviewed, wrong, answered])
+    for rows in (
+        [finished, reviewed, answered],
+        [finished, reviewed | {"detail": "right, seat 1"}, wrong, answered],
+        [finished, reviewed, answered | {"value": 0}],
+        [finished | {"value": 3}, reviewed, wrong, answered],
+        [finished, reviewed | {"time": 8}, wrong, answered],
+        [finished, reviewed, wrong, answered, answered],
+    ):
+        with pytest.raises(AssertionError):
+            reviews_end_in_their_answers(plan, rows)
 
 
 def test_a_lost_return_and_an_effect_done_twice_are_noticed() -> None:

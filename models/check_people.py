@@ -1,0 +1,40 @@
+"""What desks must satisfy beyond their types."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from models.diagnostics import Problem, quoted
+from models.objectives import ReviewShare
+from models.people import Review
+from models.problems import Keys, no_time
+from models.scenario import Desk, Scenario
+
+
+def check_reviews(scenario: Scenario) -> Iterator[Problem]:
+    """Reviews that nobody asks for, and keys of a review that do nothing."""
+    asked = {level.desk for chain in scenario.chains.values() for level in chain.levels}
+    for name, desk in scenario.desks.items():
+        if desk.review is not None:
+            yield from _asked(("desks", name, "review"), name, asked)
+            yield from _review(("desks", name), desk, desk.review)
+    for name, objective in scenario.objectives.items():
+        if isinstance(objective, ReviewShare) and objective.desk in scenario.desks:
+            yield from _asked(("objectives", name, "desk"), objective.desk, asked)
+
+
+def _asked(keys: Keys, desk: str, asked: set[str]) -> Iterator[Problem]:
+    if desk not in asked:
+        yield Problem(keys, f"no chain asks desk {quoted(desk)}", "name it in a level of a chain")
+
+
+def _review(keys: Keys, desk: Desk, review: Review) -> Iterator[Problem]:
+    if desk.approves != 1.0:
+        message = "`approves` and `review` both say how reviews end"
+        yield Problem((*keys, "approves"), message, "drop `approves`", True)
+    if review.fatigue is not None:
+        yield from no_time((*keys, "review", "fatigue", "rest"), review.fatigue.rest)
+    for key in ("fatigue", "load"):
+        if getattr(review, key) is not None and review.floor >= max(review.sensitivity, review.specificity):
+            message = f"`{key}` takes nothing: accuracy is not above its `floor`"
+            yield Problem((*keys, "review", key), message, f"expected a `floor` below it, or no `{key}`", True)
