@@ -366,7 +366,7 @@ _CHECKS: Final[tuple[tuple[Callable[[Scenario], Iterator[Problem]], tuple[str, .
     (check_links, ()),
     (check_drifts, ()),
     (check_monitors, ("desks",)),
-    (check_rollouts, ("horizon", "agents", "policies")),
+    (check_rollouts, ("horizon", "agents", "policies", "objectives")),
     (check_attacks, ("horizon", "agents", "policies")),
     (check_points, ("decision-point", "agents")),
     (_deadlock, ()),

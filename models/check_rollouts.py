@@ -7,8 +7,9 @@ from itertools import pairwise
 from typing import Final
 
 from models.diagnostics import Problem, quoted
-from models.problems import Keys, no_time, repeated, unknown_capability
-from models.rollouts import NewModel, Rollout
+from models.objectives import CaseCost, CaseShare, CaseTime
+from models.problems import Keys, no_time, repeated, unknown, unknown_capability
+from models.rollouts import NewModel, RollBack, Rollout
 from models.scenario import Scenario
 from models.units import format_duration
 
@@ -22,6 +23,8 @@ def check_rollouts(scenario: Scenario) -> Iterator[Problem]:
         keys: Keys = ("rollouts", name)
         yield from _keys(keys, rollout)
         yield from _stages(scenario, keys, rollout)
+        if rollout.roll_back is not None:
+            yield from _roll_back(scenario, (*keys, "roll-back"), rollout, rollout.roll_back)
         if rollout.of == "model":
             yield from _model(scenario, keys, rollout)
         if rollout.of == "policies" and scenario.policies is None:
@@ -42,9 +45,35 @@ def _keys(keys: Keys, rollout: Rollout) -> Iterator[Problem]:
     for key in given:
         message = f"a rollout of {_what(rollout)} has no use for {quoted(key)}"
         yield Problem((*keys, key), message, f"drop it, or change `of: {rollout.of}`", True)
-    if rollout.roll_back is not None and rollout.of != "model":
+
+
+def _roll_back(scenario: Scenario, keys: Keys, rollout: Rollout, rule: RollBack) -> Iterator[Problem]:
+    """One of the two rules, whole."""
+    pair = ("errors", "labels") if rule.objective is None and rule.cases is None else ("objective", "cases")
+    for key in pair:
+        if getattr(rule, key) is None:
+            yield Problem(
+                keys, f"the rule needs {quoted(key)}", "`errors` and `labels`, or `objective` and `cases`", True
+            )
+    for key in _OF_LABELS if pair[0] == "objective" else ("when",):
+        if getattr(rule, key) != RollBack.model_fields[key].default:
+            yield Problem((*keys, key), f"{quoted(key)} does not go with {quoted(pair[0])}", "drop it", True)
+    if pair[0] == "errors" and rollout.of != "model":
         message = "labels are of a new model's answers, and this rollout has none"
-        yield Problem((*keys, "roll-back"), message, "drop it, or change `of: policies`", True)
+        yield Problem(keys, message, "judge an `objective`, or change `of`", True)
+    if rollout.mode == "shadow":
+        yield Problem(
+            keys, "a shadow decides nothing that could be taken back", "drop it, or change `mode: shadow`", True
+        )
+    if rule.objective is not None:
+        yield from unknown((*keys, "objective"), rule.objective, scenario.objectives, "objective")
+        judged = scenario.objectives.get(rule.objective)
+        if judged is not None and not isinstance(judged, CaseShare | CaseTime | CaseCost):
+            message = f"objective {quoted(rule.objective)} is not measured over cases"
+            yield Problem((*keys, "objective"), message, "expected a `case-share`, `case-time` or `case-cost`")
+
+
+_OF_LABELS: Final = ("errors", "labels", "sample", "delay")
 
 
 def _what(rollout: Rollout) -> str:

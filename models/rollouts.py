@@ -37,16 +37,26 @@ class Stage(Part):
 
 
 class RollBack(Part):
-    """The rule that takes a rollout back: too many wrong answers of the new model."""
+    """The rule that takes a rollout back: too many wrong answers of the new model (`errors`, `labels`), or an objective
+    that is missed by the cases of the stages (`objective`, `cases`)."""
 
-    errors: Annotated[Probability, Field(lt=1)]
+    errors: Annotated[Probability, Field(lt=1)] | None = None
     """Share of wrong answers among the labels that is still borne."""
-    labels: Count
-    """Labels before the rule is asked; from then on it is asked at each."""
+    labels: Count | None = None
+    """Labels before the rule is asked; from then on it is asked at each. Goes with `errors`."""
     sample: Probability = 1.0
-    """Share of the new model's answers that get a label."""
+    """Share of the new model's answers that get a label. Goes with `errors`."""
     delay: DurationLaw = Field(default=ZERO_DURATION)
-    """Time from the answer to its label."""
+    """Time from the answer to its label. Goes with `errors`."""
+    objective: Name | None = None
+    """An objective over cases (`case-share`, `case-time` or `case-cost`): it is measured within the run, over the cases
+    of the stages that arrived after the warm-up and are of its stream."""
+    cases: Count | None = None
+    """Cases before the rule is asked, of those that have ended, or are older than the objective's time where it has
+    one. From then on it is asked at each. Goes with `objective`."""
+    when: Literal["fails", "may-fail"] = "fails"
+    """`fails`: the limit is missed even if all goes well with the cases that have not ended; `may-fail`: it is missed
+    if none does. The figure is compared as it is, without an interval. Goes with `objective`."""
 
 
 class Rollout(Part):
@@ -72,4 +82,4 @@ class Rollout(Part):
     stages: Annotated[tuple[Stage, ...], Field(max_length=20)] = ()
     """Growing shares. No key: every case that arrives from `at` on."""
     roll_back: RollBack | None = None
-    """When it is taken back: attempts that begin from then on have the old model again. No key: never."""
+    """When it is taken back: attempts and decisions that begin from then on are the old ones' again. No key: never."""

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from reports.drift import first_after
-from reports.intervals import Interval, exact, student
+from reports.intervals import Array, Interval, exact, student
 from reports.tables import RunTables
 
 
@@ -48,10 +48,17 @@ def _furthest(name: str, tables: RunTables) -> int:
     return int(stages["value"].max()) if len(stages) else 0
 
 
+def _until(name: str, tables: RunTables) -> Array:
+    """Time from its begin till it was taken back, us, of the replications in which it was."""
+    begin = tables.scenario.rollouts[name].at
+    until = first_after(_at(name, "rolled-back", tables), begin, tables) - begin
+    known: Array = until[~np.isnan(until)]
+    return known
+
+
 def _model(name: str, tables: RunTables) -> RolloutOutcome:
     rollout = tables.scenario.rollouts[name]
-    until = first_after(_at(name, "rolled-back", tables), rollout.at, tables) - rollout.at
-    known = until[~np.isnan(until)]
+    known = _until(name, tables)
     answers = _at(name, "canary", tables)
     return RolloutOutcome(
         rollout=name,
@@ -84,6 +91,11 @@ class PolicyRolloutOutcome:
     path: str
     mode: str
     """canary or shadow"""
+    rolled_back: int
+    """Replications in which it was taken back."""
+    replications: int
+    until: Interval | None
+    """Time from its begin till it was taken back, us; None where it never was."""
     stage: int
     """The furthest stage in any replication, from 1; 0 where none began."""
     stages: int
@@ -105,6 +117,7 @@ def _policies(name: str, tables: RunTables) -> PolicyRolloutOutcome:
     rollout = tables.scenario.rollouts[name]
     cases, found = _at(name, "enrolled", tables), _at(name, "shadow-difference", tables)
     details = found["detail"].astype(str)
+    known = _until(name, tables)
     shadow = rollout.mode == "shadow"
     if shadow:
         decisions = tables.decisions.merge(cases[["replication", "case"]], on=["replication", "case"])
@@ -114,6 +127,9 @@ def _policies(name: str, tables: RunTables) -> PolicyRolloutOutcome:
         rollout=name,
         path=rollout.path or "",
         mode=rollout.mode,
+        rolled_back=len(known),
+        replications=tables.replications,
+        until=student(exact(known), floor=0.0) if len(known) else None,
         stage=_furthest(name, tables),
         stages=len(rollout.stages) + 1,
         cases=tables.mean_count(cases),

@@ -250,14 +250,15 @@ def policy_rollouts(outcomes: Outcomes) -> Section | None:
             "(shadow): cases, decisions and differences in one replication, means with 95% intervals. Two decisions "
             "differ where the outcome, the chains asked or the time for their answer do."
         ),
-        columns=("Rollout", "Mode", "Furthest stage", "Cases", "Decisions", "Differences"),
+        columns=("Rollout", "Mode", "Taken back", "After", "Furthest stage", "Cases", "Decisions", "Differences"),
         rows=tuple(row for rollout in outcomes.policy_rollouts for row in _policy_rows(rollout)),
         nothing="",
         headlines=tuple(
             f"Rollout {r.rollout}: the policies of {r.path} would decide {r.differences.estimate:.4g} of "
             f"{r.decisions.estimate:.4g} requests otherwise in one replication."
-            for r in outcomes.policy_rollouts
             if r.differences is not None
+            else f"Rollout {r.rollout} was taken back in {r.rolled_back} of {r.replications} replications."
+            for r in outcomes.policy_rollouts
         ),
     )
 
@@ -265,9 +266,12 @@ def policy_rollouts(outcomes: Outcomes) -> Section | None:
 def _policy_rows(rollout: PolicyRolloutOutcome) -> Iterator[Row]:
     counts = (Figure(rollout.cases, "count"), Figure(rollout.decisions, "count"))
     differ = Figure(rollout.differences, "count") if rollout.differences is not None else ""
-    yield Row(rollout.rollout, rollout.path, (rollout.mode, f"{rollout.stage} of {rollout.stages}", *counts, differ))
+    back = f"{rollout.rolled_back} of {rollout.replications}" if rollout.mode == "canary" else ""
+    until = Figure(rollout.until, "duration") if rollout.until is not None else "never" if back else ""
+    stage = f"{rollout.stage} of {rollout.stages}"
+    yield Row(rollout.rollout, rollout.path, (rollout.mode, back, until, stage, *counts, differ))
     for difference in rollout.by_rule:
-        yield Row(rollout.rollout, difference.words, ("", "", "", "", Figure(difference.count, "count")))
+        yield Row(rollout.rollout, difference.words, (*[""] * 6, Figure(difference.count, "count")))
 
 
 def effects(outcomes: Outcomes) -> Section | None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 from models.monitors import DDM, KS, PSI, Adwin, Cusum, Detector, PageHinkley
+from models.objectives import CaseCost, CaseShare, CaseTime
 from models.rollouts import RollBack, Rollout
 from models.scenario import Drift, Scenario
 from sim.compile_attacks import attack_plan
-from sim.compile_values import law_plan, place, success_plan
+from sim.compile_values import bound, law_plan, place, success_plan
+from sim.plan import Outcome
 from sim.plans.change import (
     DETECTOR_KINDS,
     Action,
@@ -21,6 +24,9 @@ from sim.plans.change import (
     PolicyRolloutPlan,
     RollBackPlan,
     RolloutPlan,
+    StagesPlan,
+    Trial,
+    TrialPlan,
     Watch,
 )
 
@@ -37,7 +43,7 @@ def compile_change(loaded: LoadedScenario, names: Names) -> ChangePlan:
         tuple(_monitors(scenario, names)),
         tuple(_rollouts(scenario, names)),
         tuple(attack_plan(loaded, names, name) for name in scenario.attacks),
-        tuple(_policy_rollouts(scenario)),
+        tuple(_policy_rollouts(scenario, names)),
     )
 
 
@@ -97,13 +103,15 @@ def _rollouts(scenario: Scenario, names: Names) -> Iterator[RolloutPlan]:
             new.unreadable,
             tuple(_stages(rollout)),
             _roll_back(rollout.roll_back) if rollout.roll_back else None,
+            _trial(scenario, names, rollout),
         )
 
 
-def _policy_rollouts(scenario: Scenario) -> Iterator[PolicyRolloutPlan]:
+def _policy_rollouts(scenario: Scenario, names: Names) -> Iterator[PolicyRolloutPlan]:
     for name, rollout in scenario.rollouts.items():
         if rollout.of == "policies":
-            yield PolicyRolloutPlan(name, tuple(_stages(rollout)), rollout.mode == "shadow")
+            stages = StagesPlan(name, tuple(_stages(rollout)), _trial(scenario, names, rollout))
+            yield PolicyRolloutPlan(stages, rollout.mode == "shadow")
 
 
 def _stages(rollout: Rollout) -> Iterator[tuple[int, float]]:
@@ -114,5 +122,32 @@ def _stages(rollout: Rollout) -> Iterator[tuple[int, float]]:
     yield begin, 1.0
 
 
-def _roll_back(rule: RollBack) -> RollBackPlan:
+def _roll_back(rule: RollBack) -> RollBackPlan | None:
+    if rule.errors is None or rule.labels is None:
+        return None
     return RollBackPlan(rule.errors, rule.labels, rule.sample, law_plan(rule.delay))
+
+
+def _trial(scenario: Scenario, names: Names, rollout: Rollout) -> TrialPlan | None:
+    rule = rollout.roll_back
+    if rule is None or rule.objective is None or rule.cases is None:
+        return None
+    judged = scenario.objectives[rule.objective]
+    plan = partial(TrialPlan, rule.objective, cases=rule.cases, may=rule.when == "may-fail")
+    match judged:
+        case CaseShare():
+            return plan(
+                kind=Trial.SHARE,
+                work=place(names.works, judged.work),
+                within=bound(judged.within),
+                outcomes=tuple(Outcome[outcome.upper()] for outcome in judged.outcomes),
+                wrong=bound(judged.wrong),
+                least=-1.0 if judged.at_least is None else judged.at_least,
+                most=-1.0 if judged.at_most is None else judged.at_most,
+            )
+        case CaseTime():
+            work = place(names.works, judged.work)
+            return plan(kind=Trial.TIME, work=work, within=judged.at_most, quantile=judged.quantile)
+        case CaseCost():
+            return plan(kind=Trial.COST, work=place(names.works, judged.work), most=float(judged.at_most.micros))
+    return None  # pragma: no cover - a checked scenario names one of these

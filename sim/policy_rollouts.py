@@ -25,19 +25,14 @@ class PolicyRollout:
 
     def __init__(self, replication: Replication, plan: PolicyRolloutPlan) -> None:
         self._log = replication.log
-        self._stages = Stages(replication, plan.name, plan.stages)
+        self._stages = Stages(replication, plan.stages, enrols=True)
         self._own = replication.workload.decider
         assert self._own.new is not None
         self._new = self._own.new
-        replication.flow.arrived.append(self._arrived)
         if plan.shadow:
             replication.decisions.beside = self._compare
         else:
             replication.decisions.decides = self._decider
-
-    def _arrived(self, token: Token, now: int) -> None:
-        if self._stages.have(token):
-            self._log.event(now, Kind.ENROLLED, self._stages.place, token.case)
 
     def _decider(self, token: Token) -> Decider:
         return self._new if self._stages.have(token) else self._own

@@ -8,7 +8,7 @@ from sim.chance import Purpose, Stream
 from sim.clock import Rank
 from sim.drifts import Drifts, watch
 from sim.logs import Kind
-from sim.plans.change import RolloutPlan
+from sim.plans.change import RolloutPlan, StagesPlan
 from sim.stages import Stages
 from sim.tokens import Call, Orphan, Token
 from sim.values import durations
@@ -87,7 +87,7 @@ class _Rollout:
         self.new: set[Token] = set()
         self._replication = replication
         self._name = plan.name
-        self._stages = Stages(replication, plan.name, plan.stages)
+        self._stages = Stages(replication, StagesPlan(plan.name, plan.stages, plan.trial), enrols=False)
         self._labels = 0
         self._wrong = 0
         self._streams: dict[tuple[int, str], Stream[float]] = {}

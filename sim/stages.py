@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from sim.chance import Purpose, Stream
 from sim.clock import Rank
 from sim.logs import Kind
+from sim.plans.change import StagesPlan
 from sim.tokens import Token
+from sim.trials import CaseTrial
 
 if TYPE_CHECKING:
     from sim.engine import Replication
@@ -22,23 +24,32 @@ class _Stage:
 
 
 class Stages:
-    """The stages of one rollout, `plan` being (begin, share) in order. Whether a case has what is new is told by its
-    arrival and one draw, so the cases of a stage are among those of the next."""
+    """The stages of one rollout. Whether a case has what is new is told by its arrival and one draw, so the cases of a
+    stage are among those of the next. Where it `enrols`, or is judged by an objective, the log names these cases."""
 
-    def __init__(self, replication: Replication, name: str, plan: tuple[tuple[int, float], ...]) -> None:
-        self.place = f"rollout:{name}"
+    def __init__(self, replication: Replication, plan: StagesPlan, *, enrols: bool) -> None:
+        self.place = f"rollout:{plan.name}"
         self.taken_back = False
         self._replication = replication
-        self._name = name
-        self._plan = plan
+        self._name = plan.name
+        self._plan = plan.shares
+        self._trial = CaseTrial(replication, plan.trial, self.take_back) if plan.trial is not None else None
+        if enrols or self._trial is not None:
+            replication.flow.arrived.append(self._arrived)
         self._arms: dict[int, Stream[float]] = {}
-        for number, (begin, share) in enumerate(plan):
+        for number, (begin, share) in enumerate(plan.shares):
             replication.clock.at(begin, Rank.FAULT, self._begin, _Stage(number + 1, share))
 
     def _begin(self, stage: _Stage, now: int) -> None:
         if not self.taken_back:
             detail = f"{stage.share:.4g} of the cases"
             self._replication.log.event(now, Kind.STAGE, self.place, value=stage.number, detail=detail)
+
+    def _arrived(self, token: Token, now: int) -> None:
+        if self.have(token):
+            self._replication.log.event(now, Kind.ENROLLED, self.place, token.case)
+            if self._trial is not None:
+                self._trial.enrol(token, now)
 
     def have(self, token: Token) -> bool:
         """Whether the token's case has what is new, as things are."""

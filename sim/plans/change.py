@@ -22,6 +22,14 @@ class Change(IntEnum):
     CONTRACT = 4
 
 
+class Trial(IntEnum):
+    """What an objective that a rollout is judged by measures."""
+
+    SHARE = 0
+    TIME = 1
+    COST = 2
+
+
 class Watch(IntEnum):
     """What a label is."""
 
@@ -82,9 +90,39 @@ class RollBackPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class TrialPlan:
+    """An objective that a rollout is judged by, over `work` (-1: all streams).
+
+    `kind` is a Trial; `outcomes`, `wrong` (-1: either), `least` and `most` are of a SHARE, `quantile` of a TIME;
+    `within` is the time of either (-1: none); `most` the limit of a COST, in millionths. A limit that is not set is -1.
+    """
+
+    objective: str
+    kind: int
+    work: int
+    cases: int
+    may: bool
+    """Whether it is enough that it may fail."""
+    within: int = -1
+    outcomes: tuple[int, ...] = ()
+    wrong: int = -1
+    least: float = -1.0
+    most: float = -1.0
+    quantile: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class StagesPlan:
+    """`shares` is (begin, share of the cases that arrive from then on), the last for good with share 1."""
+
+    name: str
+    shares: tuple[tuple[int, float], ...]
+    trial: TrialPlan | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RolloutPlan:
-    """`stages` is (begin, share of the cases that arrive from then on), the last for good with share 1. `success` is
-    None where the law stays."""
+    """A rollout of a model. `stages` is as in `StagesPlan`. `success` is None where the law stays."""
 
     name: str
     capability: int
@@ -94,14 +132,14 @@ class RolloutPlan:
     unreadable: float
     stages: tuple[tuple[int, float], ...]
     roll_back: RollBackPlan | None
+    trial: TrialPlan | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyRolloutPlan:
-    """`stages` as in `RolloutPlan`; `shadow` where the new policies decide nothing."""
+    """`shadow` where the new policies decide nothing."""
 
-    name: str
-    stages: tuple[tuple[int, float], ...]
+    stages: StagesPlan
     shadow: bool
 
 

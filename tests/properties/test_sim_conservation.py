@@ -87,7 +87,11 @@ rollouts:
     stages: [{share: 0.5, lasts: 10m}]
     roll-back: {errors: 0.4, labels: 5, delay: 1m}
 """
-POLICY_ROLLOUT = "  rules: {{of: policies, path: new.cedar, at: 5m, mode: {}, stages: [{{share: 0.5, lasts: 10m}}]}}"
+OBJECTIVES = """\
+objectives:
+  most: {kind: case-share, within: 5m, at-least: 0.7}
+"""
+POLICY_ROLLOUT = "  rules: {{of: policies, path: new.cedar, at: 5m, mode: {}, stages: [{{share: 0.5, lasts: 10m}}]{}}}"
 DETECTORS = (
     ("errors", "{kind: cusum, p0: 0.1, p1: 0.5, threshold: 2}"),
     ("latency", "{kind: page-hinkley, minimum: 5, threshold: 20}"),
@@ -148,7 +152,9 @@ def scenarios(draw: st.DrawFn) -> str:
     action = draw(st.sampled_from(["alert", "roll-back", "stop", "route, to: people"]))
     rollout = draw(st.sampled_from(["", ROLLOUT]))
     mode = draw(st.sampled_from(["", "canary", "shadow"]))
-    rollout += mode and ("" if rollout else "rollouts:\n") + POLICY_ROLLOUT.format(mode)
+    rollout += mode and ("" if rollout else "rollouts:\n") + POLICY_ROLLOUT.format(
+        mode, ", roll-back: {objective: most, cases: 5}" if mode == "canary" and draw(st.booleans()) else ""
+    )
     platform = draw(st.lists(st.sampled_from(PLATFORM_FAULTS), max_size=4))
     platform = [kind for kind in platform if arrivals != BURSTS or "load-spike" not in kind]  # bursts have no one rate
     timed = [f"{{{kind}, {draw(st.sampled_from(TIMES))}}}" for kind in platform]
@@ -232,6 +238,7 @@ faults: [{faults}]
 monitors:
   eye: {{agent: pool, capability: think, watches: {watches}, detector: {detector}, action: {action}}}
 {rollout}
+{OBJECTIVES}
 """
 
 
