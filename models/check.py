@@ -22,7 +22,7 @@ from models.check_supply import check_answers, check_endpoints, check_queues, ch
 from models.declared import check_declared
 from models.diagnostics import Problem, near, quoted
 from models.laws import Law
-from models.problems import Keys, no_time, repeated
+from models.problems import Keys, no_time, or_near, repeated
 from models.references import check_references
 from models.rosters import is_staffed, zones
 from models.scenario import (
@@ -155,13 +155,8 @@ def _locks(scenario: Scenario, name: str, workflow: Workflow) -> Iterator[Proble
             key = scenario.locks[lock].key
             if key is not None and key not in work.attributes:
                 message = f"work {quoted(work_name)} takes lock {quoted(lock)} but has no attribute {quoted(key)}"
-                help = f"add the attribute to `work.{work_name}.attributes`{_or_near(key, work.attributes)}"
+                help = f"add the attribute to `work.{work_name}.attributes`{or_near(key, work.attributes)}"
                 yield Problem(("locks", lock, "key"), message, help)
-
-
-def _or_near(word: str, names: Iterable[str]) -> str:
-    close = near(word, names)
-    return f", or did you mean {quoted(close)}?" if close else ""
 
 
 # --- people, work, platform -------------------------------------------------------------------------------------------
@@ -359,7 +354,7 @@ _CHECKS: Final[tuple[tuple[Callable[[Scenario], Iterator[Problem]], tuple[str, .
     (check_answers, ()),
     (check_queues, ()),
     (check_endpoints, ()),
-    (check_tokens, ("agents",)),
+    (check_tokens, ("agents", "work")),
     (check_scaling, ("horizon",)),
     (_attributes, ("workflows", "work")),
     (_faults, ("horizon", "agents", "work")),

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from models.diagnostics import Problem, quoted
-from models.problems import Keys, no_time
-from models.scenario import Modulated, Scenario
+from models.diagnostics import Problem, quoted, suggestion
+from models.laws import Law
+from models.problems import Keys, no_time, or_near
+from models.scenario import Modulated, Scenario, Trace, Work
 from models.units import format_duration
 
 STAYS_MAX: Final = 1_000_000
@@ -28,9 +29,38 @@ def check_work(scenario: Scenario) -> Iterator[Problem]:
                 yield Problem((*keys, key), f"{quoted(key)} is always zero", "expected a law of durations above zero")
         if work.on_deadline == "cancel" and work.deadline is None:
             yield Problem((*keys, "on-deadline"), "`on-deadline` without a `deadline`", "add `deadline`", True)
+        if work.priority_from is not None:
+            yield from _is_number(work, work.priority_from, (*keys, "priority-from"))
+            if work.priority:
+                message = "`priority-from` goes instead of `priority`"
+                yield Problem((*keys, "priority"), message, "drop one of them", True)
+        if isinstance(work.arrivals, Trace):
+            yield from _whole_cases(work, work.arrivals, keys)
         if isinstance(work.arrivals, Modulated):
             for problem in _modulated(work.arrivals, scenario.horizon):
                 yield problem._replace(keys=(*keys, "arrivals", *problem.keys))
+
+
+def _is_number(work: Work, attribute: str, keys: Keys) -> Iterator[Problem]:
+    """An attribute that must be of the work's cases, and a number."""
+    law = work.attributes.get(attribute)
+    if law is None:
+        message, help = f"the cases have no attribute {quoted(attribute)}", f"add it to `work.{keys[1]}.attributes`"
+        yield Problem(keys, message, help + or_near(attribute, work.attributes))
+    elif not isinstance(law, Law):
+        yield Problem(keys, f"{quoted(attribute)} is no number", "expected an attribute with a law of numbers")
+
+
+def _whole_cases(work: Work, trace: Trace, keys: Keys) -> Iterator[Problem]:
+    """Attributes of a trace that have a law, of cases that have a row each."""
+    for attribute in trace.attributes:
+        if attribute not in work.attributes:
+            message = f"{quoted(attribute)} has no law that tells its type and the values that a row may have"
+            help = f"add it to `work.{keys[1]}.attributes`{or_near(attribute, work.attributes)}"
+            yield Problem((*keys, "arrivals", "attributes", attribute), message, help, True)
+    if trace.attributes and work.batch.support[1] >= 1.5:
+        message = "a trace that tells whole cases has one in each row"
+        yield Problem((*keys, "batch"), message, "drop `batch`, or the trace's `attributes`", True)
 
 
 def _modulated(arrivals: Modulated, horizon: int) -> Iterator[Problem]:
@@ -107,6 +137,10 @@ def check_tokens(scenario: Scenario) -> Iterator[Problem]:
             for key, law in (("input", capability.tokens.input), ("output", capability.tokens.output)):
                 if law.support[0] < 0:
                     yield Problem((*keys, key), "tokens may be fewer than none", "expected a law of numbers from 0 up")
+            sources = (("input-from", capability.tokens.input_from), ("output-from", capability.tokens.output_from))
+            for key, attribute in sources:
+                if attribute is not None:
+                    yield from _told_by(scenario, attribute, (*keys, key))
     for name, endpoint in scenario.endpoints.items():
         times, rate, prices = endpoint.per_token, endpoint.token_rate, endpoint.price_per_million
         given = {
@@ -119,6 +153,19 @@ def check_tokens(scenario: Scenario) -> Iterator[Problem]:
             yield Problem(("endpoints", name, key), "no capability that calls it tells its tokens", help, True)
         if endpoint.token_burst is not None and endpoint.token_rate is None:
             yield Problem(("endpoints", name, "token-burst"), "`token-burst` without a `token-rate`", "add it", True)
+
+
+def _told_by(scenario: Scenario, attribute: str, keys: Keys) -> Iterator[Problem]:
+    """An attribute that must be of some cases, and of all of those a number from 0 up."""
+    laws = [work.attributes[attribute] for work in scenario.work.values() if attribute in work.attributes]
+    if not laws:
+        known = sorted({name for work in scenario.work.values() for name in work.attributes})
+        yield Problem(
+            keys, f"no case has the attribute {quoted(attribute)}", suggestion(attribute, known, "attributes")
+        )
+    elif not all(isinstance(law, Law) and law.support[0] >= 0 for law in laws):
+        message = f"{quoted(attribute)} is not a number from 0 up in every stream of work"
+        yield Problem(keys, message, "expected an attribute with a law of numbers from 0 up")
 
 
 def check_scaling(scenario: Scenario) -> Iterator[Problem]:

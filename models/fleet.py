@@ -8,7 +8,7 @@ from pydantic import Field
 
 from models.curves import CurveText
 from models.laws import DurationLaw, NumberLaw, SuccessLaw, parse_duration_law, parse_number_law, parse_success
-from models.part import Condition, Count, EntityUid, Name, Part
+from models.part import AttributeName, Condition, Count, EntityUid, Name, Part
 from models.people import Review
 from models.units import SECOND, DaysText, Duration, HoursText, Money, MoneyText, Probability, Rate
 
@@ -161,6 +161,11 @@ class Tokens(Part):
     """Tokens that go in."""
     output: NumberLaw
     """Tokens that come out."""
+    input_from: AttributeName | None = None
+    """A whole-number attribute that tells those that go in, of each call on a case that has it; `input` is drawn for
+    the other cases."""
+    output_from: AttributeName | None = None
+    """As `input-from`, of those that come out."""
 
 
 class Vote(Part):

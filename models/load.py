@@ -18,11 +18,12 @@ from models.problems import Keys
 from models.reading import DIAGNOSTICS_MAX, Document, read_bytes, read_document
 from models.repair import Readable, readable
 from models.requests import check_asked
-from models.scenario import Policies, Scenario, Trace
+from models.scenario import Policies, Scenario, Trace, Work
 from models.validation import explain, validate, version_fault
 
 if TYPE_CHECKING:
     from models.cedar.policies import PolicySet, Span
+    from models.traces import Rows
 
 SCENARIO_FILE = "scenario.yaml"
 POLICY_BYTES_MAX = 12_000_000
@@ -35,7 +36,8 @@ class LoadedScenario:
 
     `inputs` maps each file it was read from, by its path relative to the scenario's folder, to the file's sha256; the
     scenario file itself is not among them. `traces` maps the name of a stream of work to its arrival times in
-    microseconds. `digest` is a sha256 over the scenario's values and `inputs`: comments and layout leave it as it is.
+    microseconds, `columns` to the attributes that its trace tells, by row. `digest` is a sha256 over the scenario's
+    values and `inputs`: comments and layout leave it as it is.
     """
 
     scenario: Scenario
@@ -44,6 +46,7 @@ class LoadedScenario:
     policies: PolicySet | None
     inputs: Mapping[str, str]
     traces: Mapping[str, tuple[int, ...]] = field(repr=False)
+    columns: Mapping[str, Mapping[str, tuple[bool | int | str, ...]]] = field(repr=False)
     document: Document = field(repr=False, compare=False)
     rollouts: Mapping[str, PolicySet] = field(default_factory=dict)
     """The policy set of each rollout of policies."""
@@ -69,8 +72,11 @@ def load(path: Path) -> LoadedScenario:
     if faults or judged.whole is None:
         raise InputError(*_in_order(faults, str(file)))
     digest = _digest(judged.whole, outside.inputs)
-    whole, new = judged.whole, outside.rollouts
-    return LoadedScenario(whole, file, digest, outside.policies, outside.inputs, outside.traces, document, new)
+    times = {name: rows.times for name, rows in outside.traces.items()}
+    columns = {name: rows.values for name, rows in outside.traces.items() if rows.values}
+    return LoadedScenario(
+        judged.whole, file, digest, outside.policies, outside.inputs, times, columns, document, outside.rollouts
+    )
 
 
 # --- the scenario file ------------------------------------------------------------------------------------------------
@@ -127,7 +133,7 @@ class _Outside:
     policies: PolicySet | None = None
     rollouts: Mapping[str, PolicySet] = field(default_factory=dict)
     inputs: Mapping[str, str] = field(default_factory=dict)
-    traces: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    traces: Mapping[str, Rows] = field(default_factory=dict)
     faults: tuple[Diagnostic, ...] = ()
 
 
@@ -144,11 +150,11 @@ def _outside(read: Readable, document: Document, folder: Path) -> _Outside:
                 inputs |= _digests(_policy_files(given, folder), folder)
             except InputError as error:
                 faults += [_from_here(fault, folder) for fault in error.diagnostics]
-    traces: dict[str, tuple[int, ...]] = {}
+    traces: dict[str, Rows] = {}
     for name, trace in _named_traces(scenario):
         if _trace_keys(name) not in missing:
             try:
-                traces[name] = _trace(folder / trace.file, trace, folder, inputs)
+                traces[name] = _trace(folder / trace.file, trace, scenario.work[name], folder, inputs)
             except InputError as error:
                 faults += error.diagnostics
     rollouts = {str(keys[1]): policies for keys, policies in sets.items() if keys[0] == "rollouts"}
@@ -260,12 +266,12 @@ def _trace_keys(work: str) -> tuple[str, ...]:
     return ("work", work, "arrivals", "file")
 
 
-def _trace(file: Path, trace: Trace, folder: Path, inputs: dict[str, str]) -> tuple[int, ...]:
-    from models.traces import FILE_BYTES_MAX, arrivals  # csv and decimal, only for scenarios with traces
+def _trace(file: Path, trace: Trace, work: Work, folder: Path, inputs: dict[str, str]) -> Rows:
+    from models.traces import FILE_BYTES_MAX, rows  # csv and decimal, only for scenarios with traces
 
     data = read_bytes(file, FILE_BYTES_MAX)
     inputs[_relative(file, folder)] = _sha256(data)
-    return arrivals(data, str(file), trace)
+    return rows(data, str(file), trace, work.attributes)
 
 
 def _digest(scenario: Scenario, inputs: Mapping[str, str]) -> str:

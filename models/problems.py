@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 
-from models.diagnostics import Problem, quoted, suggestion
+from models.diagnostics import Problem, near, quoted, suggestion
 from models.scenario import Scenario
 
 Keys = tuple[str | int, ...]
@@ -24,6 +24,12 @@ def repeated(names: Iterable[str]) -> Iterator[int]:
         if name in seen:
             yield position
         seen.add(name)
+
+
+def or_near(word: str, names: Iterable[str]) -> str:
+    """More of a help: the name that a word may misspell, if there is one."""
+    close = near(word, names)
+    return f", or did you mean {quoted(close)}?" if close else ""
 
 
 def unknown(keys: Keys, name: str | None, known: Iterable[str], what: str) -> Iterator[Problem]:

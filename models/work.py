@@ -60,7 +60,7 @@ class Modulated(Part):
 
 
 class Trace(Part):
-    """Arrivals at the times of a CSV file, the first row at the start of the run."""
+    """Arrivals at the times of a CSV file, the first row at the start of the run; or whole cases, a row each."""
 
     kind: Literal["trace"]
     file: str = Field(min_length=1, max_length=500)
@@ -69,6 +69,9 @@ class Trace(Part):
     """The column with the arrival times: ISO 8601, or seconds as a number. Rows must be in ascending order."""
     speed: Annotated[float, Field(gt=0)] = 1.0
     """2 replays twice as fast."""
+    attributes: dict[AttributeName, Annotated[str, Field(min_length=1, max_length=200)]] = Field(default_factory=dict)
+    """Columns that hold attributes of the cases: they are read, not drawn. Each has a law in the work's `attributes`,
+    which tells its type and the values that a row may have; the law's chances then mean nothing. Numbers are whole."""
 
 
 Arrivals = Annotated[Poisson | Weekly | Renewal | Modulated | Trace, Field(discriminator="kind")]
@@ -85,6 +88,9 @@ class Work(Part):
     """Cases that come with one arrival, to the nearest whole number, each with attributes of its own."""
     priority: Annotated[int, Field(ge=0, le=100)] = 0
     """Rank in queues with `order: priority`; 0 is served first."""
+    priority_from: AttributeName | None = None
+    """A whole-number attribute that is each case's priority, instead of `priority`: below 0 it counts as 0, above 100
+    as 100."""
     deadline: DurationLaw | None = None
     """Time from a case's arrival until it should have ended, drawn for each case; one that has not is `late`."""
     on_deadline: Literal["keep", "cancel"] = "keep"

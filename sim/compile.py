@@ -25,7 +25,7 @@ from sim.compile_people import compile_people
 from sim.compile_platform import compile_platform
 from sim.compile_resilience import compile_resilience
 from sim.compile_steps import step_names, step_plans
-from sim.compile_supply import compile_supply, line_plan
+from sim.compile_supply import compile_supply, line_plan, priorities
 from sim.compile_values import bound, law_plan, place, success_plan
 from sim.plan import (
     FOREVER,
@@ -54,7 +54,7 @@ def compile_plan(loaded: LoadedScenario) -> Plan:
     """The plan of a checked scenario: every name in it exists, but for chains that policies ask for."""
     scenario = loaded.scenario
     names = _names(scenario)
-    levels = sorted({work.priority for work in scenario.work.values()})
+    levels = priorities(scenario)
     return Plan(
         horizon=scenario.horizon,
         warm_up=scenario.warm_up,
@@ -198,7 +198,7 @@ def _work(loaded: LoadedScenario, names: Names, name: str, levels: Sequence[int]
     start = f"{work.workflow}.{scenario.workflows[work.workflow].start}"
     return WorkPlan(
         names.steps.index(start),
-        levels.index(work.priority),
+        -1 if work.priority_from else levels.index(work.priority),
         arrival_plan(work.arrivals, scenario, loaded.traces.get(name, ())),
         tuple(_attribute(law) for law in work.attributes.values()),
     )

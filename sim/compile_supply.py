@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from models.curves import Curve
 from models.laws import Law
 from models.scenario import AgentQueue, Capability, Degradation, Endpoint, Modulated, TokenPrices, TokenTimes, Work
-from sim.compile_values import law_plan, success_plan
+from sim.compile_values import law_plan, place, success_plan
 from sim.mmpp import stationary
 from sim.plans.supply import (
     LimitPlan,
@@ -37,6 +37,12 @@ def compile_supply(loaded: LoadedScenario, names: Names) -> SupplyPlan:
     return SupplyPlan(
         modulations=tuple(_modulation(work) for work in works),
         batches=tuple(_batch(work.batch) for work in works),
+        priorities=tuple(place(tuple(work.attributes), work.priority_from) for work in works),
+        levels=priorities(loaded.scenario),
+        columns=tuple(
+            tuple(loaded.columns.get(name, {}).get(attribute) for attribute in work.attributes)
+            for name, work in loaded.scenario.work.items()
+        ),
         limits=tuple(_limits(work) for work in works),
         scales=tuple(_scales(loaded.scenario)),
         uses=tuple(_uses(loaded.scenario, names)),
@@ -57,6 +63,20 @@ def compile_supply(loaded: LoadedScenario, names: Names) -> SupplyPlan:
             if capability.vote or capability.self_check or capability.guardrail
         ),
     )
+
+
+def priorities(scenario: Scenario) -> tuple[int, ...]:
+    """The priorities that cases may have, ascending."""
+    found = set()
+    for work in scenario.work.values():
+        law = work.attributes[work.priority_from] if work.priority_from else None
+        low, high = law.support if isinstance(law, Law) else (work.priority, work.priority)
+        found |= set(range(_priority(low), _priority(high) + 1))
+    return tuple(sorted(found))
+
+
+def _priority(value: float) -> int:
+    return int(min(max(value, 0.0), 100.0) + 0.5)
 
 
 def _modulation(work: Work) -> ModulationPlan | None:
@@ -111,7 +131,12 @@ def _uses(scenario: Scenario, names: Names) -> Iterator[UsePlan]:
         for what, capability in pool.capabilities.items():
             if capability.tokens is not None:
                 number = names.capabilities.index(f"{name}.{what}")
-                yield UsePlan(number, law_plan(capability.tokens.input), law_plan(capability.tokens.output))
+                tokens = capability.tokens
+                told = [
+                    tuple(place(attributes, source) for attributes in names.attributes)
+                    for source in (tokens.input_from, tokens.output_from)
+                ]
+                yield UsePlan(number, law_plan(tokens.input), law_plan(tokens.output), *told)
 
 
 def _tokens(number: int, endpoint: Endpoint) -> TokenPlan:

@@ -39,6 +39,7 @@ class Flow:
         self.arrived: list[Arrived] = []
         self.ending: list[Ending] = []
         self.ended: list[Ended] = []
+        self._plan = plan
         self._steps = plan.steps
         self._names = plan.names
         self._units = plan.flows.units
@@ -77,6 +78,8 @@ class Flow:
         """A new case enters its workflow."""
         work = self._work_of[case]
         start, level, code, counted = self._starts[work]
+        if level < 0:
+            level = self._own_level(case, work)
         token = Token(case, work, self._entity_of[case], level)
         if counted:
             self._visits[case] = {start: 1}
@@ -95,6 +98,12 @@ class Flow:
         if self._queue:
             self._drain(now)
         self._moving = False
+
+    def _own_level(self, case: int, work: int) -> int:
+        """The level of a case whose own attribute is its priority."""
+        supply = self._plan.supply
+        priority = int(self._workload.attributes[work][supply.priorities[work]][self._entity_of[case]])
+        return supply.levels.index(min(max(priority, 0), 100))
 
     def _tell_arrived(self, token: Token, now: int) -> None:
         for arrived in self.arrived:

@@ -252,6 +252,8 @@ class AttributePlan:
 
 @dataclass(frozen=True, slots=True)
 class WorkPlan:
+    """`level` is the position of its priority among all; -1 where each case has its own."""
+
     start: int
     level: int
     arrivals: ArrivalPlan

@@ -48,6 +48,7 @@ class TokenUse:
         supply = replication.plan.supply
         self._draws = replication.draws
         self._cases = replication.cases
+        self._attributes = replication.workload.attributes
         self._endpoints = replication.endpoints
         self._laws = {plan.capability: plan for plan in supply.uses}
         self._plans: dict[int, TokenPlan] = {plan.endpoint: plan for plan in supply.tokens}
@@ -79,8 +80,16 @@ class TokenUse:
         use = self._laws.get(law.number)
         if use is None:
             return 0, 0
-        into, out = self._stream(law, Purpose.TOKENS_IN, use.into), self._stream(law, Purpose.TOKENS_OUT, use.out)
-        return into.at(call.token.entity, call.index), out.at(call.token.entity, call.index)
+        into = self._count(call, use.into_from, Purpose.TOKENS_IN, use.into)
+        return into, self._count(call, use.out_from, Purpose.TOKENS_OUT, use.out)
+
+    def _count(self, call: Call, sources: tuple[int, ...], purpose: Purpose, of: LawPlan) -> int:
+        """What an attribute of the case tells, where it has it; else a draw."""
+        token = call.token
+        source = sources[token.work]
+        if source < 0:
+            return self._stream(token.law, purpose, of).at(token.entity, call.index)
+        return min(int(self._attributes[token.work][source][token.entity]), TOKENS_MAX)
 
     def _stream(self, law: TaskLaw, purpose: Purpose, of: LawPlan) -> Stream[int]:
         stream = self._streams.get((law, purpose))

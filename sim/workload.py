@@ -149,6 +149,10 @@ def _check(count: int) -> None:
 def _attributes(plan: Plan, draws: Draws, work: int, count: int) -> tuple[Column, ...]:
     columns = []
     for position, attribute in enumerate(plan.works[work].attributes):
+        told = plan.supply.columns[work][position]
+        if told is not None:
+            columns.append(np.array(told[:count], object if attribute.weights else None))
+            continue
         key = draws.key(Purpose.ATTRIBUTE, f"{plan.names.works[work]}/{plan.names.attributes[work][position]}")
         u = uniforms(key, np.arange(count, dtype=np.uint64), 0)
         columns.append(_attribute(attribute, u, plan.names.texts[work][position]))

@@ -78,6 +78,9 @@ class UsePlan:
     capability: int
     into: LawPlan
     out: LawPlan
+    into_from: tuple[int, ...]
+    """Of each work, the position of the attribute that tells the tokens instead; -1 for none."""
+    out_from: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +130,12 @@ class SupplyPlan:
     """Of each work, where it has one."""
     batches: tuple[LawPlan | None, ...] = ()
     """Of each work, the law of cases that come with one arrival; None where it is always one."""
+    priorities: tuple[int, ...] = ()
+    """Of each work, the position of the attribute that is its cases' priority; -1 where all have the same."""
+    levels: tuple[int, ...] = ()
+    """The priorities that cases may have, ascending: the first is level 0."""
+    columns: tuple[tuple[tuple[bool | int | str, ...] | None, ...], ...] = ()
+    """Of each work and attribute, its values by case where a trace tells them."""
     limits: tuple[LimitPlan | None, ...] = ()
     """Of each work, where it has one."""
     scales: tuple[ScalePlan, ...] = ()

@@ -76,6 +76,44 @@ POLICIES = """\
 @id("may") permit (principal, action, resource);
 @id("ask") @escalate("board") forbid (principal, action, resource);
 """
+SUPPLY_POOL = """\
+  third:
+    replicas: 2
+    autoscale: {most: 9, target: 0.7}
+    queue: {order: adaptive-lifo, lifo-above: 3, capacity: 9, when-full: shed-lowest}
+    capabilities:
+      write:
+        endpoint: third
+        service: exponential(mean=30s)
+        success: beta(alpha=2, beta=1)
+        tokens: {input: exponential(mean=900), output: exponential(mean=90), output-from: size}
+        vote: {of: 3}
+        self-check: {sensitivity: 0.5, specificity: 0.9}
+        guardrail: {sensitivity: 0.5, specificity: 0.9}
+"""
+SUPPLY_ENDPOINT = """\
+  third:
+    latency: exponential(mean=2s)
+    concurrency: 3
+    per-token: {output: 12ms}
+    token-rate: 90000/min
+    load-latency: points(0.5=1, 1=3)
+    degradation: {latency: 'points(0=1, 1=3)'}
+    outages: {between: exponential(mean=5m), repair: exponential(mean=2m), severity: 0.5}
+"""
+SUPPLY_FLOW = "  third:\n    start: write\n    steps: {write: {kind: task, agent: third, capability: write}}\n"
+SUPPLY_WORK = """\
+  third:
+    workflow: third
+    arrivals: {kind: mmpp, rates: [2/min, 40/min], stays: [3m, 1m]}
+    batch: values(1=0.7, 3=0.3)
+    priority-from: size
+    deadline: exponential(mean=9m)
+    on-deadline: cancel
+    withdrawal: exponential(mean=20m)
+    attributes: {size: "uniform(low=0, high=50)"}
+"""
+SUPPLY = "".join((HEAD, ENDPOINT, SUPPLY_ENDPOINT, POOL, SUPPLY_POOL, FLOW, SUPPLY_FLOW, WORK, SUPPLY_WORK))
 FIRST_WORK = WORK.replace("work:\n", "work:\n" + OTHER_WORK)
 
 
@@ -108,6 +146,7 @@ def life(folder: Path, text: str, replication: int = 0) -> dict[int, list[tuple[
         HEAD + ENDPOINT + POOL + OTHER_POOL + FLOW + OTHER_FLOW + WORK + OTHER_WORK + CHANGE,
         BASE + SHADOW,
         HEAD + DESK + ENDPOINT + POOL + ASKING_POOL + FLOW + ASKING_FLOW + WORK + OTHER_WORK,
+        SUPPLY,
     ],
     ids=[
         "a stream, a pool and a workflow more",
@@ -116,6 +155,7 @@ def life(folder: Path, text: str, replication: int = 0) -> dict[int, list[tuple[
         "drifts, a monitor and a rollout of another pool",
         "policies that look on",
         "reviews of what another pool does",
+        "bursts of cases with limits of their own, for checked answers of a pool that scales",
     ],
 )
 def test_what_is_added_beside_changes_nothing(tmp_path: Path, changed: str) -> None:

@@ -225,7 +225,7 @@ workflows:
 work:
   many:
     workflow: flow
-    priority: 3
+    {draw(st.sampled_from(["priority: 3", "priority-from: size"]))}
     arrivals: {{kind: {arrivals}}}
     batch: {draw(st.sampled_from(["1", "'values(1=0.6, 3=0.4)'"]))}
     {limit}
@@ -421,7 +421,7 @@ def waits_and_work_add_up(events: Rows) -> None:
         key = (row["place"], row["case"])
         if row["kind"] == "queued":
             queued[key].append(row["time"])
-        elif row["kind"] in ("abandoned", "skipped") and not row["place"].startswith("lock"):
+        elif row["kind"] in ("abandoned", "skipped", "shed") and not row["place"].startswith("lock"):
             queued[key].remove(row["time"] - row["value"])
         elif row["kind"] == "started":
             since = row["time"] - row["value"]
@@ -547,7 +547,7 @@ def samples_agree(samples: Rows, events: Rows, plan: Plan) -> None:
             while row["time"] <= sample["time"]:
                 if row["kind"] == "queued":
                     waiting[row["case"], row["time"]] += 1
-                elif row["kind"] in ("started", "abandoned", "skipped"):
+                elif row["kind"] in ("started", "abandoned", "skipped", "shed"):
                     waiting -= Counter([(row["case"], row["time"] - row["value"])])
                 busy += {"started": 1, "finished": -1}.get(row["kind"], 0)
                 row = next(steps)
