@@ -110,6 +110,11 @@ def check_endpoints(scenario: Scenario) -> Iterator[Problem]:
     """Curves of endpoints that have something to go by."""
     for name, endpoint in scenario.endpoints.items():
         keys: Keys = ("endpoints", name)
+        if endpoint.retry_after is not None and endpoint.rate is None and endpoint.token_rate is None:
+            message = "`retry-after` is told with a refusal, and nothing limits the calls"
+            yield Problem((*keys, "retry-after"), message, "add `rate` or `token-rate`", True)
+        if endpoint.retry_after == 0:
+            yield from no_time((*keys, "retry-after"), 0)
         if endpoint.load_latency is not None and endpoint.concurrency is None:
             message = "`load-latency` goes by the share of `concurrency` that is taken, and there is none"
             yield Problem((*keys, "load-latency"), message, "add `concurrency`", True)

@@ -10,7 +10,7 @@ from models.curves import CurveText
 from models.laws import DurationLaw, NumberLaw, SuccessLaw, parse_duration_law, parse_number_law, parse_success
 from models.part import AttributeName, Condition, Count, EntityUid, Name, Part
 from models.people import Review
-from models.units import SECOND, DaysText, Duration, HoursText, Money, MoneyText, Probability, Rate
+from models.units import SECOND, DaysText, Duration, HoursText, Money, MoneyText, Probability, Rate, Told
 
 ZERO_DURATION = parse_duration_law("0s")
 
@@ -91,6 +91,10 @@ class Endpoint(Part):
     """Tokens accepted at most, in and out together; a call with more than are left fails (`rate-limited`)."""
     token_burst: Count | None = None
     """Tokens accepted at a time; a call of more is never accepted. No key: those of a minute (an assumption)."""
+    retry_after: Told | None = None
+    """What it tells a caller that it refuses for `rate` or `token-rate`: how long to wait. The next attempt begins no
+    earlier, whatever its backoff. `told`: the time until it would accept that very call, if no other came. No key: it
+    tells nothing."""
     price_per_million: TokenPrices | None = None
     """Price of the call's tokens. No key: none."""
     outages: Outages | None = None

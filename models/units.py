@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 from pydantic_core import PydanticCustomError
@@ -211,8 +211,25 @@ def _pattern(pattern: str, example: str) -> dict[str, Any]:
 _ANY_DAY = "|".join(_DAYS)
 _ANY_DAYS = rf"\s*({_ANY_DAY})(-({_ANY_DAY}))?\s*"
 
+
+def parse_told(value: object) -> int | Literal["told"]:
+    """A duration in microseconds, or the word `told`."""
+    return "told" if value == "told" else parse_duration(value)
+
+
+def format_told(value: int | Literal["told"]) -> str:
+    """The text that `parse_told` reads."""
+    return "told" if value == "told" else format_duration(value)
+
+
 Duration = Annotated[int, TextType("duration", parse_duration, format_duration, _pattern(_DURATION.pattern, "15m"))]
 """Integer microseconds; a text with a unit in the file."""
+
+Told = Annotated[
+    int | Literal["told"],
+    TextType("duration or `told`", parse_told, format_told, {"type": "string", "examples": ["20s", "told"]}),
+]
+"""A duration, or that it is told when it matters."""
 
 Rate = Annotated[float, TextType("rate", parse_rate, format_rate, _pattern(_RATE.pattern, "40/h"))]
 """Events per second; a text with a unit of time in the file."""

@@ -46,6 +46,11 @@ def compile_supply(loaded: LoadedScenario, names: Names) -> SupplyPlan:
         limits=tuple(_limits(work) for work in works),
         scales=tuple(_scales(loaded.scenario)),
         uses=tuple(_uses(loaded.scenario, names)),
+        waits=tuple(
+            (number, -1 if endpoint.retry_after == "told" else endpoint.retry_after)
+            for number, endpoint in enumerate(loaded.scenario.endpoints.values())
+            if endpoint.retry_after is not None
+        ),
         tokens=tuple(
             _tokens(number, endpoint)
             for number, endpoint in enumerate(loaded.scenario.endpoints.values())

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Final
 
 from sim.chance import Draws, Purpose, Stream
 from sim.clock import Clock, Rank
-from sim.hooks import CUT_OFF, CallAdmit, CallClosed, CallPace, Orphaned
+from sim.hooks import CUT_OFF, CallAdmit, CallClosed, CallPace, CallRoom, Orphaned
 from sim.logs import Kind, Log
 from sim.network import Network
 from sim.plan import EndpointPlan, Plan
@@ -35,6 +36,13 @@ class RateLimit:
     def has_room(self, now: int) -> bool:
         return self._due - now <= self._tolerance
 
+    def room_in(self, now: int) -> int:
+        """The time until it has room, if no call comes meanwhile."""
+        wait = max(math.ceil(self._due - self._tolerance) - now, 0)
+        while not self.has_room(now + wait):  # a difference of large floats may be rounded down
+            wait += 1
+        return wait
+
     def accepts(self, now: int) -> bool:
         if not self.has_room(now):
             return False
@@ -51,6 +59,8 @@ class Endpoints:
         self.admit: list[CallAdmit] = []
         self.closed: list[CallClosed] = []
         self.pace: list[CallPace] = []
+        self.room: list[CallRoom] = [self._room_in]
+        """Of each limit on calls, when it has room."""
         self.orphaned: list[Orphaned] = []
         self._plan = plan
         self._clock = clock
@@ -117,6 +127,9 @@ class Endpoints:
     def has_room(self, endpoint: int, now: int) -> bool:
         """Whether the endpoint's limit on requests would accept one now."""
         return not self._plan.endpoints[endpoint].gap or self._limits[endpoint].has_room(now)
+
+    def _room_in(self, call: Call, now: int) -> int:
+        return self._limits[call.endpoint].room_in(now)
 
     def _refused(self, call: Call, now: int) -> None:
         self._close(call, call.failure, now)

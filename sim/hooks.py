@@ -24,6 +24,9 @@ Closed = Callable[["Token", str, int], None]
 """(token, failure, now) once for each attempt, those that were not admitted included: why it failed, empty where it
 produced something that stands."""
 
+Hold = Callable[["Token"], int]
+"""(token) when an attempt has failed and another is left: the least time until that one begins. Called at all steps."""
+
 Retrying = Callable[["Token", str, int, int], bool]
 """(token, reason, begins, now) when an attempt has failed and another is left, which would begin at a time: whether it
 may. The first that says no ends the step as after the last attempt."""
@@ -54,6 +57,10 @@ answered."""
 
 CallPace = Callable[["Call", int, int], int]
 """(call, latency, now) when a call starts: how long it really takes."""
+
+CallRoom = Callable[["Call", int], int | None]
+"""(call, now) of a call that a limit refuses: the least time after which it would take the call, if no other came; None
+where it never would."""
 
 Arrived = Callable[["Token", int], None]
 """(token, now) when a case has arrived, before its first step."""

@@ -26,7 +26,7 @@ class Kind(IntEnum):
     """Kinds of events, by their names in the table (`_` reads `-`).
 
     Each part of the engine numbers its kinds in a block of its own: 0 the first engine; 28 attempts and resilience;
-    36 supply; 44 workflows and waiting; 56 platform; 76 change; 88 people; 96 faults.
+    36 supply; 44 workflows and waiting; 56 platform; 76 change; 88 people; 96 faults; 120 more of supply.
     """
 
     ARRIVED = 0
@@ -111,6 +111,7 @@ class Kind(IntEnum):
     WRONG_APPROVAL = 89
     FAULT = 96
     FAULT_OVER = 97
+    RETRY_AFTER = 120
 
 
 PLACE: Final = 128

@@ -25,6 +25,7 @@ from sim.policy_rollouts import install_policy_rollouts
 from sim.quality import install_quality
 from sim.queues import install_shedding
 from sim.residency import install_residency
+from sim.retry_after import install_retry_after
 from sim.strain import install_strain
 from sim.strikes import install_strikes
 from sim.token_use import install_token_use
@@ -52,4 +53,5 @@ PARTS: Final[tuple[Callable[[Replication], None], ...]] = (
     install_deadlines,
     install_budgets,  # behind all else that forbids a retry
     install_fallbacks,
+    install_retry_after,
 )

@@ -8,7 +8,7 @@ from typing import Final
 from sim.chance import Draws, Purpose, Stream
 from sim.clock import Clock, Rank
 from sim.endpoints import Endpoints
-from sim.hooks import CUT_OFF, PATIENCE, Admit, Closed, Judged, Pace, Retrying, Unheard, Verdict
+from sim.hooks import CUT_OFF, PATIENCE, Admit, Closed, Hold, Judged, Pace, Retrying, Unheard, Verdict
 from sim.logs import Kind, Log
 from sim.plan import Exit, Jitter, Plan, RetryPlan, StepKind, SuccessPlan
 from sim.plans.resilience import Abandoned
@@ -124,6 +124,7 @@ class Tasks:
         self.closed: list[Closed] = []
         self.retrying: list[Retrying] = []
         self.pace: list[Pace] = []
+        self.hold: list[Hold] = []
         self.verdicts: list[Verdict] = []
         self.orphaned = endpoints.orphaned
         self.unheard: list[Unheard] = []
@@ -309,7 +310,10 @@ class Tasks:
             self.leave(token, Exit.FAILURE, now)
             return
         u = self._draw(Purpose.JITTER, token) if retry.jitter else 0.0
-        begins = now + backoff(retry, token.attempt, u)
+        wait = backoff(retry, token.attempt, u)
+        for hold in self.hold:
+            wait = max(wait, hold(token))
+        begins = now + wait
         if token.law.watched and not all(may(token, reason, begins, now) for may in self.retrying):
             self.leave(token, Exit.FAILURE, now)
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from sim.chance import Purpose, Stream
@@ -31,6 +32,16 @@ class TokenLimit:
         self._gap = gap
         self._tolerance = gap * burst
         self._due = 0.0
+
+    def room_in(self, tokens: int, now: int) -> int | None:
+        """The time until a call of so many tokens is accepted, if no other comes; None where it never is."""
+        cells = tokens * self._gap
+        if cells > self._tolerance:
+            return None
+        wait = max(math.ceil(self._due + cells - self._tolerance) - now, 0)
+        while max(self._due, float(now + wait)) + cells - (now + wait) > self._tolerance:
+            wait += 1
+        return wait
 
     def accepts(self, tokens: int, now: int) -> bool:
         """Whether a call of so many tokens is accepted; they are then taken."""
@@ -62,6 +73,11 @@ class TokenUse:
         if limit is None or not self._endpoints.has_room(call.endpoint, now):
             return ""
         return "" if limit.accepts(sum(self.of(call)), now) else RATE_LIMITED
+
+    def room_in(self, call: Call, now: int) -> int | None:
+        """The time until the endpoint's limit on tokens takes the call."""
+        limit = self._limits.get(call.endpoint)
+        return 0 if limit is None else limit.room_in(sum(self.of(call)), now)
 
     def pace(self, call: Call, latency: int, _: int) -> int:
         """Count and charge the tokens of a call that starts; its latency with the time that they take."""
@@ -109,4 +125,5 @@ def install_token_use(replication: Replication) -> None:
     if replication.plan.supply.uses:
         use = TokenUse(replication)
         replication.endpoints.admit.append(use.admit)
+        replication.endpoints.room.append(use.room_in)
         replication.endpoints.pace.append(use.pace)

@@ -142,6 +142,8 @@ class SupplyPlan:
     """Of the pools that scale."""
     uses: tuple[UsePlan, ...] = ()
     """Of the capabilities that tell their tokens."""
+    waits: tuple[tuple[int, int], ...] = ()
+    """(endpoint, time) of those that tell whom they refuse how long to wait; -1 for the time until they accept."""
     tokens: tuple[TokenPlan, ...] = ()
     """Of the endpoints that tokens mean something to."""
     strains: tuple[StrainPlan, ...] = ()

@@ -97,6 +97,7 @@ SUPPLY_ENDPOINT = """\
     concurrency: 3
     per-token: {output: 12ms}
     token-rate: 90000/min
+    retry-after: told
     load-latency: points(0.5=1, 1=3)
     degradation: {latency: 'points(0=1, 1=3)'}
     outages: {between: exponential(mean=5m), repair: exponential(mean=2m), severity: 0.5}

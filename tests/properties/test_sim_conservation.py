@@ -133,7 +133,7 @@ REVIEWS = (
 
 @st.composite
 def scenarios(draw: st.DrawFn) -> str:
-    limits = draw(st.sampled_from(["", ", concurrency: 2, rate: 20/min"]))
+    limits = draw(st.sampled_from(["", ", concurrency: 2, rate: 20/min", ", rate: 9/min, retry-after: told"]))
     order = draw(st.sampled_from(["fifo", "priority"]))
     capacity = draw(st.sampled_from(["", ", capacity: 2"]))
     line = draw(st.sampled_from([order, "lifo", "adaptive-lifo, lifo-above: 1"]))
