@@ -151,7 +151,7 @@ def _locks(scenario: Scenario, name: str, workflow: Workflow) -> Iterator[Proble
                 keys: Keys = ("workflows", name, "steps", step_name, "release", position)
                 yield Problem(keys, f"no step of {quoted(name)} takes lock {quoted(lock)}", "add it to an `acquire`")
     for work_name, work in scenario.work.items():
-        for lock in sorted(taken & scenario.locks.keys()) if work.workflow == name else ():
+        for lock in sorted(taken & scenario.locks.keys()) if name in scenario.workflows_of(work) else ():
             key = scenario.locks[lock].key
             if key is not None and key not in work.attributes:
                 message = f"work {quoted(work_name)} takes lock {quoted(lock)} but has no attribute {quoted(key)}"
@@ -205,9 +205,10 @@ def _attributes(scenario: Scenario) -> Iterator[Problem]:
     for name, work in scenario.work.items():
         for problem in _clashes(work.attributes, ()):
             yield problem._replace(keys=("work", name, "attributes", *problem.keys))
-        workflow = scenario.workflows.get(work.workflow)
-        for step_name, step in workflow.steps.items() if workflow else ():
-            keys: Keys = ("workflows", work.workflow, "steps", step_name, "context")
+        taken = [(workflow, scenario.workflows.get(workflow)) for workflow in scenario.workflows_of(work)]
+        steps = [(workflow, *item) for workflow, whole in taken if whole for item in whole.steps.items()]
+        for workflow, step_name, step in steps:
+            keys: Keys = ("workflows", workflow, "steps", step_name, "context")
             for problem in _clashes(step.context if isinstance(step, Task) else (), work.attributes):
                 yield problem._replace(keys=(*keys, *problem.keys))
 

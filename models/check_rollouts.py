@@ -9,11 +9,11 @@ from typing import Final
 from models.diagnostics import Problem, quoted
 from models.objectives import CaseCost, CaseShare, CaseTime
 from models.problems import Keys, no_time, repeated, unknown, unknown_capability
-from models.rollouts import NewModel, RollBack, Rollout
+from models.rollouts import RollBack, Rollout, Successor
 from models.scenario import Scenario
 from models.units import format_duration
 
-_NEEDS: Final = {"model": ("agent", "capability", "to"), "policies": ("path",)}
+_NEEDS: Final = {"model": ("agent", "capability", "to"), "policies": ("path",), "workflow": ("workflow", "to")}
 """The keys that each kind of rollout is told by."""
 
 
@@ -27,6 +27,8 @@ def check_rollouts(scenario: Scenario) -> Iterator[Problem]:
             yield from _roll_back(scenario, (*keys, "roll-back"), rollout, rollout.roll_back)
         if rollout.of == "model":
             yield from _model(scenario, keys, rollout)
+        if rollout.of == "workflow":
+            yield from _workflow(scenario, keys, rollout)
         if rollout.of == "policies" and scenario.policies is None:
             yield Problem(
                 keys, "a rollout of policies needs policies", "add `policies: {path: ...}` to the scenario", True
@@ -38,7 +40,7 @@ def _keys(keys: Keys, rollout: Rollout) -> Iterator[Problem]:
     for key in _NEEDS[rollout.of]:
         if getattr(rollout, key) is None:
             yield Problem(keys, f"a rollout of {_what(rollout)} needs {quoted(key)}", f"add {quoted(key)}", True)
-    foreign = [key for of, needed in _NEEDS.items() if of != rollout.of for key in needed]
+    foreign = {key: None for needed in _NEEDS.values() for key in needed if key not in _NEEDS[rollout.of]}
     given = [key for key in foreign if getattr(rollout, key) is not None]
     if rollout.of != "policies" and rollout.mode != "canary":
         given.append("mode")
@@ -77,7 +79,7 @@ _OF_LABELS: Final = ("errors", "labels", "sample", "delay")
 
 
 def _what(rollout: Rollout) -> str:
-    return {"model": "a model", "policies": "policies"}[rollout.of]
+    return {"model": "a model", "policies": "policies", "workflow": "a workflow"}[rollout.of]
 
 
 def _stages(scenario: Scenario, keys: Keys, rollout: Rollout) -> Iterator[Problem]:
@@ -95,19 +97,41 @@ def _stages(scenario: Scenario, keys: Keys, rollout: Rollout) -> Iterator[Proble
 def _model(scenario: Scenario, keys: Keys, rollout: Rollout) -> Iterator[Problem]:
     if rollout.agent is not None and rollout.capability is not None:
         yield from unknown_capability(scenario, keys, rollout.agent, rollout.capability)
-    if rollout.to == NewModel():
+    if rollout.to is not None and rollout.to.workflow is not None:
+        yield Problem((*keys, "to", "workflow"), "a new model is no workflow", "drop it, or set `of: workflow`", True)
+    if rollout.to == Successor():
         yield Problem((*keys, "to"), "the new model is as the old one", "tell what differs, such as `success`", True)
+
+
+def _workflow(scenario: Scenario, keys: Keys, rollout: Rollout) -> Iterator[Problem]:
+    yield from unknown((*keys, "workflow"), rollout.workflow, scenario.workflows, "workflow")
+    new = rollout.to
+    if new is None:
+        return
+    for key in ("success", "latency", "cost", "unreadable"):
+        if getattr(new, key) != Successor.model_fields[key].default:
+            yield Problem((*keys, "to", key), f"a workflow has no {quoted(key)}", "drop it, or set `of: model`", True)
+    if new.workflow is None:
+        yield Problem((*keys, "to"), "the new workflow is not named", "add `workflow`", True)
+        return
+    yield from unknown((*keys, "to", "workflow"), new.workflow, scenario.workflows, "workflow")
+    if new.workflow == rollout.workflow:
+        yield Problem((*keys, "to", "workflow"), "the new workflow is the old one", "name another")
+    if not any(work.workflow == rollout.workflow for work in scenario.work.values()):
+        message = f"no stream of work has the workflow {quoted(rollout.workflow or '')}"
+        yield Problem((*keys, "workflow"), message, "expected the workflow of some `work`")
 
 
 def _one_each(scenario: Scenario) -> Iterator[Problem]:
     names = list(scenario.rollouts)
     places = [
-        f"{rollout.agent} {rollout.capability}" if rollout.of == "model" else rollout.of
+        rollout.of if rollout.of == "policies" else rollout.workflow or f"{rollout.agent} {rollout.capability}"
         for rollout in scenario.rollouts.values()
     ]
     for index in repeated(places):
         if places[index] == "policies":
             message, help = "there is a rollout of policies already", "a scenario has one"
         else:
-            message, help = f"{quoted(places[index])} has a rollout already", "a capability has one rollout"
+            what = "workflow" if scenario.rollouts[names[index]].of == "workflow" else "capability"
+            message, help = f"{quoted(places[index])} has a rollout already", f"a {what} has one rollout"
         yield Problem(("rollouts", names[index]), message, help, True)

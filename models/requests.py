@@ -63,7 +63,7 @@ _DEPTHS = {"approvals": 1, "workflows": 4}
 def check_conditions(scenario: Scenario) -> Iterator[Problem]:
     """Conditions of arms that Cedar does not read, or that read what no case has."""
     for name, workflow in scenario.workflows.items():
-        works = {key: work for key, work in scenario.work.items() if work.workflow == name}
+        works = {key: work for key, work in scenario.work.items() if name in scenario.workflows_of(work)}
         for step_name, step in workflow.steps.items():
             for position, arm in enumerate(step.arms) if isinstance(step, ChoiceStep) else ():
                 if arm.when is not None:
@@ -149,7 +149,7 @@ def check_requests(scenario: Scenario, policies: PolicySet) -> Iterator[Problem]
         return
     seen = set()
     for name, workflow in scenario.workflows.items():
-        works = {key: work for key, work in scenario.work.items() if work.workflow == name}
+        works = {key: work for key, work in scenario.work.items() if name in scenario.workflows_of(work)}
         for step_name, step in workflow.steps.items():
             if isinstance(step, Task) and step.action is not None:
                 keys: Keys = ("workflows", name, "steps", step_name)

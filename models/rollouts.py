@@ -1,4 +1,4 @@
-"""Rollouts: a new model or policy set that takes over in stages, and the rule that takes it back."""
+"""Rollouts: a new model, policy set or workflow that takes over in stages, and the rule that takes it back."""
 
 from __future__ import annotations
 
@@ -14,9 +14,12 @@ from models.units import Duration, Probability
 _Factor = Annotated[float, Field(gt=0, le=10_000.0)]
 
 
-class NewModel(Part):
-    """What the new model is like, beside the old one. Keys that are not given stay as they are."""
+class Successor(Part):
+    """What the new model is like, beside the old one, or the name of the new workflow. What is not given of a model
+    stays as it is."""
 
+    workflow: Name | None = None
+    """The workflow that cases take instead; goes with `of: workflow`, alone."""
     success: SuccessLaw | None = None
     """Its law of success."""
     latency: _Factor = 1.0
@@ -63,14 +66,16 @@ class Rollout(Part):
     """Something new takes over in stages (a canary). A case keeps what it got by its arrival, as long as the rollout is
     not taken back."""
 
-    of: Literal["model", "policies"]
-    """What is rolled out: a new model of a capability, or another policy set."""
+    of: Literal["model", "policies", "workflow"]
+    """What is rolled out: a new model of a capability, another policy set, or another workflow."""
     agent: Name | None = None
     """The pool; goes with `model`."""
     capability: Name | None = None
     """Its capability that gets a new model; goes with `model`."""
-    to: NewModel | None = None
-    """What the new model is like; goes with `model`."""
+    workflow: Name | None = None
+    """The workflow whose cases take another; goes with `workflow`."""
+    to: Successor | None = None
+    """What the new model is like, or the name of the new workflow; goes with `model` and `workflow`."""
     path: Annotated[str, Field(min_length=1, max_length=500)] | None = None
     """The new policies: a `.cedar` file or a folder of them, from the scenario file; goes with `policies`. A schema and
     entities are those of the folder, as for the scenario's own policies; the profile is that of the scenario's own."""
@@ -82,4 +87,5 @@ class Rollout(Part):
     stages: Annotated[tuple[Stage, ...], Field(max_length=20)] = ()
     """Growing shares. No key: every case that arrives from `at` on."""
     roll_back: RollBack | None = None
-    """When it is taken back: attempts and decisions that begin from then on are the old ones' again. No key: never."""
+    """When it is taken back: attempts and decisions that begin from then on are the old ones' again, and cases that
+    arrive take the old workflow; those under way go on in the new one. No key: never."""

@@ -246,6 +246,15 @@ class Scenario(Part):
     approvals: Approvals | None = None
     """How approving is itself a request. No key: approvals are no requests to these policies."""
 
+    def workflows_of(self, work: Work) -> tuple[str, ...]:
+        """The workflows that cases of a stream take: its own, and one that is rolled out in its place."""
+        new = (
+            rollout.to.workflow
+            for rollout in self.rollouts.values()
+            if rollout.workflow == work.workflow and rollout.to
+        )
+        return (work.workflow, *(name for name in new if name is not None))
+
     def dump(self) -> dict[str, Any]:
         """The scenario as plain JSON values under the file's own keys, the inverse of loading."""
         return self.model_dump(mode="json", by_alias=True, exclude_defaults=True) | {"windtunnel": 1}

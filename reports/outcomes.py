@@ -21,7 +21,16 @@ from reports.platform import BreachOutcome, PointOutcome, assess_breaches, asses
 from reports.quality import CheckOutcome, VoteOutcome, assess_checks, assess_votes
 from reports.resilience import FaultOutcome, assess_resilience
 from reports.reviews import ReviewOutcome, assess_reviews
-from reports.rollouts import PolicyRolloutOutcome, RolloutOutcome, assess_policy_rollouts, assess_rollouts
+from reports.rollouts import (
+    ArmOutcome,
+    PolicyRolloutOutcome,
+    RolloutOutcome,
+    WorkflowRolloutOutcome,
+    assess_arms,
+    assess_policy_rollouts,
+    assess_rollouts,
+    assess_workflow_rollouts,
+)
 from reports.security import AttackOutcome, assess_attacks
 from reports.series import FaultBand, HarmCourse, QueueCourse, fault_bands, harm_courses, queue_courses, sample_every
 from reports.tables import RunTables, read_tables
@@ -86,6 +95,8 @@ class Outcomes:
     rollouts: tuple[RolloutOutcome, ...]
     attacks: tuple[AttackOutcome, ...]
     policy_rollouts: tuple[PolicyRolloutOutcome, ...]
+    workflow_rollouts: tuple[WorkflowRolloutOutcome, ...]
+    arms: tuple[ArmOutcome, ...]
     reviews: tuple[ReviewOutcome, ...]
 
 
@@ -118,6 +129,8 @@ def assess(run: Run) -> Outcomes:
         rollouts=assess_rollouts(tables),
         attacks=assess_attacks(tables),
         policy_rollouts=assess_policy_rollouts(tables),
+        workflow_rollouts=assess_workflow_rollouts(tables),
+        arms=assess_arms(tables),
         reviews=assess_reviews(tables),
     )
 

@@ -274,6 +274,70 @@ def _policy_rows(rollout: PolicyRolloutOutcome) -> Iterator[Row]:
         yield Row(rollout.rollout, difference.words, (*[""] * 6, Figure(difference.count, "count")))
 
 
+def workflow_rollouts(outcomes: Outcomes) -> Section | None:
+    """New workflows that took over in stages."""
+    if not outcomes.workflow_rollouts:
+        return None
+    return Section(
+        anchor="workflow-rollouts",
+        label="New workflows",
+        title="Rollouts of workflows",
+        caption=(
+            "Workflows that cases of a stage take instead of their own: in how many replications they were taken back, "
+            "after what time, and the cases in one replication, means with 95% intervals."
+        ),
+        columns=("Rollout", "Taken back", "After", "Furthest stage", "Cases"),
+        rows=tuple(
+            Row(
+                rollout.rollout,
+                f"{rollout.new} instead of {rollout.workflow}",
+                (
+                    f"{rollout.rolled_back} of {rollout.replications}",
+                    Figure(rollout.until, "duration") if rollout.until is not None else "never",
+                    f"{rollout.stage} of {rollout.stages}",
+                    Figure(rollout.cases, "count"),
+                ),
+            )
+            for rollout in outcomes.workflow_rollouts
+        ),
+        nothing="",
+        headlines=tuple(
+            f"Rollout {r.rollout} was taken back in {r.rolled_back} of {r.replications} replications."
+            for r in outcomes.workflow_rollouts
+        ),
+    )
+
+
+def arms(outcomes: Outcomes) -> Section | None:
+    """Cases with what is rolled out beside those without."""
+    if not outcomes.arms:
+        return None
+    return Section(
+        anchor="arms",
+        label="New and old",
+        title="Cases with and without what is new",
+        caption=(
+            "Cases that arrived since the rollout began: how many in one replication, the shares completed and with a "
+            "wrong effect, and what one has cost, means with 95% intervals."
+        ),
+        columns=("Rollout", "Cases", "Completed", "Wrong effect", "Cost"),
+        rows=tuple(
+            Row(
+                arm.rollout,
+                "new" if arm.new else "old",
+                (
+                    Figure(arm.cases, "count"),
+                    Figure(arm.completed, "share"),
+                    Figure(arm.wrong, "share"),
+                    Figure(arm.cost, "money"),
+                ),
+            )
+            for arm in outcomes.arms
+        ),
+        nothing="",
+    )
+
+
 def effects(outcomes: Outcomes) -> Section | None:
     """The table of effects; none where no step says whether its effects have a key."""
     if not outcomes.effects:
@@ -408,6 +472,8 @@ SECTIONS: Final[tuple[Callable[[Outcomes], Section | None], ...]] = (
     breaches,
     rollouts,
     policy_rollouts,
+    workflow_rollouts,
+    arms,
     attacks,
     reviews,
 )

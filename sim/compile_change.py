@@ -28,6 +28,7 @@ from sim.plans.change import (
     Trial,
     TrialPlan,
     Watch,
+    WorkflowRolloutPlan,
 )
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def compile_change(loaded: LoadedScenario, names: Names) -> ChangePlan:
         tuple(_rollouts(scenario, names)),
         tuple(attack_plan(loaded, names, name) for name in scenario.attacks),
         tuple(_policy_rollouts(scenario, names)),
+        tuple(_workflow_rollouts(scenario, names)),
     )
 
 
@@ -112,6 +114,16 @@ def _policy_rollouts(scenario: Scenario, names: Names) -> Iterator[PolicyRollout
         if rollout.of == "policies":
             stages = StagesPlan(name, tuple(_stages(rollout)), _trial(scenario, names, rollout))
             yield PolicyRolloutPlan(stages, rollout.mode == "shadow")
+
+
+def _workflow_rollouts(scenario: Scenario, names: Names) -> Iterator[WorkflowRolloutPlan]:
+    for name, rollout in scenario.rollouts.items():
+        if rollout.of == "workflow" and rollout.to is not None and rollout.to.workflow is not None:
+            new = rollout.to.workflow
+            stages = StagesPlan(name, tuple(_stages(rollout)), _trial(scenario, names, rollout))
+            works = [n for n, work in enumerate(scenario.work.values()) if work.workflow == rollout.workflow]
+            start = names.steps.index(f"{new}.{scenario.workflows[new].start}")
+            yield WorkflowRolloutPlan(stages, tuple(works), start)
 
 
 def _stages(rollout: Rollout) -> Iterator[tuple[int, float]]:

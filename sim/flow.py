@@ -36,6 +36,8 @@ class Flow:
         """What begins each step, once its locks are held. The task and desk parts set theirs."""
         self.cancel: list[Callable[[Token, int], None]] = []
         """What takes a token away from wherever it is, when its case ends elsewhere."""
+        self.begin_at: Callable[[Token, int], int] | None = None
+        """The step at which a case begins, of its own and that of its stream; none where these are the same for all."""
         self.arrived: list[Arrived] = []
         self.ending: list[Ending] = []
         self.ended: list[Ended] = []
@@ -81,6 +83,9 @@ class Flow:
         if level < 0:
             level = self._own_level(case, work)
         token = Token(case, work, self._entity_of[case], level)
+        if self.begin_at is not None:
+            start = self.begin_at(token, start)
+            code, counted = self._entered[start] - Kind.ENTERED + Kind.ARRIVED, self._steps[start].counted
         if counted:
             self._visits[case] = {start: 1}
         write = self._write

@@ -29,6 +29,7 @@ from sim.retry_after import install_retry_after
 from sim.strain import install_strain
 from sim.strikes import install_strikes
 from sim.token_use import install_token_use
+from sim.workflow_rollouts import install_workflow_rollouts
 
 if TYPE_CHECKING:
     from sim.engine import Replication
@@ -49,6 +50,7 @@ PARTS: Final[tuple[Callable[[Replication], None], ...]] = (
     install_residency,
     install_attacks,
     install_policy_rollouts,
+    install_workflow_rollouts,
     install_breakers,  # behind all else that refuses attempts
     install_deadlines,
     install_budgets,  # behind all else that forbids a retry

@@ -25,14 +25,18 @@ class _Stage:
 
 class Stages:
     """The stages of one rollout. Whether a case has what is new is told by its arrival and one draw, so the cases of a
-    stage are among those of the next. Where it `enrols`, or is judged by an objective, the log names these cases."""
+    stage are among those of the next. Where it `enrols`, or is judged by an objective, the log names these cases, of
+    the streams `works` where some are given."""
 
-    def __init__(self, replication: Replication, plan: StagesPlan, *, enrols: bool) -> None:
+    def __init__(
+        self, replication: Replication, plan: StagesPlan, *, enrols: bool, works: tuple[int, ...] = ()
+    ) -> None:
         self.place = f"rollout:{plan.name}"
         self.taken_back = False
         self._replication = replication
         self._name = plan.name
         self._plan = plan.shares
+        self._works = frozenset(works)
         self._trial = CaseTrial(replication, plan.trial, self.take_back) if plan.trial is not None else None
         if enrols or self._trial is not None:
             replication.flow.arrived.append(self._arrived)
@@ -46,7 +50,7 @@ class Stages:
             self._replication.log.event(now, Kind.STAGE, self.place, value=stage.number, detail=detail)
 
     def _arrived(self, token: Token, now: int) -> None:
-        if self.have(token):
+        if (not self._works or token.work in self._works) and self.have(token):
             self._replication.log.event(now, Kind.ENROLLED, self.place, token.case)
             if self._trial is not None:
                 self._trial.enrol(token, now)

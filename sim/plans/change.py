@@ -144,6 +144,15 @@ class PolicyRolloutPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkflowRolloutPlan:
+    """`works` are the streams whose cases begin at the step `start` instead of their own."""
+
+    stages: StagesPlan
+    works: tuple[int, ...]
+    start: int
+
+
+@dataclass(frozen=True, slots=True)
 class AnswerPlan:
     """What policy says of one request of an attack: allow, deny or escalate, and the rules that say so."""
 
@@ -177,3 +186,4 @@ class ChangePlan:
     attacks: tuple[AttackPlan, ...] = ()
     policies: tuple[PolicyRolloutPlan, ...] = ()
     """One at most."""
+    workflows: tuple[WorkflowRolloutPlan, ...] = ()

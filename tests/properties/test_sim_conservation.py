@@ -92,6 +92,7 @@ objectives:
   most: {kind: case-share, within: 5m, at-least: 0.7}
 """
 POLICY_ROLLOUT = "  rules: {{of: policies, path: new.cedar, at: 5m, mode: {}, stages: [{{share: 0.5, lasts: 10m}}]{}}}"
+WORKFLOW_ROLLOUT = "  other: {of: workflow, workflow: back, to: {workflow: flow}, at: 9m}"
 DETECTORS = (
     ("errors", "{kind: cusum, p0: 0.1, p1: 0.5, threshold: 2}"),
     ("latency", "{kind: page-hinkley, minimum: 5, threshold: 20}"),
@@ -155,6 +156,8 @@ def scenarios(draw: st.DrawFn) -> str:
     rollout += mode and ("" if rollout else "rollouts:\n") + POLICY_ROLLOUT.format(
         mode, ", roll-back: {objective: most, cases: 5}" if mode == "canary" and draw(st.booleans()) else ""
     )
+    if draw(st.booleans()):
+        rollout = (rollout or "rollouts:\n").rstrip("\n") + "\n" + WORKFLOW_ROLLOUT
     platform = draw(st.lists(st.sampled_from(PLATFORM_FAULTS), max_size=4))
     platform = [kind for kind in platform if arrivals != BURSTS or "load-spike" not in kind]  # bursts have no one rate
     timed = [f"{{{kind}, {draw(st.sampled_from(TIMES))}}}" for kind in platform]

@@ -26,7 +26,7 @@ def not_asked(policies: PolicySet | None, loaded: LoadedScenario | None) -> Mapp
         found["P301"] = "the scenario declares no classes of `data`"
     if policies is None or not any(pool.principal for pool in scenario.agents.values()):
         found["P302"] = "no agent asks the policies"
-    busy = {work.workflow for work in scenario.work.values()}
+    busy = {workflow for work in scenario.work.values() for workflow in scenario.workflows_of(work)}
     asking = (keys[1] for keys, step in worked_steps(scenario) if isinstance(step, Task) and step.action)
     if policies is None or busy.isdisjoint(asking):
         found["P303"] = "no step that cases come by asks the policies"

@@ -66,7 +66,8 @@ class StepRequest:
     @property
     def contexts(self) -> tuple[Values, ...]:
         """What is in the context, for each stream of work."""
-        works = [work for work in self.loaded.scenario.work.values() if work.workflow == self.workflow]
+        scenario = self.loaded.scenario
+        works = [work for work in scenario.work.values() if self.workflow in scenario.workflows_of(work)]
         return tuple(_nested({**work.attributes, **self.task.context}) for work in works)
 
     def kind(self, asking: Asking, check: str) -> Kind:
@@ -98,7 +99,7 @@ class StepRequest:
 def step_requests(loaded: LoadedScenario) -> tuple[StepRequest, ...]:
     """The requests of all steps that ask the policies and that cases come by."""
     scenario = loaded.scenario
-    busy = {work.workflow for work in scenario.work.values()}
+    busy = {workflow for work in scenario.work.values() for workflow in scenario.workflows_of(work)}
     return tuple(
         StepRequest(loaded, name, step_name, step)
         for name, workflow in scenario.workflows.items()
