@@ -119,6 +119,26 @@ class EventCount(_Objective):
     """Greatest mean that passes."""
 
 
+class Recovery(_Objective):
+    """That goodput comes back after a fault. Goodput is a share of the load: of the cases that arrive in a window of a
+    200th of the horizon, those that are completed, right and not late. It is back where it is good for three windows in
+    a row; what it was before is the mean of the windows from the warm-up on that no fault touches, five at least."""
+
+    kind: Literal["recovery"]
+    fault: Name
+    """The name of the fault; one that ends."""
+    work: Name | None = None
+    """Stream of cases; no key: all."""
+    goodput: Annotated[Probability, Field(gt=0)] = 0.9
+    """Share of the goodput before the fault that is good."""
+    within: Duration
+    """Longest time from the end of the fault until goodput is back. Where it is not back by then, the fault has left
+    the system in a metastable failure."""
+    at_most: Annotated[float, Field(ge=0)] = 0
+    """Greatest mean number of times in one replication that it is not back by then."""
+
+
 Objective = Annotated[
-    CaseTime | CaseShare | DeskWait | DeskLoad | ReviewShare | CaseCost | EventCount, Field(discriminator="kind")
+    CaseTime | CaseShare | DeskWait | DeskLoad | ReviewShare | CaseCost | EventCount | Recovery,
+    Field(discriminator="kind"),
 ]

@@ -24,6 +24,7 @@ from models.scenario import (
     Loss,
     OutageFault,
     Partition,
+    Recovery,
     ReviewShare,
     Scenario,
     Slowdown,
@@ -141,3 +142,7 @@ def _objectives(scenario: Scenario) -> Iterator[Problem]:
                 yield from unknown_work((*keys, "work"), objective.work, scenario.work)
             case DeskWait() | DeskLoad() | ReviewShare():
                 yield from unknown((*keys, "desk"), objective.desk, scenario.desks, "desk")
+            case Recovery():
+                yield from unknown_work((*keys, "work"), objective.work, scenario.work)
+                named = [fault.name for fault in scenario.faults if fault.name and not isinstance(fault, Drift)]
+                yield from unknown((*keys, "fault"), objective.fault, named, "fault")

@@ -54,7 +54,17 @@ from models.fleet import (
 )
 from models.locks import Deadlock, Lock
 from models.monitors import Monitor, PageHinkley
-from models.objectives import CaseCost, CaseShare, CaseTime, DeskLoad, DeskWait, EventCount, Objective, ReviewShare
+from models.objectives import (
+    CaseCost,
+    CaseShare,
+    CaseTime,
+    DeskLoad,
+    DeskWait,
+    EventCount,
+    Objective,
+    Recovery,
+    ReviewShare,
+)
 from models.part import (
     ATTRIBUTE_NAME,
     ENTITY_UID,
@@ -134,6 +144,7 @@ __all__ = [
     "Poisson",
     "Policies",
     "Queue",
+    "Recovery",
     "Renewal",
     "Retry",
     "ReviewShare",

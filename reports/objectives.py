@@ -17,9 +17,21 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from models.scenario import CaseCost, CaseShare, CaseTime, DeskLoad, DeskWait, EventCount, Objective, ReviewShare
+from models.scenario import (
+    CaseCost,
+    CaseShare,
+    CaseTime,
+    DeskLoad,
+    DeskWait,
+    EventCount,
+    Objective,
+    Recovery,
+    ReviewShare,
+)
 from reports.intervals import Array, Interval, Sample, bounded, decide, exact, student, too_few, unseen, with_trials
 from reports.people import desk_load
+from reports.recovery import baselines, first_begins, goodput, time_back
+from reports.resilience import named_windows, windows
 from reports.reviews import approvals, glance_share
 from reports.tables import RunTables, quantiles, ratio
 from reports.waits import waits
@@ -344,4 +356,26 @@ def _(objective: EventCount, tables: RunTables) -> Measure:
         "count",
         exact(tables.count(rows)),
         at_most=objective.at_most,
+    )
+
+
+@measured.register
+def _(objective: Recovery, tables: RunTables) -> Measure:
+    ended = named_windows(tables, objective.fault)
+    course = goodput(tables, objective.work)
+    begins = first_begins(ended, tables.replications)
+    before = baselines(course, begins, windows(tables), tables.scenario.warm_up)
+    away = np.array([np.nan if np.isnan(low) else 0.0 for low, _ in before])
+    low, high = away, away.copy()
+    for replication, end in zip(ended["replication"].tolist(), ended["end"].tolist(), strict=True):
+        least, most = time_back(course, replication, end, before[replication], objective.goodput)
+        low[replication] += least > objective.within
+        high[replication] += most > objective.within
+    return Measure(
+        f"the number of times goodput{_whose(objective.work)} is not back {duration(objective.within)} after "
+        f"{objective.fault}, in one replication",
+        "count",
+        bounded(low, high),
+        at_most=objective.at_most,
+        obstacle="" if len(ended) else f"{objective.fault} never happened",
     )

@@ -19,7 +19,9 @@ from reports.objectives import ObjectiveOutcome, judge_objective
 from reports.people import DeskOutcome, assess_people
 from reports.platform import BreachOutcome, PointOutcome, assess_breaches, assess_points
 from reports.quality import CheckOutcome, VoteOutcome, assess_checks, assess_votes
+from reports.recovery import RecoveryOutcome, assess_recovery
 from reports.resilience import FaultOutcome, assess_resilience
+from reports.retries import BreakerOutcome, RetryOutcome, assess_breakers, assess_retries
 from reports.reviews import ReviewOutcome, assess_reviews
 from reports.rollouts import (
     ArmOutcome,
@@ -94,6 +96,9 @@ class Outcomes:
     breaches: tuple[BreachOutcome, ...]
     rollouts: tuple[RolloutOutcome, ...]
     attacks: tuple[AttackOutcome, ...]
+    recovery: tuple[RecoveryOutcome, ...]
+    retries: tuple[RetryOutcome, ...]
+    breakers: tuple[BreakerOutcome, ...]
     policy_rollouts: tuple[PolicyRolloutOutcome, ...]
     workflow_rollouts: tuple[WorkflowRolloutOutcome, ...]
     arms: tuple[ArmOutcome, ...]
@@ -128,6 +133,9 @@ def assess(run: Run) -> Outcomes:
         breaches=assess_breaches(tables),
         rollouts=assess_rollouts(tables),
         attacks=assess_attacks(tables),
+        recovery=assess_recovery(tables),
+        retries=assess_retries(tables),
+        breakers=assess_breakers(tables),
         policy_rollouts=assess_policy_rollouts(tables),
         workflow_rollouts=assess_workflow_rollouts(tables),
         arms=assess_arms(tables),

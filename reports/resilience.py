@@ -49,8 +49,17 @@ def windows(tables: RunTables) -> pd.DataFrame:
 
     A window that outlasts the run ends at the horizon.
     """
+    return _joined(tables.of_kind(*_FAULTS), tables)
+
+
+def named_windows(tables: RunTables, name: str) -> pd.DataFrame:
+    """The windows of the fault of this name, as `windows` has them."""
+    events = tables.of_kind("fault")
+    return _joined(events[(events["place"] == f"fault:{name}") & (events["value"] >= 0)], tables)
+
+
+def _joined(events: pd.DataFrame, tables: RunTables) -> pd.DataFrame:
     keys = ["replication", "kind", "place"]
-    events = tables.of_kind(*_FAULTS)
     end = (events["time"] + events["value"]).clip(upper=tables.scenario.horizon)
     rows = events[keys].astype({"kind": "str", "place": "str"}).assign(begin=events["time"], end=end)
     rows = rows.sort_values([*keys, "begin"], ignore_index=True)

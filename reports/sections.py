@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from reports.intervals import Interval
-from reports.words import Unit, duration
+from reports.words import Unit, count, duration, share
 
 if TYPE_CHECKING:
     from reports.outcomes import Outcomes
+    from reports.recovery import RecoveryOutcome
     from reports.reviews import ReviewOutcome
     from reports.rollouts import PolicyRolloutOutcome
 
@@ -81,6 +82,103 @@ def faults(outcomes: Outcomes) -> Section:
             for fault in outcomes.resilience
         ),
         nothing="No fault happened.",
+    )
+
+
+def recovery(outcomes: Outcomes) -> Section | None:
+    """Whether goodput comes back after faults."""
+    if not outcomes.recovery:
+        return None
+    return Section(
+        anchor="recovery",
+        label="Goodput",
+        title="Goodput around faults",
+        caption=(
+            "Of the cases that arrive, the share that is completed, right and not late: before each fault, while it "
+            "lasts, and in the last tenth of the run; means with 95% intervals. It is back where it has been 90% of "
+            "what it was before for three windows of a 200th of the run. A fault that is over while goodput stays away "
+            "is a metastable failure."
+        ),
+        columns=("Fault", "Before", "Meanwhile", "At the end of the run", "Back after", "Never back"),
+        rows=tuple(
+            Row(
+                fault.kind,
+                fault.place,
+                (
+                    Figure(fault.before, "share"),
+                    Figure(fault.during, "share"),
+                    Figure(fault.at_the_end, "share"),
+                    Figure(fault.recovery, "duration"),
+                    f"in {fault.down} of {fault.replications}",
+                ),
+            )
+            for fault in outcomes.recovery
+        ),
+        nothing="",
+        headlines=tuple(_metastable(fault) for fault in outcomes.recovery if fault.down),
+    )
+
+
+def _metastable(fault: RecoveryOutcome) -> str:
+    seen = f"in {fault.down} of {count(fault.replications, 'replication')}"
+    away = f"{share(fault.at_the_end.estimate)} of the cases end well, {share(fault.before.estimate)} did before"
+    return (
+        f"Metastable: {seen}, goodput was not back at the end of the run, {duration(fault.rest)} after {fault.kind} at "
+        f"{fault.place} was over: {away}."
+    )
+
+
+def retries(outcomes: Outcomes) -> Section | None:
+    """Attempts held back, taken over, and done for nobody."""
+    if not outcomes.retries:
+        return None
+    return Section(
+        anchor="retries",
+        label="Retries",
+        title="Retries and work for nobody",
+        caption=(
+            "Counts of one replication, means with 95% intervals. Denied: retries that a budget or a deadline did not "
+            "allow. Refused: attempts that an open circuit breaker turned away. For nobody: busy time spent on work "
+            "whose caller had given up, as a share of all busy time; of an endpoint the time itself."
+        ),
+        columns=("Place", "Attempts served", "Denied", "Refused", "Taken over", "Given up", "For nobody"),
+        rows=tuple(
+            Row(
+                place.place,
+                "",
+                (
+                    Figure(place.started, "count"),
+                    Figure(place.denied, "count"),
+                    Figure(place.refused, "count"),
+                    Figure(place.fallbacks, "count"),
+                    Figure(place.orphaned, "count"),
+                    Figure(place.wasted, "share" if place.place.startswith("agent:") else "duration"),
+                ),
+            )
+            for place in outcomes.retries
+        ),
+        nothing="",
+    )
+
+
+def breakers(outcomes: Outcomes) -> Section | None:
+    """Circuit breakers."""
+    if not outcomes.breakers:
+        return None
+    return Section(
+        anchor="breakers",
+        label="Breakers",
+        title="Circuit breakers",
+        caption=(
+            "How often each opened in one replication, and the share of the run that it was open or half-open, means "
+            "with 95% intervals."
+        ),
+        columns=("Breaker", "Opened", "Not closed"),
+        rows=tuple(
+            Row(breaker.breaker, "", (Figure(breaker.opened, "count"), Figure(breaker.open, "share")))
+            for breaker in outcomes.breakers
+        ),
+        nothing="",
     )
 
 
@@ -462,6 +560,9 @@ def _reviewed(desk: ReviewOutcome) -> Row:
 
 SECTIONS: Final[tuple[Callable[[Outcomes], Section | None], ...]] = (
     faults,
+    recovery,
+    retries,
+    breakers,
     votes,
     checks,
     effects,
