@@ -16,6 +16,7 @@ from models.check_faults import check_timed
 from models.check_flows import check_calls
 from models.check_people import check_reviews
 from models.check_platform import check_links, check_points
+from models.check_presets import check_retries
 from models.check_resilience import check_resilience
 from models.check_rollouts import check_rollouts
 from models.check_supply import check_answers, check_endpoints, check_queues, check_scaling, check_tokens, check_work
@@ -112,9 +113,6 @@ def _decision(scenario: Scenario, task: Task) -> Iterator[Problem]:
 
 def _attempts(scenario: Scenario, task: Task) -> Iterator[Problem]:
     yield from no_time(("timeout",), task.timeout)
-    if task.retry.max_backoff < task.retry.backoff:
-        help = f"expected at least `backoff`, {format_duration(task.retry.backoff)}"
-        yield Problem(("retry",), "`max-backoff` is below `backoff`", help, True)
     pool = scenario.agents.get(task.agent)
     capability = pool.capabilities.get(task.capability) if pool else None
     if capability is None:
@@ -348,6 +346,7 @@ def _workflows(scenario: Scenario) -> Iterator[Problem]:
 
 _CHECKS: Final[tuple[tuple[Callable[[Scenario], Iterator[Problem]], tuple[str, ...]], ...]] = (
     (_workflows, ("agents", "policies", "locks", "workflows", "work")),
+    (check_retries, ("agents",)),
     (_times, ("horizon", "warm-up")),
     (_desks, ("start", "horizon")),
     (_arrivals, ()),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from models.diagnostics import Problem, quoted
+from models.presets import retry_of
 from models.problems import Keys, no_time, unknown, unknown_capability
 from models.scenario import Scenario, Task
 from models.steps import Workflow
@@ -35,7 +36,7 @@ def check_resilience(scenario: Scenario) -> Iterator[Problem]:
 def _tasks(scenario: Scenario, keys: Keys, workflow: Workflow) -> Iterator[Problem]:
     for name, task in workflow.steps.items():
         if isinstance(task, Task):
-            for problem in (*_deadline(task), *_budget(task), *_fallbacks(scenario, task)):
+            for problem in (*_deadline(task), *_budget(workflow, task), *_fallbacks(scenario, task)):
                 yield problem._replace(keys=(*keys, name, *problem.keys))
 
 
@@ -46,9 +47,10 @@ def _deadline(task: Task) -> Iterator[Problem]:
         yield Problem(("timeout",), message, "expected a time-out within the deadline")
 
 
-def _budget(task: Task) -> Iterator[Problem]:
-    attempts = max(task.retry.attempts, *(fallback.attempts for fallback in task.fallbacks), 1)
-    if task.budget is not None and attempts == 1:
+def _budget(workflow: Workflow, task: Task) -> Iterator[Problem]:
+    retry = retry_of(workflow, task)
+    attempts = [1 if retry is None else retry.attempts, *(fallback.attempts for fallback in task.fallbacks)]
+    if task.budget is not None and all(number == 1 for number in attempts):
         yield Problem(("budget",), "a budget without a retry", "add `retry: {attempts: ...}`, or drop `budget`", True)
 
 

@@ -65,6 +65,11 @@ def resolved(node: Node, value: Any) -> Node:
             node = scenario_schema()["$defs"][node["$ref"].rpartition("/")[2]]
         elif len(rest := [option for option in node.get("anyOf", ()) if option.get("type") != "null"]) == 1:
             node = rest[0]
+        elif (
+            isinstance(value, dict)
+            and len(parts := [option for option in node.get("anyOf", ()) if "$ref" in option]) == 1
+        ):
+            node = parts[0]
         elif "discriminator" in node and (chosen := _chosen(node, value)):
             node = {"$ref": chosen}
         else:
@@ -200,6 +205,8 @@ def _tidy(definition: dict[str, Any], defaults: Mapping[str, Any]) -> None:
     for key, node in definition.get("properties", {}).items():
         node.pop("title", None)
         node.pop("default", None)
+        if "oneOf" in node and "discriminator" not in node:  # a value or a word
+            node["anyOf"] = node.pop("oneOf")
         default = defaults.get(key)
         if default not in (None, {}, [], "") and not _is_free(node, default):
             node["default"] = default

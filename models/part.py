@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Discriminator, Field
 
 from models.diagnostics import quoted
 from models.units import TextType, value_error
@@ -28,6 +28,19 @@ Condition = Annotated[
     ),
 ]
 """A condition in Cedar's language, as the `when` of a policy holds it."""
+
+
+VALUE: Final = "<value>"
+WORD: Final = "<word>"
+"""Tags of what a key takes that takes a value of its own or a word instead; no key of a file is written so."""
+
+
+def _shape(value: object) -> str:
+    return WORD if isinstance(value, str) else VALUE
+
+
+OR_WORD: Final = Discriminator(_shape)
+"""Tells a word from a value, so that a fault is told of the one that is meant."""
 
 
 def _kebab(name: str) -> str:

@@ -1,4 +1,5 @@
-"""The scenario reference, `docs/scenario.md`, written from the models. As a program: writes it and the JSON Schema."""
+"""The scenario reference, `docs/scenario.md`, and the page of frameworks' defaults, `docs/presets.md`, written from the
+models. As a program: writes them and the JSON Schema."""
 
 from __future__ import annotations
 
@@ -11,9 +12,13 @@ from typing import Any, Final
 from models import json_schema
 from models.json_schema import Node
 from models.part import ATTRIBUTE_NAME, ENTITY_UID, NAME
+from models.presets import PRESETS, READ, Preset
+from models.retries import Retry
 from models.scenario import Scenario
+from models.units import format_duration
 
 REFERENCE_FILE: Final = Path(__file__).parents[1] / "docs" / "scenario.md"
+PRESETS_FILE: Final = REFERENCE_FILE.with_name("presets.md")
 
 _HEAD: Final = """\
 # Scenario reference
@@ -159,11 +164,67 @@ def _link(reference: str) -> str:
     return f"[{name}](#{name.lower()})"
 
 
+_PRESETS_HEAD: Final = f"""\
+# What frameworks do by default
+
+<!-- Written by `python -m models.reference` from `models/presets.py`; a test keeps it fresh. Edit that file. -->
+
+A workflow names its `framework`; then a task's `retry: framework` stands for what that framework does after a failed
+attempt, and the framework's limit of steps holds unless the workflow gives a `limit`:
+
+```yaml
+workflows:
+  answer:
+    framework: langgraph-1.2.22
+    start: draft
+    steps:
+      draft: {{kind: task, agent: writer, capability: draft, retry: framework}}
+```
+
+A task without a `retry` is not retried, whatever the framework. All figures were read on {READ}, in the versions that
+the names give. What a framework has no default for, or what could not be read, is absent here.
+
+| `framework` | attempts | waits before the next | limit of steps |
+|---|---|---|---|
+"""
+
+
+def presets_page() -> str:
+    """The page of frameworks' defaults as Markdown."""
+    rows = [
+        f"| `{name}` | {preset.retry.attempts} | {_waits(preset.retry)} | {preset.limit or 'none'} |"
+        for name, preset in PRESETS.items()
+    ]
+    return "\n".join([_PRESETS_HEAD + "\n".join(rows), *(_preset(*entry) for entry in PRESETS.items())]) + "\n"
+
+
+def _waits(retry: Retry) -> str:
+    if retry.attempts == 1:
+        return "-"
+    if retry.backoff == 0:
+        return "none"
+    longest, added = format_duration(retry.max_backoff), " plus up to 1s" if retry.jitter == "added" else ""
+    return f"{format_duration(retry.backoff)}, times {retry.factor:g} each, at most {longest}{added}"
+
+
+def _preset(name: str, preset: Preset) -> str:
+    calls = f" A check refuses agents with more than {preset.calls} calls in one attempt." if preset.calls else ""
+    parts = (
+        f"\n## {preset.title}\n\n`framework: {name}`\n",
+        f"- Retries: {preset.retried}",
+        f"- Limit: {preset.limited}{calls}",
+        f"- Absent: {preset.absent}",
+        *(f"- Source: {source}" for source in preset.sources),
+    )
+    return "\n".join(parts)
+
+
 def main() -> None:
-    """Write the reference and the JSON Schema anew."""
+    """Write the pages and the JSON Schema anew."""
     json_schema.SCHEMA_FILE.write_text(json_schema.generated_text(), encoding="utf-8")
     REFERENCE_FILE.parent.mkdir(exist_ok=True)
     REFERENCE_FILE.write_text(reference(), encoding="utf-8")
+    PRESETS_FILE.write_text(presets_page(), encoding="utf-8")
 
 
 if __name__ == "__main__":

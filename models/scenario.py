@@ -79,8 +79,9 @@ from models.part import (
 )
 from models.platform import Link, SitePoint
 from models.resilience import Breaker, Budget
+from models.retries import Retry
 from models.rollouts import Rollout
-from models.steps import Arm, ChoiceStep, DeskStep, End, Parallel, Retry, Step, Task, Wait, Workflow
+from models.steps import Arm, ChoiceStep, DeskStep, End, Parallel, Step, Task, Wait, Workflow
 from models.units import Duration
 from models.work import Arrivals, Modulated, Poisson, Renewal, Trace, Weekly, Work
 

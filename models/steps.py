@@ -4,28 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, Tag
 
 from models.laws import DurationLaw
-from models.part import AttributeName, EntityUid, Name, Part
+from models.part import OR_WORD, VALUE, WORD, AttributeName, EntityUid, Name, Part
 from models.platform import Durability
+from models.presets import Framework
 from models.resilience import Fallback
-from models.units import DAY, SECOND, Duration, Probability
-
-
-class Retry(Part):
-    """Attempt n waits `backoff * factor^(n-1)`, capped and jittered, before attempt n+1."""
-
-    attempts: Annotated[int, Field(ge=1, le=1000)] = 1
-    """Attempts at most, the first included."""
-    backoff: Duration = SECOND
-    """Wait before the second attempt."""
-    factor: Annotated[float, Field(ge=1.0, le=10.0)] = 2.0
-    """Growth of the wait from one attempt to the next."""
-    max_backoff: Duration = DAY
-    """Longest wait, before jitter."""
-    jitter: Literal["none", "equal", "full"] = "none"
-    """`full`: uniform in (0, wait); `equal`: half the wait plus uniform in (0, half the wait)."""
+from models.retries import Retry
+from models.units import Duration, Probability
 
 
 class _Step(Part):
@@ -75,8 +62,8 @@ class Task(_Work):
     """Longest time of one attempt, queue and service together; then it fails and its slot is free."""
     patience: DurationLaw | None = None
     """Longest wait in the pool's queue; then the case leaves the step as on failure, with no further attempt."""
-    retry: Retry = Retry()
-    """What happens after a failed attempt."""
+    retry: Annotated[Annotated[Retry, Tag(VALUE)] | Annotated[Literal["framework"], Tag(WORD)], OR_WORD] = Retry()
+    """What happens after a failed attempt. `framework`: what the workflow's `framework` does by default."""
     calls_agents: Annotated[tuple[AgentCall, ...], Field(max_length=20)] = ()
     """Agents that an attempt calls one after the other, after its own work and endpoint calls. It keeps its slot
     meanwhile, so agents that call each other through one pool can stall (see `deadlock`)."""
@@ -178,6 +165,12 @@ Step = Annotated[Task | DeskStep | ChoiceStep | Parallel | Wait | End, Field(dis
 class Workflow(Part):
     """Steps by name. Each names the next; a step without `next` ends the case `completed`."""
 
+    framework: Framework | None = None
+    """The agent framework whose defaults are meant by `retry: framework` and, without a `limit`, whose limit of steps
+    holds. What each does by default, and where that was read: docs/presets.md."""
+    limit: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    """Task steps that a case may go through, one after the other; of parallel branches the longest counts, as
+    supersteps do. A case that comes to one more ends `failed`. No key: the framework's limit, if it has one."""
     durability: Durability | None = None
     """What is left of a case when the agent that works on it crashes. No key: all but the attempt, which fails."""
     start: Name

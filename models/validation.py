@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from models import json_schema
 from models.diagnostics import Diagnostic, listed, near, quoted, suggestion
+from models.part import VALUE, WORD
 from models.reading import DIAGNOSTICS_MAX, Document, KeyPath
 from models.scenario import FORMAT_VERSION, Scenario
 
@@ -100,6 +101,8 @@ def _walk(value: Any, location: tuple[str | int, ...]) -> tuple[KeyPath, tuple[s
     path: list[str | int] = []
     tagged = False
     for position, key in enumerate(location):
+        if key in (VALUE, WORD):
+            continue
         if not tagged and isinstance(value, dict) and value.get("kind") == key and isinstance(key, str):
             tagged = True
         elif _has(value, key):

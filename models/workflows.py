@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import NamedTuple
 
 from models.diagnostics import Problem, quoted
+from models.presets import step_limit
 from models.scenario import ChoiceStep, DeskStep, End, Parallel, Step, Task, Wait, Workflow
 
 Graph = Mapping[str, tuple[str, ...]]
@@ -86,7 +87,12 @@ def _reach(start: str, following: Callable[[str], Collection[str]]) -> dict[str,
 def _endless(workflow: Workflow) -> Iterator[Problem]:
     """Cycles without a limit; and what a limit does not end, since a step at its limit leads to `on-limit` instead."""
     graph = {step: _unbounded(what) for step, what in workflow.steps.items()}
-    unlimited = {step: ways for step, ways in graph.items() if workflow.steps[step].limit is None}
+    ended = Task if step_limit(workflow) is not None else ()  # a cycle of other steps alone goes on
+    unlimited = {
+        step: ways
+        for step, ways in graph.items()
+        if workflow.steps[step].limit is None and not isinstance(workflow.steps[step], ended)
+    }
     for cycle in _cycles({step: _within(unlimited, ways) for step, ways in unlimited.items()}):
         yield _round(workflow, cycle, "steps go round without a `limit`", "give one of them a `limit`")
     timeless = {step: ways for step, ways in graph.items() if _takes_no_time(workflow.steps[step])}

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from models.presets import retry_of, step_limit
 from models.resilience import Fallback
+from models.retries import Retry
 from models.scenario import ChoiceStep, DeskStep, End, Parallel, Scenario, Step, Task, Wait, Workflow
-from models.steps import AgentCall, Retry
+from models.steps import AgentCall
 from models.workflows import exits as ways_out
 from sim.compile_values import bound, law_plan
-from sim.plan import Exit, Jitter, Names, Outcome, RetryPlan, StepKind, StepPlan, ends
+from sim.plan import NO_RETRY, UNLIMITED, Exit, Jitter, Names, Outcome, RetryPlan, StepKind, StepPlan, ends
 
 
 def step_names(scenario: Scenario) -> tuple[str, ...]:
@@ -55,11 +57,14 @@ def step_plans(scenario: Scenario, names: Names) -> Iterator[StepPlan]:
     """The steps of all workflows and the agents they call, in the order of `Names.steps`."""
     requests = 0
     for name, workflow in scenario.workflows.items():
+        limit = bound(step_limit(workflow))
         cyclic = _on_cycles(workflow)
         for step_name, step in workflow.steps.items():
             asks = isinstance(step, Task) and step.action is not None and scenario.policies is not None
             counted = step_name in cyclic or step.limit is not None
-            yield _step(names, name, step_name, step, counted, requests if asks else -1)
+            retry = _task_retry(workflow, step) if isinstance(step, Task) else NO_RETRY
+            plan = _step(names, name, step_name, step, counted, requests if asks else -1)
+            yield replace(plan, case_limit=limit, retry=retry)
             requests += asks
     for _, _, call in _calls(scenario):
         yield StepPlan(
@@ -79,7 +84,7 @@ def step_plans(scenario: Scenario, names: Names) -> Iterator[StepPlan]:
             capability=capability,
             timeout=bound(fallback.timeout),
             patience=None,
-            retry=replace(_retry(step.retry), attempts=fallback.attempts),
+            retry=replace(_task_retry(scenario.workflows[workflow_name], step), attempts=fallback.attempts),
             callees=(),
         )
 
@@ -121,7 +126,6 @@ def _step(names: Names, workflow: str, name: str, step: Step, counted: bool, req
                 request=request,
                 timeout=bound(step.timeout),
                 patience=law_plan(step.patience) if step.patience else None,
-                retry=_retry(step.retry),
                 callees=tuple(
                     names.steps.index(_callee(f"{workflow}.{name}", n)) for n in range(len(step.calls_agents))
                 ),
@@ -150,6 +154,11 @@ def _step(names: Names, workflow: str, name: str, step: Step, counted: bool, req
             return plan(StepKind.END, (ends(Outcome[step.outcome.upper()]),))
 
 
+def _task_retry(workflow: Workflow, task: Task) -> RetryPlan:
+    return _retry(retry_of(workflow, task) or Retry())  # a checked scenario names the framework that it means
+
+
 def _retry(retry: Retry) -> RetryPlan:
     jitter = Jitter[retry.jitter.upper()]
-    return RetryPlan(retry.attempts, retry.backoff, retry.factor, retry.max_backoff, jitter)
+    attempts = retry.attempts if isinstance(retry.attempts, int) else UNLIMITED
+    return RetryPlan(attempts, retry.backoff, retry.factor, retry.max_backoff, jitter)

@@ -112,6 +112,7 @@ class Kind(IntEnum):
     FAULT = 96
     FAULT_OVER = 97
     RETRY_AFTER = 120
+    STEP_LIMIT = 126
 
 
 PLACE: Final = 128

@@ -26,6 +26,7 @@ from sim.quality import install_quality
 from sim.queues import install_shedding
 from sim.residency import install_residency
 from sim.retry_after import install_retry_after
+from sim.step_limits import install_step_limits
 from sim.strain import install_strain
 from sim.strikes import install_strikes
 from sim.token_use import install_token_use
@@ -56,4 +57,5 @@ PARTS: Final[tuple[Callable[[Replication], None], ...]] = (
     install_budgets,  # behind all else that forbids a retry
     install_fallbacks,
     install_retry_after,
+    install_step_limits,  # behind all else that begins a step
 )

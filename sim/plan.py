@@ -20,6 +20,10 @@ FOREVER = 1 << 60
 """A time no run reaches, and `no limit` of a count: sums with it stay below 2^63."""
 
 
+UNLIMITED = 1 << 25
+"""Attempts where there is no limit: more than a run has happenings, so none comes to it."""
+
+
 class StepKind(IntEnum):
     TASK = 0
     DESK = 1
@@ -81,6 +85,7 @@ class Jitter(IntEnum):
     NONE = 0
     EQUAL = 1
     FULL = 2
+    ADDED = 3
 
 
 LAW_KINDS = ("constant", "uniform", "exponential", "lognormal", "weibull", "quantiles", "values")
@@ -190,6 +195,9 @@ class RetryPlan:
     jitter: int
 
 
+NO_RETRY = RetryPlan(1, 0, 1.0, 0, 0)
+
+
 @dataclass(frozen=True, slots=True)
 class StepPlan:
     """One step of one workflow. Fields that its kind does not use are empty.
@@ -210,7 +218,7 @@ class StepPlan:
     request: int = -1
     timeout: int = -1
     patience: LawPlan | None = None
-    retry: RetryPlan = RetryPlan(1, 0, 1.0, 0, 0)
+    retry: RetryPlan = NO_RETRY
     desk: int = -1
     service: LawPlan | None = None
     shares: tuple[float, ...] = ()
@@ -218,6 +226,8 @@ class StepPlan:
     join: int = -1
     callees: tuple[int, ...] = ()
     """The steps that stand for the agents an attempt calls."""
+    case_limit: int = -1
+    """Task steps that a case may go through in the step's workflow."""
     called: bool = False
     """Whether it is such a step: its token is a called agent's, and the caller waits for it."""
 

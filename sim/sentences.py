@@ -117,6 +117,7 @@ SENTENCES: Final[Mapping[str, Callable[[Event], str]]] = {
     "effect-suppressed": lambda e: f"step {e.name} would take effect again; its key tells",
     "called": lambda e: f"the agent calls {e.place}, and keeps its slot",
     "returned": lambda e: f"the call of {e.place} is over after {span(e.value or 0)}" + (e.detail and f": {e.detail}"),
+    "step-limit": lambda e: f"may go through {counted(e.value or 0, 'steps')}, and {e.name} would be one more",
     "ended": lambda e: f"ends: {e.detail}",
     "cached": lambda e: f"{e.place} gives an answer it keeps since {span(e.value or 0)}",
     "stale-decision": lambda e: f"{e.place} gives an answer it keeps since {span(e.value or 0)}, past its time",

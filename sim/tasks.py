@@ -22,6 +22,10 @@ _TIMEOUT: Final = int(Rank.TIMEOUT)
 _NEXT: Final = int(Exit.NEXT)
 
 
+ADDED_MAX: Final = 1_000_000
+"""The most that jitter `added` adds: LangGraph's `random.uniform(0, 1)`, in seconds."""
+
+
 def backoff(retry: RetryPlan, attempt: int, u: float) -> int:
     """The wait after attempt number `attempt` (from 1): backoff * factor^(attempt-1), capped, then jittered by `u`."""
     try:
@@ -33,6 +37,8 @@ def backoff(retry: RetryPlan, attempt: int, u: float) -> int:
         return int(u * capped + 0.5)
     if retry.jitter == Jitter.EQUAL:
         return int(capped / 2 + u * (capped / 2) + 0.5)
+    if retry.jitter == Jitter.ADDED:
+        return capped + int(u * ADDED_MAX + 0.5)
     return capped
 
 

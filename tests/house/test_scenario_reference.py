@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -18,8 +19,9 @@ from models.json_schema import (
     schema_at,
     schema_text,
 )
+from models.presets import PRESETS, Framework
 from models.reading import read_document
-from models.reference import REFERENCE_FILE, reference
+from models.reference import PRESETS_FILE, REFERENCE_FILE, presets_page, reference
 
 ROOT = Path(__file__).parents[2]
 SCENARIOS = sorted((ROOT / "scenarios").glob("*/scenario.yaml"))
@@ -31,6 +33,18 @@ def test_the_committed_json_schema_is_fresh() -> None:
 
 def test_the_committed_reference_is_fresh() -> None:
     assert REFERENCE_FILE.read_text(encoding="utf-8") == reference(), "run `python -m models.reference`"
+
+
+def test_the_committed_page_of_frameworks_is_fresh() -> None:
+    assert PRESETS_FILE.read_text(encoding="utf-8") == presets_page(), "run `python -m models.reference`"
+
+
+def test_every_framework_has_a_source_and_is_named_by_its_version() -> None:
+    assert set(get_args(Framework)) == PRESETS.keys()
+    for name, preset in PRESETS.items():
+        version = name.rpartition("-")[2]
+        assert any(version in source for source in preset.sources), name
+        assert presets_page().count(f"`framework: {name}`") == 1
 
 
 def test_the_json_schema_is_one() -> None:
