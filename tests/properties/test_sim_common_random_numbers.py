@@ -72,6 +72,9 @@ chains: {board: {levels: [{desk: clerk}]}}
 """
 ASKING_POOL = OTHER_POOL.replace("replicas: 2", "replicas: 2, principal: 'Agent::\"a\"'")
 ASKING_FLOW = OTHER_FLOW.replace("capability: type", "capability: type, action: 'Action::\"a\"', resource: 'T::\"t\"'")
+FRAMEWORK_FLOW = OTHER_FLOW.replace("capability: type", "capability: type, retry: framework").replace(
+    "    start: type", "    framework: langgraph-1.2.22\n    start: type"
+)
 POLICIES = """\
 @id("may") permit (principal, action, resource);
 @id("ask") @escalate("board") forbid (principal, action, resource);
@@ -146,6 +149,7 @@ def life(folder: Path, text: str, replication: int = 0) -> dict[int, list[tuple[
         BASE + "sites: {a: {}}\nlocks: {l: {}}\n",
         HEAD + ENDPOINT + POOL + OTHER_POOL + FLOW + OTHER_FLOW + WORK + OTHER_WORK + CHANGE,
         BASE + SHADOW,
+        HEAD + ENDPOINT + POOL + OTHER_POOL + FLOW + FRAMEWORK_FLOW + WORK + OTHER_WORK,
         HEAD + DESK + ENDPOINT + POOL + ASKING_POOL + FLOW + ASKING_FLOW + WORK + OTHER_WORK,
         SUPPLY,
     ],
@@ -155,6 +159,7 @@ def life(folder: Path, text: str, replication: int = 0) -> dict[int, list[tuple[
         "parts that nobody uses",
         "drifts, a monitor and a rollout of another pool",
         "policies that look on",
+        "a workflow with a framework's defaults",
         "reviews of what another pool does",
         "bursts of cases with limits of their own, for checked answers of a pool that scales",
     ],

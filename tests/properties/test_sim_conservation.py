@@ -57,9 +57,11 @@ def _step(draw: st.DrawFn, kind: str, to: str, other: str) -> str:
         capability = draw(st.sampled_from(["think", "call"]))
         action = ", action: 'Action::\"act\"', resource: 'Thing::\"thing\"'" if kind.startswith("asking") else ""
         timeout = draw(st.sampled_from(["", ", timeout: 1m", ", patience: 30s"]))
-        retry = draw(st.sampled_from(["", ", retry: {attempts: 3, backoff: 20s, jitter: full}, budget: tight"]))
+        tries = ["", ", retry: {attempts: 3, backoff: 20s, jitter: full}, budget: tight", ", retry: framework"]
+        retry = draw(st.sampled_from(tries))
         resilience = draw(st.sampled_from(["", "", ", breaker: fuse", ", deadline: 2m"]))
-        resilience += draw(st.sampled_from(["", "", ", fallbacks: [{agent: pool, capability: think}]"]))
+        if "framework" not in retry:  # nobody takes over from one who never gives up
+            resilience += draw(st.sampled_from(["", "", ", fallbacks: [{agent: pool, capability: think}]"]))
         leads = f"next: {to}, on-failure: {other}" + (f", on-hand-off: {other}" if capability == "call" else "")
         calls = draw(st.sampled_from(["", "", ", calls-agents: [{agent: pool, capability: think, timeout: 2m}]"]))
         keyed = draw(st.sampled_from(["", ", idempotency-key: true", ", idempotency-key: false"]))
@@ -120,6 +122,7 @@ CHECKS = (
     "self-check: {sensitivity: 0.8, specificity: 0.9}",
     "guardrail: {sensitivity: 0.8, specificity: 0.9}",
 )
+FOREVER = "{attempts: unlimited, backoff: 1m, jitter: added}"
 LIMITS = ("", "deadline: 10m\n    on-deadline: cancel", "deadline: 5m", "withdrawal: 'exponential(mean=15m)'")
 BURSTS = "mmpp, rates: [20/h, 300/h], stays: [10m, 3m]"
 
@@ -167,6 +170,8 @@ def scenarios(draw: st.DrawFn) -> str:
         st.sampled_from(["", "durability: {kind: none}", "durability: {kind: event-sourced, replay: 3s}"])
     )
     faults = ", ".join(filter(None, (fault, outage, drift, *timed)))
+    bound = draw(st.sampled_from(["", "", "limit: 3", "framework: langgraph-1.2.22"]))
+    flow_steps = draw(steps()).replace("retry: framework", f"retry: {'framework' if 'framework' in bound else FOREVER}")
     return f"""\
 windtunnel: 1
 name: random
@@ -212,6 +217,7 @@ locks: {{key: {{key: part}}, other: {{count: {UNITS}}}}}
 deadlock: {{resolution: {resolution}}}
 workflows:
   flow:
+    {bound}
     {durability}
     start: {draw(st.sampled_from(["s0", "both"]))}
     steps:
@@ -219,7 +225,7 @@ workflows:
       left: {{kind: wait, duration: '{draw(LAWS)}', acquire: [key], next: s0}}
       right: {{kind: task, agent: pool, capability: think, next: s0, on-failure: lost}}
       lost: {{kind: end, outcome: failed}}
-{draw(steps())}
+{flow_steps}
   back:
     start: b0
     steps:
@@ -292,6 +298,7 @@ def test_conservation(text: str, seed: int) -> None:
     waits_and_work_add_up(events)
     orphans_are_served_once_or_passed_over(events)
     an_open_breaker_lets_nothing_through(events)
+    a_case_over_its_limit_of_steps_fails_at_once(cases, events)
     calls_return_once(events)
     an_effect_comes_once_and_is_repeated_only_without_a_key(events, dict(plan.flows.keyed), plan.names.steps)
     money_adds_up(cases, events, plan)
@@ -449,6 +456,12 @@ def orphans_are_served_once_or_passed_over(events: Rows) -> None:
             open_ones[key] -= 1
             assert row["kind"] == "wasted" or waiting[key] > 0
             waiting[key] -= row["kind"] == "skipped"
+
+
+def a_case_over_its_limit_of_steps_fails_at_once(cases: Rows, events: Rows) -> None:
+    ends = {row["case"]: (row["ended"], row["outcome"]) for row in cases}
+    over = {row["case"]: (row["time"], "failed") for row in events if row["kind"] == "step-limit"}
+    assert all(ends[case] == end for case, end in over.items())
 
 
 def an_open_breaker_lets_nothing_through(events: Rows) -> None:
@@ -615,6 +628,14 @@ def test_a_lost_event_is_noticed(flight: tuple[Plan, Rows, Rows]) -> None:
         every_case_ends_once_or_is_open(cases, without(events, "ended"))
     with pytest.raises(AssertionError):
         time_moves_forward(without(events, "entered"))
+
+
+def test_a_case_that_goes_on_over_its_limit_is_noticed(flight: tuple[Plan, Rows, Rows]) -> None:
+    _, cases, _ = flight
+    over = {"kind": "step-limit", "case": 0, "time": cases[0]["ended"]}
+    a_case_over_its_limit_of_steps_fails_at_once([cases[0] | {"outcome": "failed"}], [over])
+    with pytest.raises(AssertionError):
+        a_case_over_its_limit_of_steps_fails_at_once(cases[:1], [over])
 
 
 def test_a_second_end_and_lost_money_are_noticed(flight: tuple[Plan, Rows, Rows]) -> None:
