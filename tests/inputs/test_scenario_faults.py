@@ -129,7 +129,7 @@ def test_an_unknown_key_is_shown_with_a_caret_and_the_known_ones(faults: Faults)
         "scenario.yaml:28:5: unknown key `zzz`\n"
         "   28 |     zzz: 1\n"
         "            ^\n"
-        "  help: known keys: `site`, `people`, `approves`, `bounce-back`, `queue`, `cost-per-hour`"
+        "  help: known keys: `site`, `people`, `approves`, `bounce-back`, `review`, `queue`, `cost-per-hour`"
     ).replace("known keys:", "known keys here:")
 
 
