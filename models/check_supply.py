@@ -101,7 +101,7 @@ def check_queues(scenario: Scenario) -> Iterator[Problem]:
         if (queue.order == "adaptive-lifo") != (queue.lifo_above is not None):
             has = "`adaptive-lifo` without" if queue.lifo_above is None else "without `order: adaptive-lifo`,"
             yield Problem(keys, f"{has} `lifo-above`", "expected both or none of them", True)
-        if queue.when_full == "shed-lowest" and queue.capacity is None:
+        if queue.when_full != "reject" and queue.capacity is None:
             message = "a queue without a `capacity` is never full"
             yield Problem((*keys, "when-full"), message, "add `capacity`, or drop `when-full`", True)
 

@@ -139,9 +139,10 @@ class AgentQueue(Queue):
     `lifo` serves the newest first; `adaptive-lifo` does so while more than `lifo-above` wait, else the oldest."""
     lifo_above: Annotated[int, Field(ge=0, le=10_000_000)] | None = None
     """Waiting attempts above which `adaptive-lifo` serves the newest first; mandatory with it."""
-    when_full: Literal["reject", "shed-lowest"] = "reject"
+    when_full: Literal["reject", "block", "shed-lowest"] = "reject"
     """`reject` turns the newcomer away. `shed-lowest` turns away who has the lowest priority (the highest `priority`
-    number) among those waiting and the newcomer, the last to come of equals."""
+    number) among those waiting and the newcomer, the last to come of equals. `block` lets the newcomer wait outside, in
+    order of coming, until there is room: a case that comes right from another task keeps its slot there meanwhile."""
 
 
 # --- agents and people ------------------------------------------------------------------------------------------------

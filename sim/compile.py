@@ -142,7 +142,8 @@ def _endpoint(names: Names, endpoint: Endpoint) -> EndpointPlan:
 
 def _pool(names: Names, pool: AgentPool) -> PoolPlan:
     station = _station(pool.replicas * pool.concurrency, pool.queue)
-    return PoolPlan(replace(station, line=line_plan(pool.queue)), place(names.sites, pool.site))
+    blocks = pool.queue.when_full == "block"
+    return PoolPlan(replace(station, line=line_plan(pool.queue), blocks=blocks), place(names.sites, pool.site))
 
 
 def _capabilities(scenario: Scenario, names: Names) -> Iterator[CapabilityPlan]:

@@ -6,7 +6,22 @@ from typing import TYPE_CHECKING
 
 from models.curves import Curve
 from models.laws import Law
-from models.scenario import AgentQueue, Capability, Degradation, Endpoint, Modulated, TokenPrices, TokenTimes, Work
+from models.scenario import (
+    AgentQueue,
+    Capability,
+    ChoiceStep,
+    Degradation,
+    Endpoint,
+    Modulated,
+    Step,
+    Task,
+    TokenPrices,
+    TokenTimes,
+    Work,
+    Workflow,
+)
+from models.workflows import exits
+from sim.compile_steps import fallback_steps
 from sim.compile_values import law_plan, place, success_plan
 from sim.mmpp import stationary
 from sim.plans.supply import (
@@ -37,6 +52,7 @@ def compile_supply(loaded: LoadedScenario, names: Names) -> SupplyPlan:
     return SupplyPlan(
         modulations=tuple(_modulation(work) for work in works),
         batches=tuple(_batch(work.batch) for work in works),
+        senders=frozenset(_senders(loaded.scenario, names)),
         priorities=tuple(place(tuple(work.attributes), work.priority_from) for work in works),
         levels=priorities(loaded.scenario),
         columns=tuple(
@@ -68,6 +84,34 @@ def compile_supply(loaded: LoadedScenario, names: Names) -> SupplyPlan:
             if capability.vote or capability.self_check or capability.guardrail
         ),
     )
+
+
+def _senders(scenario: Scenario, names: Names) -> Iterator[int]:
+    """Tasks that a case leaves for a pool that may keep it out, by way of choices at most; and their fallbacks."""
+    blocking = {name for name, pool in scenario.agents.items() if pool.queue.when_full == "block"}
+    found = set()
+    for name, workflow in scenario.workflows.items() if blocking else ():
+        for step_name, step in workflow.steps.items():
+            ahead = _next_tasks(workflow, step) if isinstance(step, Task) else ()
+            if any(task.agent in blocking for task in ahead):
+                found.add(names.steps.index(f"{name}.{step_name}"))
+    yield from found
+    yield from (fallback for fallback, main in fallback_steps(scenario, names) if main in found)
+
+
+def _next_tasks(workflow: Workflow, step: Step) -> Iterator[Task]:
+    """The tasks that come at once after a step: choices take no time."""
+    left, seen = [way.target for way in exits(step)], set()
+    while left:
+        name = left.pop()
+        after = workflow.steps[name]
+        if after.on_limit is not None and name not in seen:
+            left.append(after.on_limit)
+        if isinstance(after, Task):
+            yield after
+        elif isinstance(after, ChoiceStep) and name not in seen:
+            left += [way.target for way in exits(after)]
+        seen.add(name)
 
 
 def priorities(scenario: Scenario) -> tuple[int, ...]:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from sim.approvals import Approvals
+from sim.blocking import BlockingStation
 from sim.case_table import case_schema, case_table
 from sim.chance import Draws
 from sim.clock import Clock, Rank
@@ -92,7 +93,9 @@ class Replication:
         plan, names = self.plan, self.plan.names
         log, costs, levels = self.log, self.cases.cost, self.plan.levels
         self.pools = [
-            Station(pool.station, f"agent:{name}", log, costs, levels, quiet=False)
+            (BlockingStation if pool.station.blocks else Station)(
+                pool.station, f"agent:{name}", log, costs, levels, quiet=False
+            )
             for pool, name in zip(plan.pools, names.pools, strict=True)
         ]
         self.desks = [

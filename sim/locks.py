@@ -17,7 +17,7 @@ from sim.clock import Clock, Rank
 from sim.logs import Kind, Log
 from sim.plan import DeadlockPlan, Resolution, StepKind
 from sim.stations import Job, Station
-from sim.tokens import Token
+from sim.tokens import Sender, Token
 from sim.values import durations
 from sim.waits import Wait, knot, ring, waits_from
 
@@ -72,6 +72,8 @@ class Locks:
         self.abort: Callable[[Token, int], None]
         self.review: Callable[[Ring], int]
         self.desk: Station | None = None
+        self.senders: dict[Token, Sender] = {}
+        """What keeps the slots of tokens that are not let in at their next pool."""
         self._instances: dict[str, LockInstance] = {}
         self._standing: list[Ring] = []
         self._recorded = 0
@@ -178,7 +180,7 @@ class Locks:
             return Wait((node.callee,), every=True)
         station = node.station
         if node.waiting and station is not None and station.serving is not None:
-            holders = tuple(station.serving)
+            holders = tuple(job.token if isinstance(job, Sender) else job for job in station.serving)
             return Wait((*holders, station) if station.is_short() else holders, every=False)
         return None
 
@@ -188,6 +190,9 @@ class Locks:
         held = [lock.place for lock in token.held or ()]
         if token.station is not None and not token.waiting:
             held.append(token.station.place)
+        sender = self.senders.get(token)
+        if sender is not None and sender.station is not None:
+            held.append(sender.station.place)
         return {
             "case": token.case,
             "step": self._step_names[token.step],

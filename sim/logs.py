@@ -113,6 +113,8 @@ class Kind(IntEnum):
     FAULT_OVER = 97
     RETRY_AFTER = 120
     STEP_LIMIT = 126
+    HELD_UP = 121
+    LET_IN = 122
 
 
 PLACE: Final = 128

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from sim.attacks import install_attacks
 from sim.autoscaling import install_autoscaling
+from sim.blocking import install_blocking
 from sim.breakers import install_breakers
 from sim.budgets import install_budgets
 from sim.calls import install_calls
@@ -58,4 +59,5 @@ PARTS: Final[tuple[Callable[[Replication], None], ...]] = (
     install_fallbacks,
     install_retry_after,
     install_step_limits,  # behind all else that begins a step
+    install_blocking,
 )

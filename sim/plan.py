@@ -110,13 +110,15 @@ class SuccessPlan:
 @dataclass(frozen=True, slots=True)
 class StationPlan:
     """A place with servers and a queue. `room` is how many may wait. `line` is the queue where it is neither in order
-    of arrival nor by priority, or does not reject when it is full."""
+    of arrival nor by priority, or gives up waiting jobs when it is full. `blocks` tells that who finds it full waits
+    outside."""
 
     servers: int
     room: int
     by_priority: bool
     cost_per_hour: int
     line: LinePlan | None = None
+    blocks: bool = False
 
 
 @dataclass(frozen=True, slots=True)

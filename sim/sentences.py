@@ -107,6 +107,8 @@ SENTENCES: Final[Mapping[str, Callable[[Event], str]]] = {
     "routed": lambda e: f"{e.place} has the step done by {e.detail}",
     "case-late": lambda e: f"its deadline passes at step {e.name}",
     "withdrawn": lambda e: f"is taken back at step {e.name}",
+    "held-up": lambda e: f"kept out by {e.place}, whose queue is full; number {e.value} outside",
+    "let-in": lambda e: f"let in by {e.place} after {span(e.value or 0)}",
     "retry-after": lambda e: f"{e.place} refuses, and tells to wait {span(e.value or 0)}",
     "shed": lambda e: f"given up by {e.place} after {span(e.value or 0)}: a full queue, the lowest priority",
     "voted": lambda e: f"{e.value} of the answers {e.detail} by {e.place} are right",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, MutableSequence
+from collections.abc import Callable, Mapping, MutableSequence
+from types import MappingProxyType
 from typing import Any
 
 from sim.logs import PLACE, Kind, Log, pack
@@ -44,6 +45,9 @@ class Station:
     giving up jobs of low priority, take a `line` instead. Another job may take a job's place, its heir. A `quiet`
     station logs no service that started at once (endpoint calls would drown the rest).
     """
+
+    outside: Mapping[Job, int] = MappingProxyType({})
+    """Who came here and has not even been let into the queue, and since when: nobody, but where the place blocks."""
 
     def __init__(
         self, plan: StationPlan, place: str, log: Log, costs: MutableSequence[int], levels: int, *, quiet: bool

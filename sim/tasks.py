@@ -61,6 +61,7 @@ class TaskLaw:
         "number",
         "patience",
         "pool",
+        "sends",
         "service",
         "skill",
         "timeout",
@@ -76,6 +77,7 @@ class TaskLaw:
         self.number = step_plan.capability
         self.capability = capability = plan.capabilities[self.number]
         self.pool = pools[capability.pool]
+        self.sends = step in plan.supply.senders
         self.abandoned = plan.resilience.pools[capability.pool]
         self.cost = capability.cost
         self.calls = capability.calls
@@ -100,7 +102,7 @@ class TaskLaw:
         capability = self.capability
         certain = capability.success.chance == 1.0 and not capability.changes
         calls = self.calls or self.callees
-        followed = self.watched or self.abandoned
+        followed = self.watched or self.abandoned or self.sends
         return certain and self.works and not (self.cost or calls or self.hands_off or followed)
 
 
@@ -108,7 +110,8 @@ class Tasks:
     """Attempts at task steps. `leave(token, exit, now)` is called when the step is over.
 
     Where attempts call agents: `delegate(token, now)` makes the calls and comes back by `answered`, `forget(token,
-    now)` drops the open one, and `waits(token, now)` is told of a called agent that must wait for a slot.
+    now)` drops the open one, and `waits(token, now)` is told of a called agent that must wait for a slot. Where the
+    next pool may keep the case out, `hand_on(token, now)` sees to the slot, and calls `conclude`.
     """
 
     def __init__(
@@ -125,6 +128,7 @@ class Tasks:
         self.delegate: Callable[[Token, int], None]
         self.forget: Callable[[Token, int], None]
         self.waits: Callable[[Token, int], None]
+        self.hand_on: Callable[[Token, int], None]
         self.judged: list[Judged] = []
         self.admit: list[Admit] = []
         self.closed: list[Closed] = []
@@ -242,9 +246,17 @@ class Tasks:
             self._concluded(token, now)
 
     def _concluded(self, token: Token, now: int) -> None:
-        """The attempt has produced something: its slot is free, and what came of it is judged."""
+        """The attempt has produced something: its slot is free, unless the next pool may keep the case out."""
         law = token.law
+        if law.sends and token.alive:
+            self.hand_on(token, now)
+            return
         law.pool.leave(token, now)
+        self.conclude(token, now)
+
+    def conclude(self, token: Token, now: int) -> None:
+        """What came of the attempt is judged."""
+        law = token.law
         if not token.alive:
             self._wasted(token, True, now)
             return
@@ -377,11 +389,12 @@ class Tasks:
         """The caller gives the attempt up: it is withdrawn, or goes on for nobody, as its pool has it.
 
         An attempt in a slot that hangs is lost with it, and one that has come to the agents it calls has nothing left
-        to do: both are withdrawn.
+        to do: both are withdrawn, as is one that its pool has not let in.
         """
         law = token.law
         pool = law.pool
-        if not law.abandoned or token.station is not pool or token.callee is not None or pool.hangs(token):
+        lost = token.callee is not None or token.station is not pool or pool.hangs(token) or token in pool.outside
+        if not law.abandoned or lost:
             self.withdraw(token, now)
             return
         orphan = Orphan(token)

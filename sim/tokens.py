@@ -104,6 +104,16 @@ class Orphan(Token):
         self.begin = token.begin
 
 
+class Sender(Job):
+    """What keeps the slot of a token that has done its task and is not let in at the next."""
+
+    __slots__ = ("token",)
+
+    def __init__(self, token: Token) -> None:
+        super().__init__(token.case, token.level)
+        self.token = token
+
+
 class Petition:
     """A token's request for a decision, from the first question to the end of all approvals."""
 

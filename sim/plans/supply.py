@@ -130,6 +130,8 @@ class SupplyPlan:
     """Of each work, where it has one."""
     batches: tuple[LawPlan | None, ...] = ()
     """Of each work, the law of cases that come with one arrival; None where it is always one."""
+    senders: frozenset[int] = frozenset()
+    """Task steps from which a case may come at once to a pool that keeps it out when it is full."""
     priorities: tuple[int, ...] = ()
     """Of each work, the position of the attribute that is its cases' priority; -1 where all have the same."""
     levels: tuple[int, ...] = ()

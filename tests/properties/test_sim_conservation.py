@@ -141,7 +141,8 @@ def scenarios(draw: st.DrawFn) -> str:
     order = draw(st.sampled_from(["fifo", "priority"]))
     capacity = draw(st.sampled_from(["", ", capacity: 2"]))
     line = draw(st.sampled_from([order, "lifo", "adaptive-lifo, lifo-above: 1"]))
-    shed = ", when-full: shed-lowest" if capacity and draw(st.booleans()) else ""
+    full = st.sampled_from(["", ", when-full: shed-lowest", ", when-full: block"])
+    shed = draw(full) if capacity else ""
     scale = draw(st.sampled_from(["", "autoscale: {most: 4, target: 0.7, every: 30s, start-up: 20s, cool-down: 1m}"]))
     left, left_there = (draw(st.sampled_from(["cancel", "serve", "skip"])) for _ in range(2))
     checked = draw(st.sampled_from(["", *(f", {check}" for check in CHECKS)]))
@@ -429,9 +430,9 @@ def waits_and_work_add_up(events: Rows) -> None:
     started: dict[tuple[str, int], list[int]] = defaultdict(list)
     for row in events:
         key = (row["place"], row["case"])
-        if row["kind"] == "queued":
+        if row["kind"] in ("queued", "held-up"):
             queued[key].append(row["time"])
-        elif row["kind"] in ("abandoned", "skipped", "shed") and not row["place"].startswith("lock"):
+        elif row["kind"] in ("abandoned", "skipped", "shed", "let-in") and not row["place"].startswith("lock"):
             queued[key].remove(row["time"] - row["value"])
         elif row["kind"] == "started":
             since = row["time"] - row["value"]
