@@ -4,7 +4,7 @@ case, and knows only the table of ranks in docs/semantics.md. All times are whol
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hypothesis import given, settings
@@ -26,6 +26,7 @@ agents:
   pool:
     replicas: {servers}
     queue: {{{capacity}}}
+    abandoned: {abandoned}
     capabilities: {{work: {{service: {service}s, success: {success}}}}}
 workflows:
   flow:
@@ -35,7 +36,7 @@ workflows:
         kind: task
         agent: pool
         capability: work
-        retry: {{attempts: {attempts}, backoff: {backoff}s, factor: 1.0}}{timeout}{patience}
+        retry: {{attempts: {attempts}, backoff: {backoff}s, factor: 1.0}}{timeout}{patience}{deadline}
 work:
   stream: {{workflow: flow, arrivals: {{kind: renewal, rate: {rate}, cv: 0}}}}
 """
@@ -55,6 +56,8 @@ class Model:
     attempts: int
     backoff: int
     succeeds: bool
+    abandoned: str
+    deadline: int | None
 
     def text(self) -> str:
         return TEXT.format(
@@ -67,6 +70,8 @@ class Model:
             backoff=self.backoff,
             timeout="" if self.timeout is None else f"\n        timeout: {self.timeout}s",
             patience="" if self.patience is None else f"\n        patience: {self.patience}s",
+            abandoned=self.abandoned,
+            deadline="" if self.deadline is None else f"\n        deadline: {self.deadline}s",
             rate={1: "1/s", 2: "30/min", 3: "20/min", 4: "15/min", 5: "12/min"}[self.gap],
         )
 
@@ -86,6 +91,11 @@ class Customer:
     outcome: str = "in-flight"
     ended: int | None = None
     waits: list[int] = field(default_factory=list)
+    began: int = 0
+    began_order: int = 0
+    stands_for: Customer | None = None
+    """Whose attempt this is, which nobody waits for."""
+    skipped: bool = False
 
 
 class SecondBySecond:
@@ -94,23 +104,26 @@ class SecondBySecond:
     def __init__(self, model: Model) -> None:
         self.model = model
         self.customers: list[Customer] = []
+        self.orphans: list[Customer] = []
         self.order = 0
 
     def run(self) -> list[Customer]:
         for now in range(self.model.horizon):
             for customer in self.due("served", now):
                 self.complete(customer, now)
-            for customer in sorted(self.customers, key=lambda c: c.joined_order):
-                self.give_up(customer, now)
+            timers = [(customer.joined_order, self.give_up, customer) for customer in self.customers]
+            timers += [(customer.began_order, self.expire, customer) for customer in self.customers]
+            for _, ring, customer in sorted(timers, key=lambda timer: timer[0]):
+                ring(customer, now)
             for customer in self.due("pausing", now):
                 self.join(customer, now)
             if now and now % self.model.gap == 0:
-                self.customers.append(Customer(now))
+                self.customers.append(Customer(now, began=now, began_order=self.number()))
                 self.join(self.customers[-1], now)
         return self.customers
 
     def due(self, state: str, now: int) -> list[Customer]:
-        found = [c for c in self.customers if c.state == state and c.until == now]
+        found = [c for c in (*self.customers, *self.orphans) if c.state == state and c.until == now]
         return sorted(found, key=lambda c: c.order)
 
     def number(self) -> int:
@@ -118,7 +131,8 @@ class SecondBySecond:
         return self.order
 
     def of(self, state: str) -> list[Customer]:
-        return sorted((c for c in self.customers if c.state == state), key=lambda c: c.joined_order)
+        every = (*self.customers, *self.orphans)
+        return sorted((c for c in every if c.state == state), key=lambda c: c.joined_order)
 
     def join(self, customer: Customer, now: int) -> None:
         customer.joined, customer.joined_order = now, self.number()
@@ -131,17 +145,32 @@ class SecondBySecond:
 
     def serve(self, customer: Customer, now: int) -> None:
         customer.state, customer.until, customer.order = "served", now + self.model.service, self.number()
-        customer.attempts += 1
-        customer.waits.append(now - customer.joined)
+        whose = customer.stands_for or customer
+        whose.attempts += 1
+        whose.waits.append(now - customer.joined)
 
     def leave(self, customer: Customer, now: int) -> None:
         served, customer.state = customer.state == "served", "away"
-        waiting = self.of("waiting")
-        if served and waiting:
-            self.serve(waiting[0], now)
+        for waiting in self.of("waiting") if served else ():
+            if not waiting.skipped:
+                self.serve(waiting, now)
+                break
+            waiting.state = "away"
+
+    def abandon(self, customer: Customer, now: int) -> None:
+        """Nobody waits for the attempt any more: it leaves, or goes on as another's that is nobody's."""
+        if self.model.abandoned == "cancel":
+            self.leave(customer, now)
+            return
+        orphan = replace(customer, stands_for=customer, order=self.number())
+        orphan.skipped = customer.state == "waiting" and self.model.abandoned == "skip"
+        self.orphans.append(orphan)
+        customer.state = "away"
 
     def complete(self, customer: Customer, now: int) -> None:
         self.leave(customer, now)
+        if customer.stands_for is not None:
+            return
         if self.model.succeeds:
             self.end(customer, "completed", now)
         else:
@@ -151,19 +180,27 @@ class SecondBySecond:
         """A time-out was scheduled on joining, before a patience; of one customer at one instant it comes first."""
         here = customer.state in ("waiting", "served")
         if here and self.model.timeout is not None and now == customer.joined + self.model.timeout:
-            self.leave(customer, now)
+            self.abandon(customer, now)
             self.fail(customer, now)
         elif (
             customer.state == "waiting"
             and self.model.patience is not None
             and now == customer.joined + self.model.patience
         ):
-            customer.state = "away"
+            self.abandon(customer, now)
+            self.end(customer, "failed", now)
+
+    def expire(self, customer: Customer, now: int) -> None:
+        here = customer.state in ("waiting", "served")
+        if here and self.model.deadline is not None and now == customer.began + self.model.deadline:
+            self.abandon(customer, now)
             self.end(customer, "failed", now)
 
     def fail(self, customer: Customer, now: int) -> None:
         customer.tried += 1
-        if customer.tried >= self.model.attempts:
+        deadline = self.model.deadline
+        late = deadline is not None and now + self.model.backoff >= customer.began + deadline
+        if customer.tried >= self.model.attempts or late:
             self.end(customer, "failed", now)
         else:
             customer.state, customer.until, customer.order = "pausing", now + self.model.backoff, self.number()
@@ -207,6 +244,8 @@ MODELS = st.builds(
     attempts=st.integers(1, 4),
     backoff=st.integers(1, 4),
     succeeds=st.booleans(),
+    abandoned=st.sampled_from(["cancel", "serve", "skip"]),
+    deadline=st.none() | st.integers(9, 20),
 )
 
 
