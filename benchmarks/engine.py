@@ -1,6 +1,7 @@
 """Speed of the reference engine: an M/M/10 queue, against the same queue written the way SimPy's documentation teaches.
 
 Run: python benchmarks/engine.py [--customers N] [--rounds N]
+     python benchmarks/engine.py --scenarios [--rounds N]
 
 Each round runs both programs in processes of their own, one after the other, on one core and in alternating order. The
 ratio is formed within a round, so that a slow spell of the machine hits both sides. Times are CPU time of the process.
@@ -9,6 +10,10 @@ ratio is formed within a round, so that a slow spell of the machine hits both si
 only.
 - engine: the scenario below through `models.load.load`; timed are drawing the workload and running the replication with
   its whole event log. Loading, compiling and turning the log into tables are timed apart and printed.
+
+With `--scenarios` every shipped scenario is measured instead: one replication in a process of its own, at its own
+horizon, with the next seed each round. Told are the median and the range of events and cases in a second of drawing and
+running, and the greatest peak of the process's memory, tables included.
 """
 
 from __future__ import annotations
@@ -16,6 +21,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import resource
 import statistics
 import subprocess
 import sys
@@ -115,12 +121,49 @@ def _is_started(events):  # type: ignore[no-untyped-def]  # pyarrow has no types
     return pc.equal(events.column("kind"), "started")
 
 
+def time_scenario(folder: str, seed: int) -> dict[str, float]:
+    """One replication of a shipped scenario, and the peak of memory in MB."""
+    from models.load import load
+    from sim.compile import compile_plan
+    from sim.engine import Replication
+    from sim.rules import compile_rules
+
+    loaded = load(SCENARIOS / folder)
+    plan, rules = compile_plan(loaded), compile_rules(loaded)
+    began = time.process_time()
+    replication = Replication(plan, rules, seed, 0)
+    replication.run()
+    took = time.process_time() - began
+    tables = replication.tables(loaded.digest, seed)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"cases": tables.cases.num_rows, "events": tables.events.num_rows, "seconds": took, "peak": peak}
+
+
+def measure_scenarios(rounds: int, seed: int) -> None:
+    """Print a line for each shipped scenario."""
+    names = sorted(path.parent.name for path in SCENARIOS.glob("*/scenario.yaml"))
+    found: dict[str, list[dict[str, float]]] = {name: [] for name in names}
+    for turn in range(rounds):
+        for name in names:
+            found[name].append(measure("--scenario", name, "--seed", str(seed + turn)))
+    for name, each in found.items():
+        events = [one["events"] / one["seconds"] for one in each]
+        cases = [one["cases"] / one["seconds"] for one in each]
+        print(
+            f"{name:24} {statistics.median(one['cases'] for one in each):9,.0f} cases, "
+            f"{statistics.median(one['events'] for one in each):11,.0f} events: "
+            f"{statistics.median(events):9,.0f} events/s [{min(events):,.0f}-{max(events):,.0f}], "
+            f"{statistics.median(cases):8,.0f} cases/s; peak {max(one['peak'] for one in each):,.0f} MB"
+        )
+
+
 SIDES = {"simpy": time_simpy, "engine": time_engine}
+SCENARIOS = Path(__file__).parents[1] / "scenarios"
 
 
-def measure(side: str, customers: int, seed: int) -> dict[str, float]:
-    """Run one side in a process of its own."""
-    command = [sys.executable, __file__, "--side", side, "--customers", str(customers), "--seed", str(seed)]
+def measure(*arguments: str) -> dict[str, float]:
+    """Run one side, or one scenario, in a process of its own."""
+    command = [sys.executable, __file__, *arguments]
     done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603 - our own program
     found: dict[str, float] = json.loads(done.stdout)
     return found
@@ -131,15 +174,29 @@ def main() -> None:
     options.add_argument("--customers", type=int, default=200_000)
     options.add_argument("--rounds", type=int, default=7)
     options.add_argument("--seed", type=int, default=1)
+    options.add_argument("--scenarios", action="store_true", help="measure every shipped scenario")
     options.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
+    options.add_argument("--scenario", help=argparse.SUPPRESS)
     chosen = options.parse_args()
     if chosen.side:
         print(json.dumps(SIDES[chosen.side](chosen.customers, chosen.seed)))
         return
+    if chosen.scenario:
+        print(json.dumps(time_scenario(chosen.scenario, chosen.seed)))
+        return
+    if chosen.scenarios:
+        measure_scenarios(chosen.rounds, chosen.seed)
+        return
+    compare(chosen.rounds, chosen.customers, chosen.seed)
+
+
+def compare(rounds: int, customers: int, seed: int) -> None:
+    """Print the ratio of each round, and the median of all."""
     ratios = []
-    for turn in range(chosen.rounds):
+    for turn in range(rounds):
         order = ("simpy", "engine") if turn % 2 == 0 else ("engine", "simpy")
-        found = {side: measure(side, chosen.customers, chosen.seed + turn) for side in order}
+        given = ("--customers", str(customers), "--seed", str(seed + turn))
+        found = {side: measure("--side", side, *given) for side in order}
         ratios.append(found["engine"]["per_second"] / found["simpy"]["per_second"])
         engine = found["engine"]
         print(
@@ -148,7 +205,7 @@ def main() -> None:
             f"{engine['events_per_second']:,.0f} events/s; load {engine['load']:.2f} s; tables "
             f"{engine['tables_per_customer'] * 1e6:.2f} us a customer): ratio {ratios[-1]:.2f}"
         )
-    print(f"ratio {statistics.median(ratios):.2f} [{min(ratios):.2f}-{max(ratios):.2f}], {chosen.rounds} rounds")
+    print(f"ratio {statistics.median(ratios):.2f} [{min(ratios):.2f}-{max(ratios):.2f}], {rounds} rounds")
 
 
 if __name__ == "__main__":

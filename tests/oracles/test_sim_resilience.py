@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from models.diagnostics import InputError
 from models.load import load
@@ -185,6 +186,29 @@ def fly(folder: Path, **keys: str) -> tuple[Rows, Rows]:
 
 def told(rows: Rows, *kinds: str) -> list[tuple[float, str, int | None, str]]:
     return [(row["time"] / SECOND, row["kind"], row["case"], row["detail"]) for row in rows if row["kind"] in kinds]
+
+
+def test_retries_amplify_the_load_as_the_geometric_law_says(tmp_path: Path) -> None:
+    """Attempts that are right with .4 each, whatever became of the others, four at most: (1 - .6^4) / (1 - .6) = 2.176
+    on the mean. An attempt more or a chance of .44 is rejected."""
+    text = TEXT.replace("do: {{service: 2s, cost: 1 USD}}", "do: {{service: 2s, success: 0.4}}")
+    step = "retry: {attempts: 4, backoff: 1s}"
+    text = text.replace("agent: first, capability: ask", "agent: second, capability: do")
+    keys = {"horizon": "100000s", "latency": "1s", "parts": "", "faults": "", "rate": "12/min", "step": step}
+    (tmp_path / "scenario.yaml").write_text(text.replace("people:", "# ").format(**keys))
+    loaded = load(tmp_path)
+    replication = Replication(compile_plan(loaded), compile_rules(loaded), 3, 0)
+    replication.run()
+    cases = [row["attempts"] for row in replication.tables("", 0).cases.to_pylist() if row["ended"] is not None]
+
+    def agrees(chance: float, most: int) -> bool:
+        misses = 1 - chance
+        return bool(stats.ttest_1samp(cases, (1 - misses**most) / chance).pvalue > 1e-3)
+
+    assert len(cases) > 19_000
+    assert agrees(0.4, 4)
+    assert not agrees(0.4, 5)
+    assert not agrees(0.44, 4)
 
 
 DOWN = "{kind: outage, endpoint: api, at: 0s, lasts: 1000s, severity: 1}"
