@@ -7,8 +7,24 @@ from collections.abc import Iterator
 from models.diagnostics import Problem, quoted
 from models.objectives import ReviewShare
 from models.people import Review
-from models.problems import Keys, no_time
+from models.problems import Keys, no_time, repeated
 from models.scenario import Desk, Scenario
+
+HOLIDAYS_AHEAD = 10
+"""Years from the start that holidays may lie ahead: verification looks at every day until the last is over."""
+
+
+def check_holidays(scenario: Scenario) -> Iterator[Problem]:
+    """Holidays that are named twice, or lie too far ahead."""
+    last = scenario.start.year + HOLIDAYS_AHEAD
+    for name, desk in scenario.desks.items():
+        keys: Keys = ("desks", name, "holidays")
+        for index in repeated(map(str, desk.holidays)):
+            yield Problem((*keys, index), f"holiday {desk.holidays[index]} is named twice", "name it once")
+        for index, holiday in enumerate(desk.holidays):
+            if holiday.year > last:
+                help = f"expected a day until the end of {last}, {HOLIDAYS_AHEAD} years from the start"
+                yield Problem((*keys, index), f"holiday {holiday} is too far ahead", help)
 
 
 def check_reviews(scenario: Scenario) -> Iterator[Problem]:

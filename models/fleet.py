@@ -10,7 +10,7 @@ from models.curves import CurveText
 from models.laws import DurationLaw, NumberLaw, SuccessLaw, parse_duration_law, parse_number_law, parse_success
 from models.part import AttributeName, Condition, Count, EntityUid, Name, Part
 from models.people import Review
-from models.units import SECOND, DaysText, Duration, HoursText, Money, MoneyText, Probability, Rate, Told
+from models.units import SECOND, DateText, DaysText, Duration, HoursText, Money, MoneyText, Probability, Rate, Told
 
 ZERO_DURATION = parse_duration_law("0s")
 
@@ -300,6 +300,9 @@ class Desk(Part):
     """IANA name, such as `Europe/Stockholm`; summer time is followed."""
     roster: tuple[Shift, ...] = Field(min_length=1)
     """Who is on duty when."""
+    holidays: Annotated[tuple[DateText, ...], Field(max_length=1000)] = ()
+    """Local dates without shifts, such as `2026-12-25`. A night in two windows loses the part on that date. No key:
+    none."""
     service: DurationLaw
     """Time to work on one item: a review, or a step of the workflow."""
     approves: Probability = 1.0

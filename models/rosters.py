@@ -1,13 +1,14 @@
 """When people are at their desks: weekly rosters in local time, over summer time, as exact steps.
 
-A shift is on duty at every moment whose wall-clock time lies in its window on one of its weekdays. So a window that the
+A shift is on duty at every moment whose wall-clock time lies in its window on one of its weekdays, unless the local
+date is a holiday of the desk. So a window that the
 spring change skips is shorter that day, and one that the autumn change repeats is worked both times.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import UTC, datetime, time, timedelta, tzinfo
+from collections.abc import Collection, Iterator
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo, available_timezones
@@ -40,16 +41,17 @@ def zones() -> frozenset[str]:
 def staffing(desk: Desk, start: datetime, horizon: int) -> Steps:
     """People on duty at a desk from `start` for `horizon` microseconds; overlapping shifts add up."""
     changes: dict[int, int] = {}
+    holidays = frozenset(desk.holidays)
     for stretch in offsets(ZoneInfo(desk.timezone), start, horizon):
         for shift in desk.roster:
-            for begin, end in _windows(shift, start, stretch):
+            for begin, end in _windows(shift, start, stretch, holidays):
                 changes[begin] = changes.get(begin, 0) + shift.staff
                 changes[end] = changes.get(end, 0) - shift.staff
     return _steps(changes, horizon)
 
 
 def weekly_staffing(desk: Desk) -> Steps:
-    """People on duty in a week without a clock change: (minute from Monday 00:00 local time, staff from then on)."""
+    """People on duty in a week without clock change and holiday: (minute from Monday 00:00 local, staff from then)."""
     changes: dict[int, int] = {}
     for shift in desk.roster:
         for day in shift.days.days:
@@ -94,13 +96,21 @@ def _change(zone: tzinfo, start: datetime, low: int, high: int) -> int:
     return high
 
 
-def _windows(shift: Shift, start: datetime, stretch: Offset) -> Iterator[tuple[int, int]]:
+def holidays_over(desk: Desk, start: datetime) -> int:
+    """The microsecond from `start` at which the desk's last holiday is over, local time; 0 where that was before."""
+    if not desk.holidays:
+        return 0
+    midnight = datetime.combine(max(desk.holidays) + timedelta(days=1), time(), ZoneInfo(desk.timezone))
+    return max((midnight.astimezone(UTC) - start) // _MICROSECOND, 0)
+
+
+def _windows(shift: Shift, start: datetime, stretch: Offset, holidays: Collection[date]) -> Iterator[tuple[int, int]]:
     """Times on duty within a stretch, from and until, in microseconds from `start`."""
     local_start = start.astimezone(UTC).replace(tzinfo=None) + stretch.offset
     midnight = datetime.combine((local_start + timedelta(microseconds=stretch.begin)).date(), time())
     today = (midnight - local_start) // _MICROSECOND
     while today < stretch.end:
-        if midnight.weekday() in shift.days.days:
+        if midnight.weekday() in shift.days.days and midnight.date() not in holidays:
             begin = max(today + shift.hours.start * MINUTE, stretch.begin)
             end = min(today + shift.hours.end * MINUTE, stretch.end)
             if begin < end:

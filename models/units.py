@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
@@ -47,6 +48,7 @@ _DURATION_PART = re.compile(rf"({_NUMBER})({_DURATION_UNIT})")
 _DURATION = re.compile(rf"(?:{_NUMBER}(?:{_DURATION_UNIT}))+")
 _RATE = re.compile(rf"({_NUMBER})\s*/\s*({_DURATION_UNIT})")
 _MONEY = re.compile(rf"({_NUMBER})\s+([A-Z]{{3}})")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _HOURS = re.compile(r"([01][0-9]|2[0-4]):([0-5][0-9])-([01][0-9]|2[0-4]):([0-5][0-9])")
 _RATE_UNITS = ("d", "h", "min", "s", "w", "ms", "us")
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -168,6 +170,16 @@ class Days:
         return ",".join(_DAYS[day] for day in self.days)
 
 
+def parse_date(value: object) -> date:
+    """The day of a text such as `2026-12-25`."""
+    try:
+        if isinstance(value, str) and _DATE.fullmatch(value):
+            return date.fromisoformat(value)
+    except ValueError:  # no such day, such as the 30th of February
+        pass
+    raise _not_a("a date", "a day such as `2026-12-25`", value)
+
+
 def parse_days(value: object) -> Days:
     """Days of a text such as `mon-fri`, `sat,sun` or `daily`."""
     expected = "days such as `mon-fri`, `sat,sun` or `daily`"
@@ -241,6 +253,9 @@ HoursText = Annotated[Hours, TextType("hours", parse_hours, str, _pattern(_HOURS
 DaysText = Annotated[
     Days, TextType("days", parse_days, str, _pattern(rf"(daily|{_ANY_DAYS}(,{_ANY_DAYS})*)", "mon-fri"))
 ]
+
+DateText = Annotated[date, TextType("date", parse_date, date.isoformat, _pattern(_DATE.pattern, "2026-12-25"))]
+"""A day of the calendar."""
 
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 """A number from 0 to 1."""

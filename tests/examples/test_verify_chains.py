@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from models.load import LoadedScenario, load
 from models.rosters import staffing
 from models.units import DAY, HOUR, MINUTE
-from verify.checks.windows import SPAN, Wait, unstaffed
+from verify.checks.windows import SPAN, Wait, looked_at, unstaffed
 from verify.findings import Edit, Finding
 from verify.verify import verify
 
@@ -192,6 +192,57 @@ def test_windows_agree_with_a_walk_through_the_fortnight(tmp_path: Path, wait: t
     edges = [edge + shift for gap in gaps for edge in gap for shift in (-1, 0) if 0 <= edge + shift < SPAN]
     for came in [*range(0, SPAN, 10 * MINUTE), *edges]:
         assert answered(came) != any(begin <= came < end for begin, end in gaps), timedelta(microseconds=came)
+
+
+def with_holidays(tmp_path: Path, timeout: str, *days: str) -> LoadedScenario:
+    """Somebody is on duty every day, Stockholm time, but on these days."""
+    (tmp_path / "rules.cedar").write_text(RULES.format(""))
+    daily = {**BASE["desks"]["office"], "roster": [{"days": "daily", "hours": "08:00-17:00", "staff": 2}]}
+    desks = {"day": daily | {"holidays": list(days)}} if days else {"day": daily}
+    with (tmp_path / "scenario.yaml").open("w") as file:
+        YAML().dump({**BASE, "desks": desks, "chains": {"main": {"levels": levels(("day", timeout))}}}, file)
+    return load(tmp_path)
+
+
+@pytest.mark.parametrize("day", ["2026-04-03", "2026-12-25", "2029-12-25"])
+def test_nobody_is_on_duty_on_a_holiday_however_far_ahead(tmp_path: Path, day: str) -> None:
+    """Who may wait a day always meets somebody, but on a holiday: not from 17:00 the day before."""
+    assert found(with_holidays(tmp_path, "24h"), "E503")["main"].verdict == "holds"
+    finding = found(with_holidays(tmp_path, "24h", day), "E503")["main"]
+    assert finding.verdict == "violated"
+    eve = (datetime.fromisoformat(day) - timedelta(days=1)).strftime("%a %Y-%m-%d")
+    of_day = datetime.fromisoformat(day).strftime("%a %Y-%m-%d")
+    assert f"a request that comes at {eve} 17:00 Europe/Stockholm" in finding.message
+    assert f"is 15h, from {eve} 17:00 Europe/Stockholm" in finding.message
+    assert f"until {of_day} 08:00 Europe/Stockholm" in finding.message
+    assert found(with_holidays(tmp_path, "39h", day), "E503")["main"].verdict == "holds"
+
+
+def test_holidays_that_are_over_leave_the_windows_alone(tmp_path: Path) -> None:
+    """Who comes at the start, 11:00 local time, and may wait 20 hours, meets nobody if that day is off."""
+    assert found(with_holidays(tmp_path, "20h", "2026-03-24"), "E503")["main"].verdict == "holds"
+    assert found(with_holidays(tmp_path, "20h", "2026-03-25"), "E503")["main"].verdict == "violated"
+
+
+def test_a_wait_of_weeks_is_none_too_long_for_many_holidays(tmp_path: Path) -> None:
+    """A month without anybody: who may wait four weeks finds nobody on the first days of it."""
+    april = [f"2026-04-{day:02}" for day in range(1, 31)]
+    assert found(with_holidays(tmp_path, "28d", *april), "E503")["main"].verdict == "violated"
+    assert found(with_holidays(tmp_path, "31d", *april), "E503")["main"].verdict == "holds"
+
+
+def test_windows_agree_with_a_walk_over_holidays(tmp_path: Path) -> None:
+    loaded = with_holidays(tmp_path, "24h", "2026-03-29", "2026-04-03", "2026-04-06", "2026-05-01")
+    desk, start = loaded.scenario.desks["day"], loaded.scenario.start
+    span = looked_at([desk], start)
+    assert span == SPAN + (datetime(2026, 5, 1, 22, tzinfo=UTC) - start) // timedelta(microseconds=1)
+    steps = staffing(desk, start, span + 20 * HOUR)
+    gaps = unstaffed([(desk, Wait(2 * HOUR, 20 * HOUR))], start)
+    ends = [begin for begin, _ in steps[1:]] + [span + 20 * HOUR]
+    for came in range(0, span, 10 * MINUTE):
+        there = (came + 2 * HOUR, came + 20 * HOUR)
+        met = any(s and b <= there[1] and e > there[0] for (b, s), e in zip(steps, ends, strict=True))
+        assert met != any(begin <= came < end for begin, end in gaps), timedelta(microseconds=came)
 
 
 def test_levels_that_are_never_asked(tmp_path: Path) -> None:

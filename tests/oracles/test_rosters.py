@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.laws import parse_duration_law
-from models.rosters import is_staffed, offsets, staffing, weekly_staffing
+from models.rosters import holidays_over, is_staffed, offsets, staffing, weekly_staffing
 from models.scenario import Desk, Shift
 from models.units import DAY, HOUR, MINUTE, Days, Hours, parse_days, parse_hours
 
@@ -32,7 +32,9 @@ def on_the_clock(desk: Desk, start: datetime, moment: int) -> int:
     return sum(
         shift.staff
         for shift in desk.roster
-        if local.weekday() in shift.days.days and shift.hours.start <= minute < shift.hours.end
+        if local.weekday() in shift.days.days
+        and shift.hours.start <= minute < shift.hours.end
+        and local.date() not in desk.holidays
     )
 
 
@@ -55,10 +57,17 @@ shifts = st.builds(
 
 @settings(max_examples=40, deadline=None)
 @given(
-    st.lists(shifts, min_size=1, max_size=4), st.sampled_from(ZONES), st.sampled_from(STARTS), st.integers(1, 3 * 1440)
+    st.lists(shifts, min_size=1, max_size=4),
+    st.sampled_from(ZONES),
+    st.sampled_from(STARTS),
+    st.integers(1, 3 * 1440),
+    st.sets(st.integers(-1, 3), max_size=3),
 )
-def test_staffing_is_what_the_wall_clock_says_every_minute(roster, timezone, start, minutes) -> None:
-    place = Desk.model_construct(timezone=timezone, roster=tuple(roster), service=parse_duration_law("5m"))
+def test_staffing_is_what_the_wall_clock_says_every_minute(roster, timezone, start, minutes, off) -> None:
+    holidays = tuple(start.date() + timedelta(days=days) for days in off)
+    place = Desk.model_construct(
+        timezone=timezone, roster=tuple(roster), holidays=holidays, service=parse_duration_law("5m")
+    )
     steps = staffing(place, start, minutes * MINUTE)
     for minute in range(minutes):
         # Between whole minutes too: a start of 15:30:30 puts changes there.
@@ -123,6 +132,34 @@ def test_overlapping_shifts_add_up() -> None:
     start = datetime(2026, 1, 5, tzinfo=UTC)
     both = desk(("daily", "08:00-16:00", 2), ("mon-fri", "12:00-20:00", 1))
     assert staffing(both, start, DAY) == ((0, 0), (8 * HOUR, 2), (12 * HOUR, 3), (16 * HOUR, 1), (20 * HOUR, 0))
+
+
+def test_a_holiday_is_a_local_date() -> None:
+    """The days on which the clocks change have 23 and 25 hours, and in the far east it is another day."""
+    always = desk(("daily", "00:00-24:00", 1), timezone="Europe/Stockholm")
+    for day, hours in ((date(2026, 3, 29), 23), (date(2026, 10, 25), 25), (date(2026, 12, 25), 24)):
+        off = always.model_copy(update={"holidays": (day,)})
+        before = datetime.combine(day - timedelta(days=1), time(), ZoneInfo("Europe/Stockholm"))
+        assert staffing(off, before, 5 * DAY) == ((0, 1), (DAY, 0), (DAY + hours * HOUR, 1))
+        assert holidays_over(off, before) == DAY + hours * HOUR
+    east = desk(("daily", "00:00-24:00", 1), timezone="Pacific/Auckland")
+    christmas = east.model_copy(update={"holidays": (date(2026, 12, 25),)})
+    start = datetime(2026, 12, 24, tzinfo=UTC)
+    assert staffing(christmas, start, 3 * DAY) == ((0, 1), (11 * HOUR, 0), (35 * HOUR, 1))
+
+
+def test_a_night_in_two_windows_loses_the_part_on_the_holiday() -> None:
+    night = desk(("mon", "22:00-24:00", 3), ("tue", "00:00-06:00", 3))
+    start = datetime(2026, 1, 5, tzinfo=UTC)
+    off = night.model_copy(update={"holidays": (date(2026, 1, 6),)})
+    assert staffing(off, start, 3 * DAY) == ((0, 0), (22 * HOUR, 3), (24 * HOUR, 0))
+
+
+def test_a_desk_that_is_on_holiday_all_the_time_is_never_staffed() -> None:
+    off = desk(("mon", "08:00-16:00", 2)).model_copy(update={"holidays": (date(2026, 1, 5), date(2026, 1, 12))})
+    assert not is_staffed(off, datetime(2026, 1, 5, tzinfo=UTC), 14 * DAY)
+    assert is_staffed(off, datetime(2026, 1, 5, tzinfo=UTC), 15 * DAY)
+    assert holidays_over(off, datetime(2026, 2, 5, tzinfo=UTC)) == 0
 
 
 def test_a_weekend_roster_is_not_staffed_on_working_days() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import comb
 from pathlib import Path
 from typing import Any
@@ -170,6 +171,22 @@ def test_all_who_are_asked_for_an_approval_are_asked_for_the_same(tmp_path: Path
     both = below.index.intersection(above.index)
     assert len(both) > 500
     assert (below[both] == above[both]).all()
+
+
+def test_nobody_reviews_on_a_holiday(tmp_path: Path) -> None:
+    """The first Tuesday of the year, in Auckland: from Monday 11:00 UTC on for a day."""
+    keys = {"arrivals": "kind: renewal, rate: 1/h, cv: 0", "horizon": "2d", "service": "30m"}
+    review = "ought: 1, sensitivity: 1, specificity: 1"
+    prepare(tmp_path, f"{review}}}\n    timezone: Pacific/Auckland\n    queue: {{capacity: 99", **keys)
+    text = (tmp_path / "scenario.yaml").read_text()
+    (tmp_path / "scenario.yaml").write_text(text.replace("    queue:", "    holidays: [2026-01-06]\n    queue:"))
+    loaded = load(tmp_path)
+    replication = Replication(compile_plan(loaded), compile_rules(loaded), 5, 0)
+    replication.run()
+    hours = [minute / 60 for minute, _ in told(replication.tables("", 5).events.to_pandas())]
+    assert hours[:10] == [n + 0.5 for n in range(1, 11)]
+    assert hours[10] == 35.5, "back to work after a day, with what has waited"
+    assert all(later - sooner == 0.5 for sooner, later in pairwise(hours[10:]))
 
 
 # --- by formulas ------------------------------------------------------------------------------------------------------

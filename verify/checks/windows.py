@@ -7,15 +7,17 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from models.rosters import staffing
+from models.rosters import holidays_over, staffing
 from models.scenario import Desk
 from models.units import DAY, WEEK
 
 SPAN = 2 * WEEK
-"""Requests of two weeks from the scenario's start are looked at: whole windows, whatever weekday it starts on."""
+"""Requests of two weeks from the scenario's start are looked at, and of two weeks after the last holiday: whole
+windows, whatever weekday it starts on."""
 
-LONG_ENOUGH = WEEK + DAY
-"""Who waits this long meets every shift of a weekly roster, clock changes included."""
+LONG_ENOUGH = 2 * WEEK + DAY
+"""Who waits this long meets every shift of a weekly roster, even one that the clocks skip once. Each holiday may take
+a week more."""
 
 
 class Wait(NamedTuple):
@@ -31,27 +33,33 @@ Window = tuple[int, int]
 
 def unstaffed(waits: Sequence[tuple[Desk, Wait]], start: datetime) -> list[Window]:
     """The times at which a request comes that finds nobody at any desk while it is there, in order."""
-    covered = sorted(window for desk, wait in waits for window in _answered(desk, wait, start))
+    span = looked_at([desk for desk, _ in waits], start)
+    covered = sorted(window for desk, wait in waits for window in _answered(desk, wait, start, span))
     gaps: list[Window] = []
     clear = 0
     for begin, end in covered:
         if begin > clear:
-            gaps.append((clear, min(begin, SPAN)))
+            gaps.append((clear, min(begin, span)))
         clear = max(clear, end)
-        if clear >= SPAN:
+        if clear >= span:
             return gaps
-    return [*gaps, (clear, SPAN)]
+    return [*gaps, (clear, span)]
 
 
-def _answered(desk: Desk, wait: Wait, start: datetime) -> Iterator[Window]:
+def looked_at(desks: Sequence[Desk], start: datetime) -> int:
+    """How long from the start requests are looked at, in microseconds."""
+    return SPAN + max((holidays_over(desk, start) for desk in desks), default=0)
+
+
+def _answered(desk: Desk, wait: Wait, start: datetime, span: int) -> Iterator[Window]:
     """When a request must come to find someone at a desk."""
-    if wait.end is None or wait.end - wait.start >= LONG_ENOUGH:
-        yield 0, SPAN  # every desk has a shift in its week
+    if wait.end is None or wait.end - wait.start >= LONG_ENOUGH + len(desk.holidays) * WEEK:
+        yield 0, span  # every desk has a shift in its week, and no holiday comes twice
         return
-    for begin, end in _on_duty(desk, start, SPAN + wait.end):
+    for begin, end in _on_duty(desk, start, span + wait.end):
         # It is there from `came + start` to `came + end`; a shift that begins at that very moment still takes it, for
         # shifts rank before time-outs. People are there from `begin` until before `end`.
-        first, last = max(begin - wait.end, 0), min(end - wait.start, SPAN)
+        first, last = max(begin - wait.end, 0), min(end - wait.start, span)
         if first < last:
             yield first, last
 
