@@ -5,28 +5,52 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from models.diagnostics import Problem, quoted
+from models.diagnostics import Problem, quoted, suggestion
+from models.laws import Chance, Choice, Law
 from models.monitors import DDM, Cusum, Monitor
 from models.problems import Keys, unknown
-from models.scenario import Drift, Scenario
+from models.scenario import Drift, Scenario, Trace
 
-_NEEDS: Final = {"quality": "success", "latency": "factor", "cost": "factor", "format": "share", "contract": "share"}
-"""The key that each kind of drift is told by."""
+_KEY: Final = {"quality": "success", "latency": "factor", "cost": "factor", "format": "share", "contract": "share"}
+"""The key that each kind of drift of a capability is told by."""
+_INPUT: Final = ("work", "attribute", "to")
+_KEYS: Final = ("agent", "capability", "success", "factor", "share", *_INPUT)
 
 
 def check_drifts(scenario: Scenario) -> Iterator[Problem]:
-    """A drift has the key of its kind, and no other."""
+    """A drift has the keys of its kind, and no other; what it changes can change so."""
     for position, fault in enumerate(scenario.faults):
         if not isinstance(fault, Drift):
             continue
-        needed = _NEEDS[fault.of]
-        values = {"success": fault.success, "factor": fault.factor, "share": fault.share}
-        if values[needed] is None:
-            yield Problem(("faults", position), f"a drift of {fault.of} needs `{needed}`", f"add `{needed}`", True)
-        for key, value in values.items():
-            if key != needed and value is not None:
+        needed = _INPUT if fault.of == "input" else ("agent", "capability", _KEY[fault.of])
+        for key in _KEYS:
+            given = getattr(fault, key) not in (None, "")
+            if key in needed and not given:
+                yield Problem(("faults", position), f"a drift of {fault.of} needs `{key}`", f"add `{key}`", True)
+            if given and key not in needed:
                 message = f"a drift of {fault.of} has no use for `{key}`"
                 yield Problem(("faults", position, key), message, f"drop it, or change `of: {fault.of}`", True)
+        yield from _input(scenario, ("faults", position), fault)
+
+
+def _input(scenario: Scenario, keys: Keys, drift: Drift) -> Iterator[Problem]:
+    """An attribute that is drawn, and a law of its type."""
+    work = scenario.work.get(drift.work or "")
+    if work is None or drift.attribute is None:
+        return
+    law = work.attributes.get(drift.attribute)
+    if law is None:
+        message = f"work {quoted(drift.work or '')} has no attribute {quoted(drift.attribute)}"
+        yield Problem((*keys, "attribute"), message, suggestion(drift.attribute, work.attributes, "attributes"))
+    elif drift.to is not None and type(drift.to) is not type(law):
+        message = f"the attribute is {_TYPES[type(law)]}, and this law gives {_TYPES[type(drift.to)]}"
+        yield Problem((*keys, "to"), message, f"expected a law of the same type, as {quoted(law.text)}")
+    if isinstance(work.arrivals, Trace) and drift.attribute in work.arrivals.attributes:
+        message = f"the attribute {quoted(drift.attribute)} is read from a trace, so no law can change it"
+        yield Problem((*keys, "attribute"), message, "let the trace change, or drop the drift")
+
+
+_TYPES: Final = {Choice: "a text", Chance: "true or false", Law: "a whole number"}
 
 
 def check_monitors(scenario: Scenario) -> Iterator[Problem]:
@@ -39,9 +63,35 @@ def check_monitors(scenario: Scenario) -> Iterator[Problem]:
         detector = monitor.detector
         if isinstance(detector, Cusum) and not detector.p0 < detector.p1:
             yield Problem((*keys, "detector", "p1"), "`p1` is not above `p0`", f"expected more than {detector.p0:g}")
+        yield from _attribute(scenario, keys, monitor)
         if isinstance(detector, Cusum | DDM) and monitor.watches in ("latency", "cost"):
             message = f"a {quoted(detector.kind)} reads labels of 0 and 1, and {monitor.watches} is a number"
             yield Problem((*keys, "detector", "kind"), message, "expected adwin, page-hinkley, psi or ks", True)
+
+
+def _attribute(scenario: Scenario, keys: Keys, monitor: Monitor) -> Iterator[Problem]:
+    """What is watched of the cases is there, and a detector can read it."""
+    if (monitor.watches == "attribute") != (monitor.attribute is not None):
+        if monitor.attribute is None:
+            yield Problem(keys, "`watches: attribute` needs an attribute", "add `attribute`, its name", True)
+        else:
+            help = "set `watches: attribute`, or drop it"
+            yield Problem((*keys, "attribute"), f"{monitor.watches} are no attribute", help, True)
+    if monitor.attribute is None:
+        return
+    laws = [law for work in scenario.work.values() if (law := work.attributes.get(monitor.attribute)) is not None]
+    if not laws:
+        known = sorted({name for work in scenario.work.values() for name in work.attributes})
+        message = f"no case has the attribute {quoted(monitor.attribute)}"
+        yield Problem((*keys, "attribute"), message, suggestion(monitor.attribute, known, "attributes"))
+    if any(isinstance(law, Choice) for law in laws):
+        message = f"{quoted(monitor.attribute)} is a text, and detectors read numbers"
+        yield Problem((*keys, "attribute"), message, "watch a whole number, or `true` and `false`")
+    if isinstance(monitor.detector, Cusum | DDM) and any(isinstance(law, Law) for law in laws):
+        message = (
+            f"a {quoted(monitor.detector.kind)} reads labels of 0 and 1, and {quoted(monitor.attribute)} is a number"
+        )
+        yield Problem((*keys, "detector", "kind"), message, "expected adwin, page-hinkley, psi or ks", True)
 
 
 def _to(keys: Keys, monitor: Monitor) -> Problem:

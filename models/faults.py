@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from models.laws import DurationLaw, SuccessLaw
-from models.part import Count, Name, Part
+from models.laws import AttributeLawText, DurationLaw, SuccessLaw
+from models.part import AttributeName, Count, Name, Part
 from models.units import Duration, Probability
 
 
@@ -135,18 +135,20 @@ class Absence(_Timed):
 
 
 class Drift(_Fault):
-    """What a capability does changes at a moment and stays changed until a monitor rolls it back."""
+    """What a capability does changes at a moment and stays changed until a monitor rolls it back; or what a stream's
+    cases are like changes for good (`of: input`)."""
 
     kind: Literal["drift"]
-    agent: Name
-    """The pool."""
-    capability: Name
-    """Its capability that changes."""
+    agent: Name = ""
+    """The pool; goes with all but `input`."""
+    capability: Name = ""
+    """Its capability that changes; goes with all but `input`."""
     at: Duration
     """Simulated time when it changes."""
-    of: Literal["quality", "latency", "cost", "format", "contract"] = "quality"
+    of: Literal["quality", "latency", "cost", "format", "contract", "input"] = "quality"
     """What changes: the law of success; the time of its own work and of its calls; the cost of attempts and of their
-    calls; whether an answer can be read, by chance; or for some cases never (a new version of what callers expect)."""
+    calls; whether an answer can be read, by chance; or for some cases never (a new version of what callers expect); or
+    an attribute of the cases that arrive."""
     success: SuccessLaw | None = None
     """The law of success from then on; goes with `quality`."""
     factor: Annotated[float, Field(gt=0, le=10_000.0)] | None = None
@@ -154,6 +156,12 @@ class Drift(_Fault):
     share: Probability | None = None
     """Goes with `format`: share of the answers that cannot be read, which fails the attempt (`format`). Goes with
     `contract`: share of the cases of which no answer can be read (`contract`)."""
+    work: Name | None = None
+    """The stream of cases; goes with `input`."""
+    attribute: AttributeName | None = None
+    """Its attribute that changes; goes with `input`."""
+    to: AttributeLawText | None = None
+    """The attribute's law for cases that arrive from then on, of the same type; goes with `input`."""
 
 
 TimedFault = Partition | OutageFault | Crash | Hang | Slowdown | Loss | CertificateExpiry | LoadSpike | Absence
@@ -179,4 +187,4 @@ def struck(fault: Fault) -> str:
         case Absence():
             return fault.desk
         case Drift():
-            return f"{fault.agent} {fault.capability}"
+            return f"{fault.work} {fault.attribute}" if fault.of == "input" else f"{fault.agent} {fault.capability}"

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from models.fleet import ZERO_DURATION
 from models.laws import DurationLaw
-from models.part import Count, Name, Part
+from models.part import AttributeName, Count, Name, Part
 from models.units import Probability
 
 _Inside = Annotated[float, Field(gt=0, lt=1)]
@@ -119,9 +119,12 @@ class Monitor(Part):
     """The pool it watches."""
     capability: Name
     """Its capability that is watched."""
-    watches: Literal["errors", "latency", "format", "cost"] = "errors"
+    watches: Literal["errors", "latency", "format", "cost", "attribute"] = "errors"
     """What a label is: 1 for a wrong attempt; seconds from the slot to the answer; 1 for an answer that cannot be read;
-    the attempt's cost with its calls."""
+    the attempt's cost with its calls; an attribute of its case."""
+    attribute: AttributeName | None = None
+    """The attribute, a whole number, or true or false (1 or 0); cases without it have no label. Goes with
+    `watches: attribute`."""
     detector: Detector
     """The test that raises the alarm."""
     sample: Probability = 1.0

@@ -131,7 +131,9 @@ def _faults(scenario: Scenario) -> Iterator[Problem]:
             case Absence():
                 yield from unknown((*keys, "desk"), fault.desk, scenario.desks, "desk")
             case Drift():
-                yield from unknown_capability(scenario, keys, fault.agent, fault.capability)
+                yield from unknown_work((*keys, "work"), fault.work, scenario.work)
+                if fault.agent and fault.capability:
+                    yield from unknown_capability(scenario, keys, fault.agent, fault.capability)
 
 
 def _objectives(scenario: Scenario) -> Iterator[Problem]:

@@ -8,22 +8,26 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from models.faults import struck
 from models.scenario import Drift, Monitor, Scenario, Task
 from reports.intervals import Array, Interval, bounded, exact, student
 from reports.tables import RunTables
 
 _SHOWN_IN = {"quality": "errors", "latency": "latency", "cost": "cost", "format": "format", "contract": "format"}
-"""What a monitor watches that looks for a drift of each kind."""
+"""What a monitor of the capability watches that looks for a drift of each kind."""
 
 
 @dataclass(frozen=True, slots=True)
 class DriftOutcome:
-    """One drift of a capability under one monitor, or under none (`monitor` is empty)."""
+    """One drift under one monitor, or under none (`monitor` is empty)."""
 
     agent: str
     capability: str
+    """Both are empty for a drift of input."""
     of: str
-    """What drifts: quality, latency, cost, format, contract."""
+    """What drifts: quality, latency, cost, format, contract, input."""
+    subject: str
+    """Agent and capability, or stream and attribute."""
     monitor: str
     action: str
     onset: int
@@ -36,7 +40,8 @@ class DriftOutcome:
     false_alarms: Interval
     """Alarms before the onset in one replication."""
     harm: Interval
-    """Wrong effects between the onset and the alarm (the roll-back, where the monitor does one), in one replication."""
+    """Wrong effects of the capability, or of the stream's cases, between the onset and the alarm (the roll-back, where
+    the monitor does one), in one replication."""
     alarms: tuple[float, ...]
     """Moment of the first alarm after the onset for each replication, us; nan where it is missed."""
 
@@ -71,10 +76,19 @@ def assess_quiet_monitors(tables: RunTables) -> tuple[QuietMonitor, ...]:
 
 def _monitors(drift: Drift, tables: RunTables) -> list[str]:
     def watches(monitor: Monitor) -> bool:
+        if drift.of == "input":
+            return monitor.attribute == drift.attribute and _reaches(tables.scenario, drift, monitor)
         who = (monitor.agent, monitor.capability) == (drift.agent, drift.capability)
         return who and monitor.watches == _SHOWN_IN[drift.of]
 
     return [name for name, monitor in tables.scenario.monitors.items() if watches(monitor)]
+
+
+def _reaches(scenario: Scenario, drift: Drift, monitor: Monitor) -> bool:
+    """Whether cases of the stream come to the capability that is watched."""
+    flows = [scenario.workflows[name] for name in scenario.workflows_of(scenario.work[drift.work or ""])]
+    steps = [step for flow in flows for step in flow.steps.values() if isinstance(step, Task)]
+    return any((step.agent, step.capability) == (monitor.agent, monitor.capability) for step in steps)
 
 
 def _drift(drift: Drift, name: str, tables: RunTables) -> DriftOutcome:
@@ -88,6 +102,7 @@ def _drift(drift: Drift, name: str, tables: RunTables) -> DriftOutcome:
         agent=drift.agent,
         capability=drift.capability,
         of=drift.of,
+        subject=struck(drift),
         monitor=name,
         action=tables.scenario.monitors[name].action if name else "",
         onset=drift.at,
@@ -143,8 +158,13 @@ def _steps(scenario: Scenario, agent: str) -> dict[str, str]:
     }
 
 
+def _of_stream(drift: Drift, tables: RunTables) -> pd.DataFrame:
+    cases = tables.cases[tables.cases["work"] == drift.work][["replication", "case"]]
+    return tables.of_kind("attempt-wrong").merge(cases, on=["replication", "case"])
+
+
 def _harm(drift: Drift, stopped: Array, tables: RunTables) -> Array:
-    wrong = wrong_effects(tables, drift.agent, drift.capability)
+    wrong = _of_stream(drift, tables) if drift.of == "input" else wrong_effects(tables, drift.agent, drift.capability)
     until = np.where(np.isnan(stopped), float(tables.scenario.horizon), stopped)[wrong["replication"].to_numpy()]
     time = wrong["time"].to_numpy()
     return tables.count(wrong[(time >= drift.at) & (time < until)])

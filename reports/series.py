@@ -83,7 +83,8 @@ def _queue(desk: str, tables: RunTables) -> QueueCourse:
 
 def harm_courses(tables: RunTables) -> tuple[HarmCourse, ...]:
     """Wrong effects of every capability that drifts."""
-    drifting = dict.fromkeys((f.agent, f.capability) for f in tables.scenario.faults if isinstance(f, Drift))
+    drifts = [fault for fault in tables.scenario.faults if isinstance(fault, Drift) and fault.of != "input"]
+    drifting = dict.fromkeys((drift.agent, drift.capability) for drift in drifts)
     return tuple(_harm(agent, capability, tables) for agent, capability in drifting)
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from models.laws import AttributeLaw, Chance, Choice, Law
 from models.rosters import staffing
 from models.scenario import (
     AgentPool,
@@ -26,16 +25,14 @@ from sim.compile_platform import compile_platform
 from sim.compile_resilience import compile_resilience
 from sim.compile_steps import step_names, step_plans
 from sim.compile_supply import compile_supply, line_plan, priorities
-from sim.compile_values import bound, law_plan, place, success_plan
+from sim.compile_values import attribute_plan, bound, law_plan, law_texts, place, success_plan
 from sim.plan import (
     FOREVER,
-    AttributePlan,
     CapabilityPlan,
     ChainPlan,
     DeadlockPlan,
     DeskPlan,
     EndpointPlan,
-    LawPlan,
     Names,
     Plan,
     PointPlan,
@@ -97,27 +94,9 @@ def _names(scenario: Scenario) -> Names:
         steps=step_names(scenario),
         works=tuple(scenario.work),
         attributes=tuple(tuple(work.attributes) for work in scenario.work.values()),
-        texts=tuple(tuple(_texts(law) for law in work.attributes.values()) for work in scenario.work.values()),
+        texts=tuple(tuple(law_texts(law) for law in work.attributes.values()) for work in scenario.work.values()),
         monitors=tuple(scenario.monitors),
     )
-
-
-def _texts(law: AttributeLaw) -> tuple[str, ...]:
-    return law.values if isinstance(law, Choice) else ()
-
-
-# --- laws -------------------------------------------------------------------------------------------------------------
-
-
-def _attribute(law: AttributeLaw) -> AttributePlan:
-    nothing = LawPlan(0, (0.0,))
-    match law:
-        case Choice():
-            return AttributePlan(law.weights, -1.0, nothing)
-        case Chance():
-            return AttributePlan((), law.p, nothing)
-        case Law():
-            return AttributePlan((), -1.0, law_plan(law))
 
 
 # --- places -----------------------------------------------------------------------------------------------------------
@@ -201,7 +180,7 @@ def _work(loaded: LoadedScenario, names: Names, name: str, levels: Sequence[int]
         names.steps.index(start),
         -1 if work.priority_from else levels.index(work.priority),
         arrival_plan(work.arrivals, scenario, loaded.traces.get(name, ())),
-        tuple(_attribute(law) for law in work.attributes.values()),
+        tuple(attribute_plan(law) for law in work.attributes.values()),
     )
 
 

@@ -11,7 +11,7 @@ from models.objectives import CaseCost, CaseShare, CaseTime
 from models.rollouts import RollBack, Rollout
 from models.scenario import Drift, Scenario
 from sim.compile_attacks import attack_plan
-from sim.compile_values import bound, law_plan, place, success_plan
+from sim.compile_values import attribute_plan, bound, law_plan, law_texts, place, success_plan
 from sim.plan import Outcome
 from sim.plans.change import (
     DETECTOR_KINDS,
@@ -20,6 +20,7 @@ from sim.plans.change import (
     ChangePlan,
     DetectorPlan,
     DriftPlan,
+    InputDriftPlan,
     MonitorPlan,
     PolicyRolloutPlan,
     RollBackPlan,
@@ -46,12 +47,13 @@ def compile_change(loaded: LoadedScenario, names: Names) -> ChangePlan:
         tuple(attack_plan(loaded, names, name) for name in scenario.attacks),
         tuple(_policy_rollouts(scenario, names)),
         tuple(_workflow_rollouts(scenario, names)),
+        tuple(sorted(_input_drifts(scenario, names), key=lambda drift: drift.at)),
     )
 
 
 def _drifts(scenario: Scenario, names: Names) -> Iterator[DriftPlan]:
     for fault in scenario.faults:
-        if isinstance(fault, Drift):
+        if isinstance(fault, Drift) and fault.of != "input":
             yield DriftPlan(
                 names.capabilities.index(f"{fault.agent}.{fault.capability}"),
                 fault.at,
@@ -59,6 +61,21 @@ def _drifts(scenario: Scenario, names: Names) -> Iterator[DriftPlan]:
                 success_plan(fault.success) if fault.success else None,
                 fault.factor or fault.share or 0.0,
                 fault.name or "",
+            )
+
+
+def _input_drifts(scenario: Scenario, names: Names) -> Iterator[InputDriftPlan]:
+    for fault in scenario.faults:
+        if isinstance(fault, Drift) and fault.work is not None and fault.attribute is not None and fault.to is not None:
+            work = names.works.index(fault.work)
+            yield InputDriftPlan(
+                work,
+                names.attributes[work].index(fault.attribute),
+                fault.at,
+                attribute_plan(fault.to),
+                law_texts(fault.to),
+                fault.name or "",
+                f"{fault.attribute}: {fault.to}",
             )
 
 
@@ -72,6 +89,7 @@ def _monitors(scenario: Scenario, names: Names) -> Iterator[MonitorPlan]:
             law_plan(monitor.delay),
             Action[monitor.action.upper().replace("-", "_")],
             place(names.desks, monitor.to),
+            tuple(place(attributes, monitor.attribute) for attributes in names.attributes),
         )
 
 

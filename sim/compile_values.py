@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from models.laws import Beta, Law
-from sim.plan import LAW_KINDS, LawPlan, SuccessPlan
+from models.laws import AttributeLaw, Beta, Chance, Choice, Law
+from sim.plan import LAW_KINDS, AttributePlan, LawPlan, SuccessPlan
 
 QUANTILES = 4097
 """Points of a Beta law's quantile table. Between them it is linear; the error of the mean is below 1e-4 for the laws of
@@ -15,6 +15,23 @@ the shipped scenarios (tested)."""
 def law_plan(law: Law) -> LawPlan:
     """A law as the position of its kind, and its parameters."""
     return LawPlan(LAW_KINDS.index(law.kind), law.parameters)
+
+
+def attribute_plan(law: AttributeLaw) -> AttributePlan:
+    """The law of an attribute; the texts of a choice go by their numbers."""
+    nothing = LawPlan(0, (0.0,))
+    match law:
+        case Choice():
+            return AttributePlan(law.weights, -1.0, nothing)
+        case Chance():
+            return AttributePlan((), law.p, nothing)
+        case Law():
+            return AttributePlan((), -1.0, law_plan(law))
+
+
+def law_texts(law: AttributeLaw) -> tuple[str, ...]:
+    """The texts that a law chooses among."""
+    return law.values if isinstance(law, Choice) else ()
 
 
 def success_plan(law: Beta) -> SuccessPlan:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from sim.chance import Purpose, Stream
 from sim.faults import Fault
-from sim.logs import Kind
+from sim.logs import Kind, Log
 from sim.plan import FOREVER
 from sim.plans.change import Change, DriftPlan
 from sim.tokens import Call, Token
@@ -125,6 +125,18 @@ class Drifts:
         if stream is None:
             stream = self._streams[purpose, place] = self._replication.draws.uniforms(purpose, place)
         return stream
+
+
+def install_input_drifts(replication: Replication) -> None:
+    """Tell of the drifts of input; the attributes are drawn by the laws in force."""
+    for drift in replication.plan.change.inputs:
+        place = f"work:{replication.plan.names.works[drift.work]}"
+        begin = partial(_tell_input, replication.log, place, drift.told)
+        replication.faults.schedule(Fault(drift.name, "drift", drift.at, FOREVER, begin, _nothing))
+
+
+def _tell_input(log: Log, place: str, told: str, now: int) -> None:
+    log.event(now, Kind.DRIFT, place, detail=told)
 
 
 def watch(replication: Replication, capabilities: set[int]) -> None:

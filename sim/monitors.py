@@ -10,7 +10,7 @@ from sim.clock import Rank
 from sim.detectors import DDM, Adwin, Cusum, Detector, KolmogorovSmirnov, PageHinkley, StabilityIndex
 from sim.drifts import Drifts
 from sim.logs import Kind
-from sim.plans.change import Action, DetectorPlan, Watch
+from sim.plans.change import Action, DetectorPlan, MonitorPlan, Watch
 from sim.rollouts import Rollouts
 from sim.routing import Routing
 from sim.tokens import Token
@@ -83,12 +83,18 @@ class Monitors:
         """An attempt has produced something; a share of such attempts gets a label after a delay."""
         for number in self._of.get(token.plan.capability, ()):
             monitor = self._monitors[number]
+            if monitor.watches == Watch.ATTRIBUTE and monitor.columns[token.work] < 0:
+                continue
             if self._draw(self._samples, token, number, Purpose.LABEL, list) < monitor.sample:
                 delay = self._draw(self._delays, token, number, Purpose.LABEL_DELAY, durations(monitor.delay))
-                label = _Label(number, self._value(monitor.watches, token, wrong, now))
+                label = _Label(number, self._value(monitor, token, wrong, now))
                 self._replication.clock.at(now + delay, Rank.RESUME, self._labelled, label)
 
-    def _value(self, watches: int, token: Token, wrong: bool, now: int) -> float:
+    def _value(self, monitor: MonitorPlan, token: Token, wrong: bool, now: int) -> float:
+        watches = monitor.watches
+        if watches == Watch.ATTRIBUTE:
+            columns = self._replication.workload.attributes[token.work]
+            return float(columns[monitor.columns[token.work]][token.entity])
         if watches == Watch.LATENCY:
             return (now - token.since) / _SECOND
         if watches == Watch.FORMAT:

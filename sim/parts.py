@@ -17,6 +17,7 @@ from sim.budgets import install_budgets
 from sim.calls import install_calls
 from sim.case_limits import install_case_limits
 from sim.deadlines import install_deadlines
+from sim.drifts import install_input_drifts
 from sim.effects import install_effects
 from sim.fallbacks import install_fallbacks
 from sim.links import install_links
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from sim.engine import Replication
 
 PARTS: Final[tuple[Callable[[Replication], None], ...]] = (
+    install_input_drifts,
     install_monitors,
     install_review,
     install_calls,

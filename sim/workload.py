@@ -56,7 +56,7 @@ def materialise(plan: Plan, rules: Rules, draws: Draws) -> Workload:
     total = sum(len(of_work) for of_work in times)
     if total > CASES_MAX:
         raise CaseLimitError
-    attributes = tuple(_attributes(plan, draws, work, len(of_work)) for work, of_work in enumerate(times))
+    attributes = tuple(_attributes(plan, draws, work, of_work) for work, of_work in enumerate(times))
     arrived = np.concatenate(times)
     work = np.repeat(np.arange(len(times)), [len(of_work) for of_work in times])
     entity = np.concatenate([np.arange(len(of_work)) for of_work in times])
@@ -146,8 +146,9 @@ def _check(count: int) -> None:
 # --- attributes -------------------------------------------------------------------------------------------------------
 
 
-def _attributes(plan: Plan, draws: Draws, work: int, count: int) -> tuple[Column, ...]:
+def _attributes(plan: Plan, draws: Draws, work: int, times: Times) -> tuple[Column, ...]:
     columns = []
+    count = len(times)
     for position, attribute in enumerate(plan.works[work].attributes):
         told = plan.supply.columns[work][position]
         if told is not None:
@@ -155,7 +156,11 @@ def _attributes(plan: Plan, draws: Draws, work: int, count: int) -> tuple[Column
             continue
         key = draws.key(Purpose.ATTRIBUTE, f"{plan.names.works[work]}/{plan.names.attributes[work][position]}")
         u = uniforms(key, np.arange(count, dtype=np.uint64), 0)
-        columns.append(_attribute(attribute, u, plan.names.texts[work][position]))
+        column = _attribute(attribute, u, plan.names.texts[work][position])
+        for drift in plan.change.inputs:
+            if (drift.work, drift.position) == (work, position):  # the same draw under another law
+                column = np.where(times >= drift.at, _attribute(drift.law, u, drift.texts), column)
+        columns.append(column)
     return tuple(columns)
 
 

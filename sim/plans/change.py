@@ -7,7 +7,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sim.plan import LawPlan, SuccessPlan
+    from sim.plan import AttributePlan, LawPlan, SuccessPlan
 
 DETECTOR_KINDS = ("page-hinkley", "adwin", "cusum", "ddm", "psi", "ks")
 
@@ -37,6 +37,7 @@ class Watch(IntEnum):
     LATENCY = 1
     FORMAT = 2
     COST = 3
+    ATTRIBUTE = 4
 
 
 class Action(IntEnum):
@@ -46,6 +47,20 @@ class Action(IntEnum):
     ROLL_BACK = 1
     ROUTE = 2
     STOP = 3
+
+
+@dataclass(frozen=True, slots=True)
+class InputDriftPlan:
+    """Cases of a stream that arrive from `at` on have another law for the attribute at `position`; `texts` are those it
+    chooses among, and `told` the attribute and the law in words."""
+
+    work: int
+    position: int
+    at: int
+    law: AttributePlan
+    texts: tuple[str, ...]
+    name: str
+    told: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +94,8 @@ class MonitorPlan:
     delay: LawPlan
     action: int
     desk: int
+    columns: tuple[int, ...] = ()
+    """Of an ATTRIBUTE: its position among those of each stream, -1 where the stream has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,3 +204,5 @@ class ChangePlan:
     policies: tuple[PolicyRolloutPlan, ...] = ()
     """One at most."""
     workflows: tuple[WorkflowRolloutPlan, ...] = ()
+    inputs: tuple[InputDriftPlan, ...] = ()
+    """In the order in which they begin."""

@@ -46,11 +46,12 @@ BASE = HEAD + ENDPOINT + POOL + FLOW + WORK
 
 OTHER_POOL = "  other: {replicas: 2, capabilities: {type: {service: exponential(mean=30s), success: 0.5}}}\n"
 OTHER_FLOW = "  second:\n    start: type\n    steps: {type: {kind: task, agent: other, capability: type}}\n"
-OTHER_WORK = "  extra: {workflow: second, arrivals: {kind: poisson, rate: 9/min}}\n"
+OTHER_WORK = "  extra: {workflow: second, arrivals: {kind: poisson, rate: 9/min}, attributes: {n: 5}}\n"
 CHANGE = """\
 faults:
   - {kind: drift, of: latency, agent: other, capability: type, at: 5m, factor: 2}
   - {kind: drift, of: format, agent: other, capability: type, at: 6m, share: 0.3}
+  - {kind: drift, of: input, work: extra, attribute: n, at: 7m, to: "uniform(low=0, high=9)"}
 monitors:
   eye: {agent: other, capability: type, detector: {kind: adwin}, sample: 0.5, delay: 1m, action: stop}
 rollouts:

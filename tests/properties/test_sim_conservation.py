@@ -98,6 +98,7 @@ WORKFLOW_ROLLOUT = "  other: {of: workflow, workflow: back, to: {workflow: flow}
 DETECTORS = (
     ("errors", "{kind: cusum, p0: 0.1, p1: 0.5, threshold: 2}"),
     ("latency", "{kind: page-hinkley, minimum: 5, threshold: 20}"),
+    ("attribute, attribute: size", "{kind: psi, reference: 5, window: 5}"),
     ("format", "{kind: ks, reference: 5, window: 5}"),
 )
 
@@ -153,6 +154,8 @@ def scenarios(draw: st.DrawFn) -> str:
     outage = "{kind: outage, endpoint: api, at: 20m, lasts: 9m, severity: 0.5}" if draw(st.booleans()) else ""
     change = draw(st.sampled_from(["", "success: 0.2", *(f"of: {kind}" for kind in DRIFTS)]))
     drift = change and f"{{kind: drift, agent: pool, capability: think, at: 15m, {change}}}"
+    drifting = "{kind: drift, of: input, work: many, attribute: size, at: 14m, to: 'uniform(low=50, high=100)'}"
+    fault = draw(st.sampled_from([fault, ", ".join(filter(None, (fault, drifting)))]))
     watches, detector = draw(st.sampled_from(DETECTORS))
     action = draw(st.sampled_from(["alert", "roll-back", "stop", "route, to: people"]))
     rollout = draw(st.sampled_from(["", ROLLOUT]))
