@@ -30,12 +30,14 @@ from models.scenario import (
     CaseCost,
     CaseShare,
     ChoiceStep,
+    Compliance,
     DeskStep,
     Drift,
     Outages,
     Scenario,
     Step,
     Task,
+    Throughput,
     Weekly,
     Workflow,
 )
@@ -263,9 +265,11 @@ def _deadlock(scenario: Scenario) -> Iterator[Problem]:
 def _objectives(scenario: Scenario) -> Iterator[Problem]:
     for name, objective in scenario.objectives.items():
         keys: Keys = ("objectives", name)
-        if not isinstance(objective, CaseShare):
+        if isinstance(objective, Compliance) and scenario.policies is None:
+            yield Problem(keys, "no policies decide anything", "add `policies`, or drop the objective", True)
+        if not isinstance(objective, CaseShare | Throughput):
             continue
-        if (objective.at_least is None) == (objective.at_most is None):
+        if isinstance(objective, CaseShare) and (objective.at_least is None) == (objective.at_most is None):
             yield Problem(keys, "a `case-share` needs one bound", "exactly one of `at-least` and `at-most`", True)
         if not objective.outcomes:
             yield Problem((*keys, "outcomes"), "no outcome is named", "name at least one outcome", True)
@@ -369,7 +373,7 @@ _CHECKS: Final[tuple[tuple[Callable[[Scenario], Iterator[Problem]], tuple[str, .
     (check_resilience, ("agents",)),
     (check_holidays, ("start",)),
     (check_reviews, ("desks", "chains")),
-    (_objectives, ()),
+    (_objectives, ("policies",)),
     (_prices, ("currency",)),
     (_outages, ()),
 )

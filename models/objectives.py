@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from models.part import Name, Part
-from models.units import Duration, MoneyText, Probability
+from models.units import Duration, MoneyText, Probability, Rate
 
 
 class _Objective(Part):
@@ -92,6 +92,30 @@ class CaseCost(_Objective):
     """Greatest mean that passes."""
 
 
+class Throughput(_Objective):
+    """Cases that end, for the time from the warm-up to the horizon. Cases that arrived in the warm-up count where they
+    end after it."""
+
+    kind: Literal["throughput"]
+    work: Name | None = None
+    """Stream of cases; no key: all."""
+    outcomes: tuple[Literal["completed", "denied", "failed", "expired", "aborted", "cancelled"], ...] = ("completed",)
+    """Outcomes that count."""
+    at_least: Rate
+    """Least rate that passes."""
+
+
+class Compliance(_Objective):
+    """The share of policy decisions that were enforced as policy says; the others were made while the decision point
+    was unreachable, or were given from a cache that policy had left behind."""
+
+    kind: Literal["compliance"]
+    work: Name | None = None
+    """Stream of cases; no key: all."""
+    at_least: Probability
+    """Least share that passes."""
+
+
 class EventCount(_Objective):
     """The mean number of happenings in one replication."""
 
@@ -139,6 +163,15 @@ class Recovery(_Objective):
 
 
 Objective = Annotated[
-    CaseTime | CaseShare | DeskWait | DeskLoad | ReviewShare | CaseCost | EventCount | Recovery,
+    CaseTime
+    | CaseShare
+    | DeskWait
+    | DeskLoad
+    | ReviewShare
+    | CaseCost
+    | Throughput
+    | Compliance
+    | EventCount
+    | Recovery,
     Field(discriminator="kind"),
 ]

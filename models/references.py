@@ -14,6 +14,7 @@ from models.scenario import (
     CaseCost,
     CaseShare,
     CaseTime,
+    Compliance,
     Crash,
     DeskLoad,
     DeskStep,
@@ -30,6 +31,7 @@ from models.scenario import (
     Slowdown,
     Step,
     Task,
+    Throughput,
     Workflow,
 )
 from models.workflows import exits
@@ -140,7 +142,7 @@ def _objectives(scenario: Scenario) -> Iterator[Problem]:
     for name, objective in scenario.objectives.items():
         keys: Keys = ("objectives", name)
         match objective:
-            case CaseTime() | CaseShare() | CaseCost():
+            case CaseTime() | CaseShare() | CaseCost() | Throughput() | Compliance():
                 yield from unknown_work((*keys, "work"), objective.work, scenario.work)
             case DeskWait() | DeskLoad() | ReviewShare():
                 yield from unknown((*keys, "desk"), objective.desk, scenario.desks, "desk")

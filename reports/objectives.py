@@ -21,13 +21,17 @@ from models.scenario import (
     CaseCost,
     CaseShare,
     CaseTime,
+    Compliance,
     DeskLoad,
     DeskWait,
     EventCount,
     Objective,
     Recovery,
     ReviewShare,
+    Throughput,
 )
+from models.units import SECOND
+from reports.compliance import decisions_of, enforced_share
 from reports.intervals import Array, Interval, Sample, bounded, decide, exact, student, too_few, unseen, with_trials
 from reports.people import desk_load
 from reports.recovery import baselines, first_begins, goodput, time_back
@@ -345,6 +349,36 @@ def _(objective: CaseCost, tables: RunTables) -> Measure:
         bounded(ratio(spent, begun), high),
         at_most=objective.at_most.micros / 1e6,
         obstacle=obstacle if still_open > OPEN_SHARE_MAX else "",
+    )
+
+
+@measured.register
+def _(objective: Throughput, tables: RunTables) -> Measure:
+    cases, scenario = tables.cases, tables.scenario
+    if objective.work is not None:
+        cases = cases[cases["work"] == objective.work]
+    ended = cases[cases["outcome"].isin(objective.outcomes) & (cases["ended"] >= scenario.warm_up)]
+    seconds = (scenario.horizon - scenario.warm_up) / SECOND
+    return Measure(
+        f"the rate at which cases{_whose(objective.work)} are {' or '.join(objective.outcomes)}",
+        "rate",
+        exact(tables.count(ended) / seconds),
+        at_least=objective.at_least,
+    )
+
+
+@measured.register
+def _(objective: Compliance, tables: RunTables) -> Measure:
+    rows = decisions_of(tables, objective.work)
+    decided = rows[["replication", "case"]].drop_duplicates()
+    return Measure(
+        f"the share of decisions{_whose(objective.work)} that are enforced as policy says",
+        "share",
+        exact(enforced_share(tables, rows)),
+        at_least=objective.at_least,
+        ceiling=1.0,
+        trials=len(decided),  # decisions of one case are not independent
+        obstacle="" if len(rows) else "policy was asked for no decision",
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from reports.autoscaling import ScaleOutcome, assess_scaling
 from reports.case_limits import LimitOutcome, assess_limits
 from reports.cases import WorkOutcome, assess_work
-from reports.compliance import Compliance, assess_compliance
+from reports.compliance import Compliance, RuleOutcome, assess_compliance, assess_rules
 from reports.deadlock import DeadlockOutcome, assess_deadlock
 from reports.drift import DriftOutcome, QuietMonitor, assess_drift, assess_quiet_monitors
 from reports.effects import EffectOutcome, assess_effects
@@ -103,6 +103,7 @@ class Outcomes:
     workflow_rollouts: tuple[WorkflowRolloutOutcome, ...]
     arms: tuple[ArmOutcome, ...]
     reviews: tuple[ReviewOutcome, ...]
+    rules: tuple[RuleOutcome, ...]
 
 
 def assess(run: Run) -> Outcomes:
@@ -140,6 +141,7 @@ def assess(run: Run) -> Outcomes:
         workflow_rollouts=assess_workflow_rollouts(tables),
         arms=assess_arms(tables),
         reviews=assess_reviews(tables),
+        rules=assess_rules(tables),
     )
 
 

@@ -6,54 +6,17 @@ A measure gets its section by a function over the outcomes, listed in SECTIONS i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from reports.intervals import Interval
-from reports.words import Unit, count, duration, share
+from reports.accounts import rules
+from reports.section import Cell, Figure, Row, Section
+from reports.words import count, duration, share
 
 if TYPE_CHECKING:
     from reports.outcomes import Outcomes
     from reports.recovery import RecoveryOutcome
     from reports.reviews import ReviewOutcome
     from reports.rollouts import PolicyRolloutOutcome
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """A measured cell: its estimate, and its interval in small print."""
-
-    interval: Interval
-    unit: Unit
-
-
-Cell = str | Figure
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A row: its head, what stands below that in small print, and a cell for each further column."""
-
-    head: str
-    small: str
-    cells: tuple[Cell, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """One table of the report. Without rows the section is its sentence `nothing`."""
-
-    anchor: str
-    label: str
-    """Its name in the contents."""
-    title: str
-    caption: str
-    """What the table shows, and how to read it."""
-    columns: tuple[str, ...]
-    rows: tuple[Row, ...]
-    nothing: str
-    headlines: tuple[str, ...] = ()
-    """Sentences for the terminal."""
 
 
 def faults(outcomes: Outcomes) -> Section:
@@ -577,6 +540,7 @@ SECTIONS: Final[tuple[Callable[[Outcomes], Section | None], ...]] = (
     arms,
     attacks,
     reviews,
+    rules,
 )
 """The sections in their order; None where the scenario has no use for one."""
 

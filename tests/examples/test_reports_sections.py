@@ -8,7 +8,8 @@ from models.objectives import EventCount
 from reports.html import _environment
 from reports.intervals import Interval
 from reports.objectives import COUNTS
-from reports.sections import SECTIONS, Figure, Row, Section
+from reports.section import Figure, Row, Section
+from reports.sections import SECTIONS
 from sim.logs import KIND_NAMES
 
 if TYPE_CHECKING:
