@@ -15,7 +15,7 @@ from models.check_change import check_drifts, check_monitors
 from models.check_faults import check_timed
 from models.check_flows import check_calls
 from models.check_people import check_holidays, check_reviews
-from models.check_platform import check_links, check_points
+from models.check_platform import check_links, check_points, check_topics
 from models.check_presets import check_retries
 from models.check_resilience import check_resilience
 from models.check_rollouts import check_rollouts
@@ -34,6 +34,7 @@ from models.scenario import (
     DeskStep,
     Drift,
     Outages,
+    Publish,
     Scenario,
     Step,
     Task,
@@ -92,7 +93,7 @@ def _step(scenario: Scenario, step: Step) -> Iterator[Problem]:
             yield from _attempts(scenario, step)
         case ChoiceStep():
             yield from _arms(step)
-        case DeskStep():
+        case DeskStep() | Publish():
             yield from no_time(("timeout",), step.timeout)
 
 
@@ -368,6 +369,7 @@ _CHECKS: Final[tuple[tuple[Callable[[Scenario], Iterator[Problem]], tuple[str, .
     (check_rollouts, ("horizon", "agents", "policies", "objectives")),
     (check_attacks, ("horizon", "agents", "policies")),
     (check_points, ("decision-point", "agents")),
+    (check_topics, ("workflows",)),
     (_deadlock, ()),
     (check_calls, ("agents",)),
     (check_resilience, ("agents",)),

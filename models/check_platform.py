@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from models.diagnostics import Problem, quoted
 from models.problems import Keys, no_time
-from models.scenario import Scenario
+from models.scenario import Publish, Scenario, Topic
 
 
 def check_links(scenario: Scenario) -> Iterator[Problem]:
@@ -38,3 +38,46 @@ def check_points(scenario: Scenario) -> Iterator[Problem]:
             yield Problem((*keys, "site"), message, "name a site of an agent pool, or drop the decision point")
         if point.cache is not None:
             yield from no_time((*keys, "cache", "for"), point.cache.for_)
+
+
+def check_topics(scenario: Scenario) -> Iterator[Problem]:
+    """Somebody publishes to each topic, no message begets messages without end, and what is lost is noticed."""
+    steps = [step for workflow in scenario.workflows.values() for step in workflow.steps.values()]
+    published = {step.topic for step in steps if isinstance(step, Publish)}
+    for name, topic in scenario.topics.items():
+        keys: Keys = ("topics", name)
+        if name not in published:
+            help = "add a step of the kind `publish`, or drop the topic"
+            yield Problem(keys, f"nobody publishes to topic {quoted(name)}", help, True)
+        yield from no_time((*keys, "acknowledge-within"), topic.acknowledge_within)
+        yield from _lossy(keys, topic)
+        if topic.capacity is None and topic.when_full != "block":
+            yield Problem((*keys, "when-full"), "a topic without a `capacity` is never full", "add `capacity`", True)
+        yield from _endless(scenario, keys, topic)
+
+
+def _lossy(keys: Keys, topic: Topic) -> Iterator[Problem]:
+    """A delivery that is lost on its way is only noticed when its acknowledgement is late."""
+    away = topic.consumers.site is not None and topic.site is not None and topic.consumers.site != topic.site
+    if away and topic.acknowledge_within is None:
+        message = "the consumers are at another site, and a delivery that is lost would never be noticed"
+        yield Problem((*keys, "consumers", "site"), message, "add `acknowledge-within` to the topic", True)
+    if topic.consumers.site is not None and topic.site is None:
+        message = "the consumers have a site and the topic has none, so no way lies between them"
+        yield Problem((*keys, "consumers", "site"), message, "add `site` to the topic", True)
+
+
+def _endless(scenario: Scenario, keys: Keys, topic: Topic) -> Iterator[Problem]:
+    """Consumers that publish what leads to themselves again."""
+    start = topic.consumers.workflow
+    reached: dict[str, None] = {}
+    waiting = [start] if start in scenario.workflows else []
+    while waiting:
+        for name in scenario.consumers_of(waiting.pop()):
+            if name not in reached:
+                reached[name] = None
+                waiting.append(name)
+    if start in reached:
+        message = f"what workflow {quoted(start)} publishes comes back to it, so one message begets others without end"
+        help = "let its messages go to topics whose consumers publish nothing to this one"
+        yield Problem((*keys, "consumers", "workflow"), message, help)

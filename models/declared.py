@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from models.diagnostics import Problem, listed, quoted, suggestion
 from models.problems import Keys
 from models.resilience import Fallback
-from models.scenario import AgentPool, Desk, DeskStep, Endpoint, Scenario, Task
+from models.scenario import AgentPool, Desk, DeskStep, Endpoint, Publish, Scenario, Task, Topic
 from models.steps import AgentCall
 
 if TYPE_CHECKING:
@@ -63,16 +63,16 @@ def _data(scenario: Scenario) -> Iterator[Problem]:
             yield Problem(keys, f"nothing handles data of the class {quoted(name)}", help, True)
 
 
-def worked_steps(scenario: Scenario) -> Iterator[tuple[Keys, Task | DeskStep]]:
-    """The steps that somebody works on, by the keys that lead to them."""
+def worked_steps(scenario: Scenario) -> Iterator[tuple[Keys, Task | DeskStep | Publish]]:
+    """The steps that handle data, where somebody works on the case or a topic takes a message, by their keys."""
     for name, workflow in scenario.workflows.items():
         for step_name, step in workflow.steps.items():
-            if isinstance(step, Task | DeskStep):
+            if isinstance(step, Task | DeskStep | Publish):
                 yield ("workflows", name, "steps", step_name), step
 
 
 def _places(scenario: Scenario) -> Iterator[Problem]:
-    """Where a step handles a class of data must be told: its agents or people, and the endpoint called."""
+    """Where a step handles a class of data must be told: its agents or people and the endpoint called, or the topic."""
     for keys, step in worked_steps(scenario):
         for position, name in enumerate(step.data):
             for handler in handlers(scenario, step):
@@ -84,7 +84,7 @@ def _places(scenario: Scenario) -> Iterator[Problem]:
 
 
 class Handler(NamedTuple):
-    """Who handles the data of a step: the keys of the agent pool, endpoint or desk, and where it is."""
+    """Who handles the data of a step: the keys of the agent pool, endpoint, desk or topic, and where it is."""
 
     part: tuple[str, str]
     site: str | None
@@ -96,11 +96,13 @@ class Handler(NamedTuple):
         return f"the {self.part[0].removesuffix('s')} {quoted(self.part[1])}"
 
 
-def handlers(scenario: Scenario, step: Task | DeskStep) -> Iterator[Handler]:
-    """Who handles the data of a step: the people of the desk, or the agents, those they call or that take over,
-    and their endpoints."""
+def handlers(scenario: Scenario, step: Task | DeskStep | Publish) -> Iterator[Handler]:
+    """Who handles the data of a step: the people of the desk, or the topic, or the agents, those they call or
+    that take over, and their endpoints."""
     if isinstance(step, DeskStep):
         parts = [("desks", step.desk)]
+    elif isinstance(step, Publish):
+        parts = [("topics", step.topic)]
     else:
         parts = []
         working: tuple[Task | AgentCall | Fallback, ...] = (step, *step.calls_agents, *step.fallbacks)
@@ -114,8 +116,8 @@ def handlers(scenario: Scenario, step: Task | DeskStep) -> Iterator[Handler]:
 
 
 def handler(scenario: Scenario, kind: str, name: str) -> Handler | None:
-    """Where a desk, an agent pool or an endpoint is; None where the scenario has none of the name."""
-    known: Mapping[str, AgentPool | Desk | Endpoint] = getattr(scenario, kind)
+    """Where a desk, an agent pool, an endpoint or a topic is; None where the scenario has none of the name."""
+    known: Mapping[str, AgentPool | Desk | Endpoint | Topic] = getattr(scenario, kind)
     if name not in known:
         return None
     site = known[name].site

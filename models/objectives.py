@@ -131,13 +131,15 @@ class EventCount(_Objective):
         "duplicate-effects",
         "shadow-differences",
         "wrong-approvals",
+        "dead-letters",
     ]
     """What is counted. `violations` are steps that took effect though policy would have denied or escalated them: the
     decision point failed open, and the step then succeeded. `unanswered-escalations` are approvals that ran out of
     levels or of time, `late-cases` cases that their deadline overtook,
     `residency-breaches` attempts, calls and reviews where data may not be, `stale-decisions` answers
     that a cache gave past their time, `duplicate-effects` effects, at steps without an idempotency key, that their case
-    had already, `shadow-differences` decisions that the policies of a rollout in shadow mode would make otherwise,
+    or message had already, `dead-letters` messages of topics that nobody dealt with,
+    `shadow-differences` decisions that the policies of a rollout in shadow mode would make otherwise,
     `wrong-approvals` reviews that granted what ought not to be granted, at desks with a `review`."""
     at_most: Annotated[float, Field(ge=0)]
     """Greatest mean that passes."""

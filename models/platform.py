@@ -50,6 +50,40 @@ class Link(Part):
     retransmission timeout of TCP (RFC 6298, section 2)."""
 
 
+class Consumers(Part):
+    """Who takes the messages of a topic."""
+
+    workflow: Name
+    """The steps that one delivery of a message goes through, with the attributes of the case that published it. If they
+    end `completed`, the message is acknowledged; if not, it goes back to the topic at once."""
+    concurrency: Count = 1
+    """Deliveries under way at once. Each goes on to its end, also where the topic has given it up meanwhile."""
+    site: Name | None = None
+    """Where they are, so that messages and acknowledgements take the link between. No key: where the topic is."""
+
+
+class Topic(Part):
+    """A queue of messages at a broker, delivered in order of publishing, at least once: until one delivery is
+    acknowledged, or none is left."""
+
+    site: Name | None = None
+    """Where it is. No key: within reach of everybody."""
+    capacity: Count | None = None
+    """Messages that may wait; those under delivery do not count. No key: any number."""
+    when_full: Literal["block", "reject", "drop-oldest"] = "block"
+    """What a message meets that finds the topic full: `block`: it waits at its publisher, who waits too
+    (back-pressure); `reject`: the publisher's step fails; `drop-oldest`: the one that waits longest is a dead letter
+    instead. The default is an assumption."""
+    consumers: Consumers
+    """Who takes the messages."""
+    acknowledge_within: Duration | None = None
+    """How long a delivery may go without an acknowledgement; then the message goes back to the topic, to its old place
+    in the order. No key: as long as it takes."""
+    attempts: Annotated[int, Field(ge=1, le=1000)] = 5
+    """Deliveries of one message at most; one that comes back after the last is a dead letter. The default is that of
+    Google Cloud Pub/Sub's dead-letter topics."""
+
+
 class DecisionCache(Part):
     """Answers that a decision point keeps. Only answers to questions with no approval yet are kept."""
 

@@ -25,6 +25,7 @@ from models.scenario import (
     Loss,
     OutageFault,
     Partition,
+    Publish,
     Recovery,
     ReviewShare,
     Scenario,
@@ -41,6 +42,7 @@ def check_references(scenario: Scenario) -> Iterator[Problem]:
     """Names that do not exist. Chains are not looked at: verification judges what a broken chain means."""
     yield from _sites(scenario)
     yield from _links(scenario)
+    yield from _topics(scenario)
     yield from _regions(scenario)
     for name, pool in scenario.agents.items():
         yield from unknown(("agents", name, "parent"), pool.parent, scenario.agents, "agent")
@@ -73,6 +75,14 @@ def _links(scenario: Scenario) -> Iterator[Problem]:
             yield from unknown(("links", name, key), site, scenario.sites, "site")
 
 
+def _topics(scenario: Scenario) -> Iterator[Problem]:
+    for name, topic in scenario.topics.items():
+        keys: Keys = ("topics", name)
+        yield from unknown((*keys, "site"), topic.site, scenario.sites, "site")
+        yield from unknown((*keys, "consumers", "site"), topic.consumers.site, scenario.sites, "site")
+        yield from unknown((*keys, "consumers", "workflow"), topic.consumers.workflow, scenario.workflows, "workflow")
+
+
 def _regions(scenario: Scenario) -> Iterator[Problem]:
     regions = {site.region for site in scenario.sites.values() if site.region is not None}
     for name, kind in scenario.data.items():
@@ -100,7 +110,10 @@ def _servers(scenario: Scenario, keys: Keys, step: Step) -> Iterator[Problem]:
         yield from check_named(scenario, keys, step)
     elif isinstance(step, DeskStep):
         yield from unknown((*keys, "desk"), step.desk, scenario.desks, "desk")
-    for position, name in enumerate(step.data if isinstance(step, Task | DeskStep) else ()):
+    elif isinstance(step, Publish):
+        yield from unknown((*keys, "topic"), step.topic, scenario.topics, "topic")
+        yield from unknown((*keys, "site"), step.site, scenario.sites, "site")
+    for position, name in enumerate(step.data if isinstance(step, Task | DeskStep | Publish) else ()):
         # A class of data is `data`, which has no plural of its own.
         if name not in scenario.data:
             help = suggestion(name, scenario.data, "classes of data")

@@ -79,11 +79,11 @@ from models.part import (
     Part,
     Start,
 )
-from models.platform import Link, SitePoint
+from models.platform import Link, SitePoint, Topic
 from models.resilience import Breaker, Budget
 from models.retries import Retry
 from models.rollouts import Rollout
-from models.steps import Arm, ChoiceStep, DeskStep, End, Parallel, Step, Task, Wait, Workflow
+from models.steps import Arm, ChoiceStep, DeskStep, End, Parallel, Publish, Step, Task, Wait, Workflow
 from models.units import Duration
 from models.work import Arrivals, Modulated, Poisson, Renewal, Trace, Weekly, Work
 
@@ -147,6 +147,7 @@ __all__ = [
     "Partition",
     "Poisson",
     "Policies",
+    "Publish",
     "Queue",
     "Recovery",
     "Renewal",
@@ -168,6 +169,7 @@ __all__ = [
     "TokenPrices",
     "TokenTimes",
     "Tokens",
+    "Topic",
     "Trace",
     "Vote",
     "Wait",
@@ -221,6 +223,8 @@ class Scenario(Part):
     """Places, by name."""
     links: dict[Name, Link] = Field(default_factory=dict)
     """Ways between sites, by name."""
+    topics: dict[Name, Topic] = Field(default_factory=dict)
+    """Queues of messages, by name."""
     endpoints: dict[Name, Endpoint] = Field(default_factory=dict)
     """LLM and tool APIs, by name."""
     agents: dict[Name, AgentPool] = Field(default_factory=dict)
@@ -263,13 +267,27 @@ class Scenario(Part):
     """How approving is itself a request. No key: approvals are no requests to these policies."""
 
     def workflows_of(self, work: Work) -> tuple[str, ...]:
-        """The workflows that cases of a stream take: its own, and one that is rolled out in its place."""
+        """The workflows that cases of a stream take: its own, one that is rolled out in its place, and those that
+        consume what these publish, and so on."""
         new = (
             rollout.to.workflow
             for rollout in self.rollouts.values()
             if rollout.workflow == work.workflow and rollout.to
         )
-        return (work.workflow, *(name for name in new if name is not None))
+        found = dict.fromkeys([work.workflow, *(name for name in new if name is not None)])
+        waiting = list(found)
+        while waiting:
+            more = [name for name in self.consumers_of(waiting.pop()) if name not in found]
+            found |= dict.fromkeys(more)
+            waiting += more
+        return tuple(found)
+
+    def consumers_of(self, workflow: str) -> tuple[str, ...]:
+        """The workflows that consume what a workflow publishes itself. Names that do not exist lead nowhere."""
+        steps = self.workflows[workflow].steps.values() if workflow in self.workflows else ()
+        named = (self.topics.get(step.topic) for step in steps if isinstance(step, Publish))
+        consumers = (topic.consumers.workflow for topic in named if topic is not None)
+        return tuple(dict.fromkeys(name for name in consumers if name in self.workflows))
 
     def dump(self) -> dict[str, Any]:
         """The scenario as plain JSON values under the file's own keys, the inverse of loading."""

@@ -110,6 +110,23 @@ class DeskStep(_Work):
     """Step after a timeout, lost patience or a full queue. No key: the case ends `expired`."""
 
 
+class Publish(_Work):
+    """A message to a topic. The case goes on once the topic has confirmed that it holds the message; what becomes of it
+    there is not the case's concern. A message that is not confirmed is sent again, so the topic may hold it twice."""
+
+    kind: Literal["publish"]
+    topic: Name
+    """The topic that it is put into."""
+    site: Name | None = None
+    """Where it is sent from, so that it takes the link to the topic's site. No key: it is sent from there."""
+    timeout: Duration | None = None
+    """Longest time until the topic confirms. No key: a case waits as long as it takes."""
+    next: Name | None = None
+    """Step after the topic has confirmed. No key: the case ends `completed`."""
+    on_failure: Name | None = None
+    """Step after the topic turned the message away, or a timeout. No key: the case ends `failed`."""
+
+
 class Arm(Part):
     """One way out of a choice: by a condition or by a share."""
 
@@ -159,7 +176,7 @@ class End(_Step):
     """How the case ends."""
 
 
-Step = Annotated[Task | DeskStep | ChoiceStep | Parallel | Wait | End, Field(discriminator="kind")]
+Step = Annotated[Task | DeskStep | Publish | ChoiceStep | Parallel | Wait | End, Field(discriminator="kind")]
 
 
 class Workflow(Part):

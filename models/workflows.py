@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from models.diagnostics import Problem, quoted
 from models.presets import step_limit
-from models.scenario import ChoiceStep, DeskStep, End, Parallel, Step, Task, Wait, Workflow
+from models.scenario import ChoiceStep, DeskStep, End, Parallel, Publish, Step, Task, Wait, Workflow
 
 Graph = Mapping[str, tuple[str, ...]]
 
@@ -30,6 +30,8 @@ def exits(step: Step) -> Iterator[Exit]:
             yield from _named(*named, ("on-hand-off", step.on_hand_off))
         case DeskStep():
             yield from _named(("next", step.next), ("on-timeout", step.on_timeout))
+        case Publish():
+            yield from _named(("next", step.next), ("on-failure", step.on_failure))
         case ChoiceStep():
             for position, arm in enumerate(step.arms):
                 yield Exit(("arms", position, "next"), arm.next)
@@ -113,8 +115,9 @@ def _unbounded(step: Step) -> tuple[str, ...]:
 
 
 def _takes_no_time(step: Step) -> bool:
-    """Whether a case can pass without the clock moving on: a choice, or a step that its limit bars."""
-    return isinstance(step, ChoiceStep) or step.limit is not None
+    """Whether a case can pass without the clock moving on: a choice, a message to a topic, or a step that its limit
+    bars."""
+    return isinstance(step, ChoiceStep | Publish) or step.limit is not None
 
 
 def _within(graph: Graph, ways: tuple[str, ...]) -> tuple[str, ...]:
@@ -134,6 +137,8 @@ def _may_end(step: Step | None) -> bool:
         return False
     if isinstance(step, End) or step.limit is not None or _completes(step) is not None:
         return True
+    if isinstance(step, Publish):
+        return step.on_failure is None
     return isinstance(step, Task) and (step.on_failure is None or (step.action is not None and step.on_deny is None))
 
 
@@ -198,7 +203,7 @@ def _branch(workflow: Workflow, name: str, step: Parallel, position: int, region
 
 def _completes(step: Step) -> str | None:
     """The key whose absence lets a case end `completed` at this step, if it is absent."""
-    if isinstance(step, Task | DeskStep | Wait):
+    if isinstance(step, Task | DeskStep | Publish | Wait):
         return "next" if step.next is None else None
     if isinstance(step, ChoiceStep) and step.otherwise is None:
         shares = [arm.share for arm in step.arms if arm.share is not None]

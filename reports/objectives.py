@@ -49,6 +49,7 @@ MISSING_SHARE_MAX: Final = 0.5
 """Share of replications with nothing to measure above which there is no verdict. An assumption."""
 
 COUNTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "dead-letters": ("dead-letter",),
     "deadlocks": ("deadlock",),
     "drift-alarms": ("alarm",),
     "duplicate-effects": ("effect-repeated",),

@@ -37,6 +37,7 @@ from reports.security import AttackOutcome, assess_attacks
 from reports.series import FaultBand, HarmCourse, QueueCourse, fault_bands, harm_courses, queue_courses, sample_every
 from reports.tables import RunTables, read_tables
 from reports.token_use import TokenOutcome, assess_tokens
+from reports.topics import TopicOutcome, assess_topics
 
 if TYPE_CHECKING:
     from sim.run import Run
@@ -104,6 +105,7 @@ class Outcomes:
     arms: tuple[ArmOutcome, ...]
     reviews: tuple[ReviewOutcome, ...]
     rules: tuple[RuleOutcome, ...]
+    topics: tuple[TopicOutcome, ...]
 
 
 def assess(run: Run) -> Outcomes:
@@ -142,6 +144,7 @@ def assess(run: Run) -> Outcomes:
         arms=assess_arms(tables),
         reviews=assess_reviews(tables),
         rules=assess_rules(tables),
+        topics=assess_topics(tables),
     )
 
 

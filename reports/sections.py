@@ -508,6 +508,64 @@ def reviews(outcomes: Outcomes) -> Section | None:
     )
 
 
+def topics(outcomes: Outcomes) -> Section | None:
+    """Topics, and what became of their messages."""
+    if not outcomes.topics:
+        return None
+    return Section(
+        anchor="topics",
+        label="Topics",
+        title="Topics",
+        caption=(
+            "Messages in one replication, means with 95% intervals. Every message that was published is acknowledged, "
+            "a dead letter, or left at the horizon. Copies were sent again by publishers that did not hear that the "
+            "topic had the message. Held back is the time that all publishers together waited for room, or for a "
+            "partition to end."
+        ),
+        columns=(
+            "Topic",
+            "Published",
+            "Of these copies",
+            "Turned away",
+            "Acknowledged",
+            "Delivered again",
+            "Dead letters",
+            "Left",
+            "Oldest left",
+            "Until acknowledged",
+            "Held back",
+        ),
+        rows=tuple(
+            Row(
+                topic.topic,
+                "",
+                (
+                    *(
+                        Figure(each, "count")
+                        for each in (
+                            topic.published,
+                            topic.copies,
+                            topic.rejected,
+                            topic.acknowledged,
+                            topic.redelivered,
+                            topic.dead,
+                            topic.left,
+                        )
+                    ),
+                    *(Figure(each, "duration") for each in (topic.oldest, topic.took, topic.held)),
+                ),
+            )
+            for topic in outcomes.topics
+        ),
+        nothing="",
+        headlines=tuple(
+            f"Topic {topic.topic}: {topic.published.estimate:.4g} messages in one replication, "
+            f"{topic.dead.estimate:.4g} dead letters, {topic.redelivered.estimate:.4g} deliveries again."
+            for topic in outcomes.topics
+        ),
+    )
+
+
 def _reviewed(desk: ReviewOutcome) -> Row:
     judged: tuple[Cell, ...] = ("not told",) * 4
     if desk.judged:
@@ -533,6 +591,7 @@ SECTIONS: Final[tuple[Callable[[Outcomes], Section | None], ...]] = (
     limits,
     scaling,
     points,
+    topics,
     breaches,
     rollouts,
     policy_rollouts,

@@ -19,16 +19,20 @@ from models.scenario import (
     Loss,
     OutageFault,
     Partition,
+    Publish,
     Renewal,
     Scenario,
     SitePoint,
     Slowdown,
+    Step,
     Task,
     TimedFault,
+    Topic,
 )
-from sim.compile_values import bound, law_plan
+from sim.compile_values import bound, law_plan, place
 from sim.plan import RatePieces
 from sim.plans.platform import (
+    WHEN_FULL,
     AbsencePlan,
     CertificatePlan,
     DurabilityPlan,
@@ -39,9 +43,11 @@ from sim.plans.platform import (
     PartitionPlan,
     PlatformPlan,
     PointPlan,
+    PublishPlan,
     SlowdownPlan,
     SpikePlan,
     StopPlan,
+    TopicPlan,
     WhenPlan,
 )
 from sim.profiles import arrival_plan
@@ -73,6 +79,8 @@ def compile_platform(loaded: LoadedScenario, names: Names) -> PlatformPlan:
         absences=tuple(plan for plan in plans if isinstance(plan, AbsencePlan)),
         losses=tuple(plan for plan in plans if isinstance(plan, LossPlan)),
         links=tuple(_link(name, link, names) for name, link in loaded.scenario.links.items()),
+        topics=tuple(_topic(name, topic, loaded.scenario, names) for name, topic in loaded.scenario.topics.items()),
+        publishes=tuple(_publish(step, loaded.scenario, names) for step in names.steps),
         durability=tuple(_durability(step, loaded.scenario) for step in names.steps),
         regions=tuple(site.region or "" for site in loaded.scenario.sites.values()),
         data=tuple(_data(step, loaded.scenario) for step in names.steps),
@@ -142,6 +150,36 @@ def _point(name: str, point: SitePoint, names: Names) -> PointPlan:
     return PointPlan(name, site, latency, cache.entries, cache.for_, cache.stale_for)
 
 
+def _topic(name: str, topic: Topic, scenario: Scenario, names: Names) -> TopicPlan:
+    consumers = topic.consumers
+    start = f"{consumers.workflow}.{scenario.workflows[consumers.workflow].start}"
+    return TopicPlan(
+        name,
+        place(names.sites, topic.site),
+        bound(topic.capacity),
+        WHEN_FULL.index(topic.when_full),
+        names.steps.index(start),
+        consumers.concurrency,
+        place(names.sites, topic.site if consumers.site is None else consumers.site),
+        bound(topic.acknowledge_within),
+        topic.attempts,
+    )
+
+
+def _publish(step: str, scenario: Scenario, names: Names) -> PublishPlan | None:
+    what = _step(step, scenario)
+    if not isinstance(what, Publish):
+        return None
+    site = scenario.topics[what.topic].site if what.site is None else what.site
+    return PublishPlan(list(scenario.topics).index(what.topic), place(names.sites, site))
+
+
+def _step(step: str, scenario: Scenario) -> Step:
+    """A step by its name in the plan; of a called agent, its caller's."""
+    workflow, _, name = step.partition(".")
+    return scenario.workflows[workflow].steps[name.partition("/")[0]]
+
+
 def _durability(step: str, scenario: Scenario) -> DurabilityPlan | None:
     match scenario.workflows[step.partition(".")[0]].durability:
         case None:
@@ -154,9 +192,8 @@ def _durability(step: str, scenario: Scenario) -> DurabilityPlan | None:
 
 def _data(step: str, scenario: Scenario) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """The classes of data of a step, by its name in the plan; a called agent handles those of its caller's step."""
-    workflow, _, name = step.partition(".")
-    what = scenario.workflows[workflow].steps[name.partition("/")[0]]
-    classes = what.data if isinstance(what, Task | DeskStep) else ()
+    what = _step(step, scenario)
+    classes = what.data if isinstance(what, Task | DeskStep | Publish) else ()
     return tuple((name, scenario.data[name].regions) for name in classes)
 
 

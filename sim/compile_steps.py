@@ -8,7 +8,7 @@ from dataclasses import replace
 from models.presets import retry_of, step_limit
 from models.resilience import Fallback
 from models.retries import Retry
-from models.scenario import ChoiceStep, DeskStep, End, Parallel, Scenario, Step, Task, Wait, Workflow
+from models.scenario import ChoiceStep, DeskStep, End, Parallel, Publish, Scenario, Step, Task, Wait, Workflow
 from models.steps import AgentCall
 from models.workflows import exits as ways_out
 from sim.compile_values import bound, law_plan
@@ -56,12 +56,13 @@ def fallback_steps(scenario: Scenario, names: Names) -> Iterator[tuple[int, int]
 def step_plans(scenario: Scenario, names: Names) -> Iterator[StepPlan]:
     """The steps of all workflows and the agents they call, in the order of `Names.steps`."""
     requests = 0
+    consumed = {topic.consumers.workflow for topic in scenario.topics.values()}
     for name, workflow in scenario.workflows.items():
         limit = bound(step_limit(workflow))
         cyclic = _on_cycles(workflow)
         for step_name, step in workflow.steps.items():
             asks = isinstance(step, Task) and step.action is not None and scenario.policies is not None
-            counted = step_name in cyclic or step.limit is not None
+            counted = step_name in cyclic or step.limit is not None or name in consumed
             retry = _task_retry(workflow, step) if isinstance(step, Task) else NO_RETRY
             plan = _step(names, name, step_name, step, counted, requests if asks else -1)
             yield replace(plan, case_limit=limit, retry=retry)
@@ -140,6 +141,9 @@ def _step(names: Names, workflow: str, name: str, step: Step, counted: bool, req
                 timeout=bound(step.timeout),
                 patience=law_plan(step.patience) if step.patience else None,
             )
+        case Publish():
+            exits = to(step.next, done), to(step.on_failure, Outcome.FAILED)
+            return plan(StepKind.PUBLISH, exits, timeout=bound(step.timeout))
         case ChoiceStep():
             otherwise = to(step.otherwise, done)
             arms = (to(arm.next, done) for arm in step.arms)

@@ -13,7 +13,7 @@ from sim.logs import Kind
 
 if TYPE_CHECKING:
     from sim.engine import Replication
-    from sim.tokens import Call, Orphan, Token
+    from sim.tokens import Call, Origin, Orphan, Token
 
 
 def install_effects(replication: Replication) -> None:
@@ -23,7 +23,8 @@ def install_effects(replication: Replication) -> None:
 
 
 class _Effects:
-    """Invariant: `_done` counts the effects of each case under way at each step; with a key it is never above 1."""
+    """Invariant: `_done` counts the effects of each case under way at each step, or of each message at each step of its
+    consumers; with a key it is never above 1."""
 
     def __init__(self, replication: Replication) -> None:
         self._log = replication.log
@@ -31,7 +32,7 @@ class _Effects:
         self._mains = dict(replication.plan.resilience.mains)
         """Of fallbacks, the step that they stand in for: an effect is the same, whoever takes it."""
         self._keyed = dict(replication.plan.flows.keyed)
-        self._done: dict[tuple[int, int], int] = {}
+        self._done: dict[tuple[int | Origin, int], int] = {}
         self._reached: set[Call] = set()
         """Last calls of attempts, in service or just over, that reach their endpoint."""
         for step in self._keyed:
@@ -40,9 +41,9 @@ class _Effects:
         replication.endpoints.pace.append(self._sent)
         replication.endpoints.closed.append(self._over)
         if replication.plan.resilience.has_orphans():
-            # What is left of a case takes effect after its end, so its effects are kept.
             replication.tasks.unheard.append(self._unheard)
-        else:
+        if not (replication.plan.resilience.has_orphans() or replication.plan.platform.topics):
+            # What is left of a case, and its messages, take effect after its end, so its effects are kept.
             replication.flow.ended.append(self._ended)
 
     def _produced(self, token: Token, wrong: bool, now: int) -> tuple[bool, str]:
@@ -66,13 +67,14 @@ class _Effects:
 
     def _take(self, token: Token, now: int) -> None:
         step = self._mains.get(token.step, token.step)
-        done = self._done.get((token.case, step), 0)
+        whose = token.case if token.origin is None else token.origin
+        done = self._done.get((whose, step), 0)
         kind = Kind.EFFECT
         if done:
             kind = Kind.EFFECT_SUPPRESSED if self._keyed[step] else Kind.EFFECT_REPEATED
         if kind != Kind.EFFECT_SUPPRESSED:
             done += 1
-            self._done[token.case, step] = done
+            self._done[whose, step] = done
         self._log.event(now, kind, f"step:{self._names[step]}", token.case, done)
 
     def _ended(self, token: Token, _: int, __: int) -> None:

@@ -5,9 +5,9 @@ This is the executable specification. `docs/semantics.md` tells the same in word
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -79,8 +79,10 @@ class Replication:
         self.network = Network(plan, self.draws, self.log, self.faults)
         self._random_outages()
         self._build_places()
+        self.sampled: list[_Place] = [*self.pools, *self.desks, *self.endpoints.stations]
+        """Where queues are sampled. Parts add theirs."""
         self._build_steps()
-        _Sampler(self.clock, self.log, plan.horizon, [*self.pools, *self.desks, *self.endpoints.stations])
+        _Sampler(self.clock, self.log, plan.horizon, self.sampled)
 
     def _random_outages(self) -> None:
         for outages in self.plan.random_outages:
@@ -158,16 +160,29 @@ class Replication:
         return Tables(whole[0], whole[1], whole[2], whole[3], batches.seal)
 
 
+class _Place(Protocol):
+    """What a sample tells of a place."""
+
+    @property
+    def place(self) -> str: ...
+    @property
+    def waiting(self) -> int: ...
+    @property
+    def busy(self) -> int: ...
+    @property
+    def servers(self) -> int: ...
+
+
 class _Sampler:
     """Notes queues and servers at evenly spaced moments: the n-th at n/200 of the horizon."""
 
     epoch = 0
 
-    def __init__(self, clock: Clock, log: Log, horizon: int, stations: list[Station]) -> None:
+    def __init__(self, clock: Clock, log: Log, horizon: int, places: Sequence[_Place]) -> None:
         self._clock = clock
         self._log = log
         self._horizon = horizon
-        self._stations = [(station, log.places.number(station.place)) for station in stations]
+        self._places = [(place, log.places.number(place.place)) for place in places]
         self._next = 0
         self._schedule()
 
@@ -178,9 +193,9 @@ class _Sampler:
     def _sample(self, _: _Sampler, now: int) -> None:
         self._next += 1
         self._schedule()
-        for station, place in self._stations:
-            servers = station.servers if station.servers < FOREVER else -1
-            self._log.samples += (now, place, station.waiting, station.busy, servers)
+        for place, number in self._places:
+            servers = place.servers if place.servers < FOREVER else -1
+            self._log.samples += (now, number, place.waiting, place.busy, servers)
 
 
 def _in_blocks(times: npt.NDArray[np.int64]) -> Iterator[int]:

@@ -12,7 +12,7 @@ from sim.hooks import Arrived, Ended, Ending
 from sim.locks import LockInstance, Locks
 from sim.logs import PLACE, Kind, Log, pack
 from sim.plan import Exit, Outcome, Plan, StepKind, StepPlan
-from sim.tokens import Cases, Token
+from sim.tokens import Cases, Delivery, Token
 from sim.values import durations, share
 from sim.workload import Workload
 
@@ -41,6 +41,8 @@ class Flow:
         self.arrived: list[Arrived] = []
         self.ending: list[Ending] = []
         self.ended: list[Ended] = []
+        self.consumed: list[Callable[[Token, int], None]] = []
+        """Called with (delivery, now) when one of a message has come to its end, as `ended` when a case has."""
         self._plan = plan
         self._steps = plan.steps
         self._names = plan.names
@@ -163,11 +165,14 @@ class Flow:
         token.step = target
         token.visit = 0
         plan = self._steps[target]
-        if plan.counted and not self._count(token, target, plan.limit):
-            self._enter(token, plan.on_limit, now)
-            return
+        visit = 1
+        if plan.counted:
+            visit = self._count(token, target, plan.limit)
+            if not visit:
+                self._enter(token, plan.on_limit, now)
+                return
         write = self._write
-        write(pack(now, self._entered[target], token.case, token.visit + 1))
+        write(pack(now, self._entered[target], token.case, visit))
         token.plan = plan
         token.attempt = 0
         if plan.acquire:
@@ -177,16 +182,20 @@ class Flow:
             begin = self.begin[target]
             begin(token, now)
 
-    def _count(self, token: Token, step: int, limit: int) -> bool:
-        """Number the visit; False where the step's limit is reached."""
-        visits = self._visits.setdefault(token.case, {})
-        token.visit = visits.get(step, 0)
-        if 0 <= limit <= token.visit:
-            token.visit = 0
-            return False
-        visits[step] = token.visit + 1
+    def _count(self, token: Token, step: int, limit: int) -> int:
+        """Which visit of the case, or of the delivery, this is, from 1 on; 0 where the step's limit is reached."""
+        first = 0
+        if isinstance(token, Delivery):
+            visits, first = token.visits, token.first
+        else:
+            visits = self._visits.setdefault(token.case, {})
+        visit = visits.get(step, 0)
+        if 0 <= limit <= visit:
+            return 0
+        token.visit = first + visit
+        visits[step] = visit + 1
         self._clock.count()  # a loop of instant steps schedules nothing
-        return True
+        return visit + 1
 
     def _leave(self, token: Token, exit: int, now: int) -> None:
         token.epoch += 1
@@ -268,7 +277,7 @@ class Flow:
         token.children = []
         token.open = len(plan.branches)
         for branch in plan.branches:
-            child = Token(token.case, token.work, token.entity, token.level)
+            child = token.branch()
             child.parent = token
             child.join = plan.join
             token.children.append(child)
@@ -298,7 +307,7 @@ class Flow:
         for ending in self.ending:
             if ending(token, outcome, now):
                 return
-        self._cancel(_root(token), token, now)
+        self._cancel(root(token), token, now)
         self._record(token, outcome, now)
 
     def _record(self, token: Token, outcome: int, now: int) -> None:
@@ -326,6 +335,14 @@ class Flow:
         """Somebody ends the case from outside, wherever its tokens are."""
         self.move(self._stopped, token, outcome, now)
 
+    def deliver(self, delivery: Delivery, step: int, now: int) -> None:
+        """Let a delivery go through the steps from this one on. Its end is told to `ending`, which keeps it."""
+        self.move(self._enter, delivery, step, now)
+
+    def close(self, ending: Token, now: int) -> None:
+        """End all tokens of a delivery of which one has come to an end."""
+        self._cancel(root(ending), ending, now)
+
     def _abort(self, token: Token, now: int) -> None:
         self.end(token, Outcome.ABORTED, now)
 
@@ -335,7 +352,8 @@ class Flow:
         self._end(token, outcome, now)
 
 
-def _root(token: Token) -> Token:
+def root(token: Token) -> Token:
+    """The token that a branch, or a branch of a branch, comes from; one that is no branch is its own."""
     while token.parent is not None:
         token = token.parent
     return token

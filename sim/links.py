@@ -78,6 +78,13 @@ class Way:
         return latency
 
 
+class Leg(NamedTuple):
+    """One direction: how long it takes; and where what is sent is lost, when its sender notices, else -1."""
+
+    time: int
+    lost_after: int
+
+
 class Trip(NamedTuple):
     """A round trip: how long the ways there and back take together; and where one loses it, when that is noticed."""
 
@@ -114,18 +121,23 @@ class Links:
         """A question from site a to b and its answer; sites without a link reach each other at once."""
         if not self._ways or a == b:
             return AT_ONCE
-        time, lost_after = 0, -1
-        for leg, pair in enumerate(((a, b), (b, a))):
-            found = self._ways.get(pair)
-            if found is None:
-                continue
-            number, way = found
-            loss = way.loss
-            if loss and self._loss(number, place).at(entity, 2 * index + leg) < loss:
-                # What is lost on the way there has no answer to lose.
-                return Trip(time, self._plans[number].lost_after)
-            time += way.slowed(self._latency(number, place).at(entity, 2 * index + leg))
-        return Trip(time, lost_after)
+        there = self.leg(a, b, place, entity, 2 * index)
+        if there.lost_after >= 0:
+            # What is lost on the way there has no answer to lose.
+            return Trip(0, there.lost_after)
+        back = self.leg(b, a, place, entity, 2 * index + 1)
+        return Trip(there.time + back.time, back.lost_after)
+
+    def leg(self, a: int, b: int, place: str, entity: int, index: int) -> Leg:
+        """The way from site a to b alone."""
+        found = self._ways.get((a, b))
+        if found is None:
+            return Leg(0, -1)
+        number, way = found
+        loss = way.loss
+        if loss and self._loss(number, place).at(entity, index) < loss:
+            return Leg(0, self._plans[number].lost_after)
+        return Leg(way.slowed(self._latency(number, place).at(entity, index)), -1)
 
     def _loss(self, link: int, place: str) -> Stream[float]:
         stream = self._losses.get((link, place))

@@ -237,8 +237,10 @@ class Locks:
             self.abort(ring.victim, now)
 
     def stuck(self) -> set[int]:
-        """Cases in recorded deadlocks that still stand, and that no time-out will end."""
-        return {token.case for standing in self._standing if not standing.passes for token in standing.tokens}
+        """Cases in recorded deadlocks that still stand, and that no time-out will end. What consumes a message is
+        none."""
+        standing = [ring for ring in self._standing if not ring.passes]
+        return {token.case for ring in standing for token in ring.tokens if token.origin is None}
 
     def dissolve(self, token: Token, now: int, how: str) -> None:
         """The token waits no more: the deadlocks that it is a member of are over."""

@@ -26,7 +26,7 @@ class Kind(IntEnum):
     """Kinds of events, by their names in the table (`_` reads `-`).
 
     Each part of the engine numbers its kinds in a block of its own: 0 the first engine; 28 attempts and resilience;
-    36 supply; 44 workflows and waiting; 56 platform; 76 change; 88 people; 96 faults; 120 more of supply.
+    36 supply; 44 workflows and waiting; 56 and 106 platform; 76 change; 88 people; 96 faults; 120 more of supply.
     """
 
     ARRIVED = 0
@@ -102,6 +102,7 @@ class Kind(IntEnum):
     LOST = 72
     CERTIFICATE_EXPIRY = 73
     CERTIFICATE_EXPIRY_OVER = 74
+    PUBLISHED = 75
     CALLED = 44
     RETURNED = 45
     EFFECT = 46
@@ -111,6 +112,11 @@ class Kind(IntEnum):
     WRONG_APPROVAL = 89
     FAULT = 96
     FAULT_OVER = 97
+    BACK_PRESSURE = 106
+    DELIVERED = 107
+    ACKNOWLEDGED = 108
+    REDELIVERED = 109
+    DEAD_LETTER = 110
     RETRY_AFTER = 120
     STEP_LIMIT = 126
     HELD_UP = 121

@@ -32,6 +32,7 @@ from sim.step_limits import install_step_limits
 from sim.strain import install_strain
 from sim.strikes import install_strikes
 from sim.token_use import install_token_use
+from sim.topics import install_topics
 from sim.workflow_rollouts import install_workflow_rollouts
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ PARTS: Final[tuple[Callable[[Replication], None], ...]] = (
     install_autoscaling,
     install_links,
     install_effects,  # behind all that tells whether a call reaches its endpoint
+    install_topics,  # before residency: it looks at what is published
     install_residency,
     install_attacks,
     install_policy_rollouts,

@@ -21,8 +21,9 @@ def install_residency(replication: Replication) -> None:
 
 
 class Residency:
-    """Notes a breach for each attempt, endpoint call, piece of work at a desk and review by somebody whose site is in a
-    region, and not in one of the class. A part without a site, or at one without a region, is nowhere known."""
+    """Notes a breach for each attempt, endpoint call, message to a topic, piece of work at a desk and review by
+    somebody whose site is in a region, and not in one of the class. Where a part is that has no site, or one without
+    a region, is not known."""
 
     def __init__(self, replication: Replication) -> None:
         self._plan = plan = replication.plan
@@ -36,6 +37,8 @@ class Residency:
                 tasks.watch(number)
             elif step.kind == StepKind.DESK:
                 flow.begin[number] = self._at_desk(flow.begin[number])
+            elif step.kind == StepKind.PUBLISH:
+                flow.begin[number] = self._at_topic(flow.begin[number])
         tasks.pace.append(self._attempt)
         replication.endpoints.pace.append(self._call)
         replication.approvals.asked.append(self._review)
@@ -54,6 +57,16 @@ class Residency:
     def _at_desk(self, begin: Callable[[Token, int], None]) -> Callable[[Token, int], None]:
         def noted(token: Token, now: int) -> None:
             self._desk(token.step, token.plan.desk, token.case, now)
+            begin(token, now)
+
+        return noted
+
+    def _at_topic(self, begin: Callable[[Token, int], None]) -> Callable[[Token, int], None]:
+        def noted(token: Token, now: int) -> None:
+            step = self._plan.platform.publishes[token.step]
+            assert step is not None
+            topic = self._plan.platform.topics[step.topic]
+            self._note(token.step, topic.site, f"topic:{topic.name}", token.case, now)
             begin(token, now)
 
         return noted

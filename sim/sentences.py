@@ -126,6 +126,14 @@ SENTENCES: Final[Mapping[str, Callable[[Event], str]]] = {
     "residency-breach": lambda e: f"{e.place} handles data outside its regions: {e.detail}",
     "replayed": lambda e: f"its history is replayed ({e.detail}) in {span(e.value or 0)}, and step {e.name} goes on",
     "lost": lambda e: f"its state is lost at step {e.name}: {e.detail}",
+    "published": lambda e: f"{e.place} takes its message, number {e.value}" + (e.detail and ", which it has already"),
+    "back-pressure": lambda e: (
+        f"cannot reach {e.place}: a partition" if e.detail == "partition" else f"waits for room in {e.place}"
+    ),
+    "delivered": lambda e: f"message {e.value} of {e.place} is delivered" + (e.detail and f", in vain: {e.detail}"),
+    "redelivered": lambda e: f"message {e.value} of {e.place} is delivered again: {e.detail}",
+    "acknowledged": lambda e: f"message {e.value} of {e.place} is acknowledged",
+    "dead-letter": lambda e: f"message {e.value} of {e.place} is a dead letter: {e.detail}",
     "violation": lambda e: f"violation: step {e.name} took effect, though policy says {e.detail}",
 }
 """Of each kind of event that concerns a case."""

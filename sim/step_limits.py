@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from sim.flow import root
 from sim.logs import PLACE, Kind
 from sim.plan import Outcome, StepKind
 
@@ -35,8 +36,10 @@ class StepLimits:
     def __init__(self, replication: Replication) -> None:
         self._flow = flow = replication.flow
         self._log = replication.log
-        self._cases: dict[int, dict[Token, _Depth]] = {}
+        self._cases: dict[int | Token, dict[Token, _Depth]] = {}
+        """Of each case under way, and of each delivery of a message."""
         flow.ended.append(self._ended)
+        flow.consumed.append(self._consumed)
         for number, step in enumerate(replication.plan.steps):
             if step.case_limit < 0 or step.called:
                 continue
@@ -70,7 +73,7 @@ class StepLimits:
         return forked
 
     def _depth(self, token: Token) -> _Depth:
-        case = self._cases.setdefault(token.case, {})
+        case = self._cases.setdefault(_whole(token), {})
         depth = case.get(token)
         if depth is None:
             depth = case[token] = _Depth(0 if token.parent is None else self._depth(token.parent).own)
@@ -78,9 +81,17 @@ class StepLimits:
 
     def _reached(self, token: Token | None, depth: int) -> None:
         while token is not None:
-            parent = self._cases[token.case][token]
+            parent = self._cases[_whole(token)][token]
             parent.branches = max(parent.branches, depth)
             token = token.parent
 
     def _ended(self, token: Token, _: int, __: int) -> None:
         self._cases.pop(token.case, None)
+
+    def _consumed(self, delivery: Token, _: int) -> None:
+        self._cases.pop(delivery, None)
+
+
+def _whole(token: Token) -> int | Token:
+    """What the steps are counted for: the case, or the delivery of a message."""
+    return token.case if token.origin is None else root(token)

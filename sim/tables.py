@@ -36,7 +36,7 @@ EVENTS = pa.schema(
         ("time", pa.int64()),
         ("kind", pa.string()),
         ("case", pa.int64()),  # null where no case is concerned
-        # `desk:x`, `agent:x`, `endpoint:x`, `step:workflow.x`, `lock:x[value]`, `monitor:x`, `breaker:x`, `site:x`, ...
+        # `desk:x`, `agent:x`, `endpoint:x`, `step:workflow.x`, `lock:x[value]`, `monitor:x`, `site:x`, `topic:x`, ...
         ("place", pa.string()),
         ("value", pa.int64()),  # microseconds for `started` (wait) and `finished` (busy); a count or nothing otherwise
         ("detail", pa.string()),  # empty, or what else there is to say, e.g. the members of a deadlock as JSON
@@ -56,6 +56,7 @@ residency-breach, replayed, lost.
 Of supply: retry-after, held-up, let-in.
 Of resilience: orphaned, wasted, skipped, retry-denied, breaker-open, breaker-half-open, breaker-closed, fallback.
 Of people: reviewed, wrong-approval.
+Of topics: published, back-pressure, delivered, redelivered, acknowledged, dead-letter.
 Of workflows: called, returned, effect, effect-repeated, effect-suppressed.
 `docs/semantics.md` tells when each happens and what its value and detail are."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from sim.plan import Outcome, StepPlan, SuccessPlan
 from sim.stations import Job
@@ -59,6 +59,9 @@ class Token(Job):
     """Branches that have not yet met."""
     blocked_on: LockInstance | None
     """The lock it waits for; set once `held` is."""
+    origin: Origin | None = None
+    """The message that a consumer of a topic works on; None for a case itself. Not a slot: those that have one set
+    theirs."""
 
     def __init__(self, case: int, work: int, entity: int, level: int) -> None:
         self.case = case
@@ -84,15 +87,53 @@ class Token(Job):
         """Locks in order of taking; None as long as the token has nothing to do with locks or branches."""
         self.petition: Petition | None = None
 
+    def branch(self) -> Token:
+        """A token for a branch of what this one goes through."""
+        return Token(self.case, self.work, self.entity, self.level)
+
+
+class Origin(NamedTuple):
+    """What a message comes from: the visit of a case to the step that published it. Copies of it have the same."""
+
+    case: int
+    step: int
+    visit: int
+
+
+class Delivery(Token):
+    """Where the consumers of a topic are with one delivery of a message, or with a branch of it.
+
+    Its case is the one that published the message, which goes on by itself, or has ended. `visits` counts how often
+    the delivery came to each step; for its draws they are numbered from `first` on, so that no two deliveries share
+    them.
+    """
+
+    __slots__ = ("first", "origin", "visits")
+
+    origin: Origin
+
+    def __init__(self, case: int, work: int, entity: int, level: int, origin: Origin, first: int) -> None:
+        super().__init__(case, work, entity, level)
+        self.origin = origin
+        self.first = first
+        self.visits: dict[int, int] = {}
+
+    def branch(self) -> Token:
+        """A token for a branch of the delivery."""
+        branch = Delivery(self.case, self.work, self.entity, self.level, self.origin, self.first)
+        branch.visits = self.visits
+        return branch
+
 
 class Orphan(Token):
     """An attempt, or the caller of endpoint calls, that nobody waits for any more: what comes of it goes nowhere."""
 
-    __slots__ = ()
+    __slots__ = ("origin",)
 
     def __init__(self, token: Token) -> None:
         super().__init__(token.case, token.work, token.entity, token.level)
         self.alive = False
+        self.origin = token.origin
         self.step = token.step
         self.plan = token.plan
         self.law = token.law

@@ -119,6 +119,33 @@ class PointPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class TopicPlan:
+    """A topic. `capacity` -1 has room for all; `when_full` is a position in WHEN_FULL; `start` is the consumers' first
+    step and `concurrency` how many deliveries they work on at once; `acknowledge_within` -1 has no end."""
+
+    name: str
+    site: int
+    capacity: int
+    when_full: int
+    start: int
+    concurrency: int
+    consumers_site: int
+    acknowledge_within: int
+    attempts: int
+
+
+WHEN_FULL = ("block", "reject", "drop-oldest")
+
+
+@dataclass(frozen=True, slots=True)
+class PublishPlan:
+    """A step that publishes: to which topic, and from which site."""
+
+    topic: int
+    site: int
+
+
+@dataclass(frozen=True, slots=True)
 class DurabilityPlan:
     """What a crash leaves of a case: nothing where it is `lost`; else its history, replayed from the last snapshot on
     (`snapshot_every` -1: there are none)."""
@@ -142,6 +169,9 @@ class PlatformPlan:
     losses: tuple[LossPlan, ...] = ()
     links: tuple[LinkPlan, ...] = ()
     points: tuple[PointPlan, ...] = ()
+    topics: tuple[TopicPlan, ...] = ()
+    publishes: tuple[PublishPlan | None, ...] = ()
+    """Of each step; None where it is of another kind."""
     durability: tuple[DurabilityPlan | None, ...] = ()
     """Of each step, by its workflow; None where a crash fails the attempt alone."""
     regions: tuple[str, ...] = ()

@@ -119,6 +119,15 @@ SUPPLY_WORK = """\
     attributes: {size: "uniform(low=0, high=50)"}
 """
 SUPPLY = "".join((HEAD, ENDPOINT, SUPPLY_ENDPOINT, POOL, SUPPLY_POOL, FLOW, SUPPLY_FLOW, WORK, SUPPLY_WORK))
+TOPIC = """\
+topics: {news: {capacity: 3, consumers: {workflow: hear}, attempts: 4, acknowledge-within: 20s}}
+"""
+TOPIC_FLOW = """\
+  second: {start: tell, steps: {tell: {kind: publish, topic: news}}}
+  hear:
+    start: think
+    steps: {think: {kind: task, agent: other, capability: type, next: rest}, rest: {kind: wait, duration: 9s}}
+"""
 FIRST_WORK = WORK.replace("work:\n", "work:\n" + OTHER_WORK)
 
 
@@ -153,6 +162,7 @@ def life(folder: Path, text: str, replication: int = 0) -> dict[int, list[tuple[
         HEAD + ENDPOINT + POOL + OTHER_POOL + FLOW + FRAMEWORK_FLOW + WORK + OTHER_WORK,
         HEAD + DESK + ENDPOINT + POOL + ASKING_POOL + FLOW + ASKING_FLOW + WORK + OTHER_WORK,
         SUPPLY,
+        HEAD + TOPIC + ENDPOINT + POOL + OTHER_POOL + FLOW + TOPIC_FLOW + WORK + OTHER_WORK,
     ],
     ids=[
         "a stream, a pool and a workflow more",
@@ -163,6 +173,7 @@ def life(folder: Path, text: str, replication: int = 0) -> dict[int, list[tuple[
         "a workflow with a framework's defaults",
         "reviews of what another pool does",
         "bursts of cases with limits of their own, for checked answers of a pool that scales",
+        "a topic whose consumers another pool has",
     ],
 )
 def test_what_is_added_beside_changes_nothing(tmp_path: Path, changed: str) -> None:

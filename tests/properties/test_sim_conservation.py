@@ -46,7 +46,7 @@ def steps(draw: st.DrawFn) -> str:
         to = draw(st.sampled_from(onward))
         other = draw(st.sampled_from(onward))
         locks = {1: ", acquire: [key]", 3: ", acquire: [other], release: [other]"}.get(n, "") if locked else ""
-        kind = draw(st.sampled_from(["task", "asking task", "desk", "wait", "choice", "loop"]))
+        kind = draw(st.sampled_from(["task", "asking task", "desk", "wait", "choice", "loop", "publish"]))
         lines.append(f"      {name}: {{{_step(draw, kind, to, other)}{locks}}}")
     lines.append("      out: {kind: end}")
     return "\n".join(lines)
@@ -72,12 +72,21 @@ def _step(draw: st.DrawFn, kind: str, to: str, other: str) -> str:
         return f"kind: desk, desk: people, next: {to}{timeout}"
     if kind == "wait":
         return f"kind: wait, duration: '{draw(LAWS)}', next: {to}"
+    if kind == "publish":
+        timeout = draw(st.sampled_from(["", ", timeout: 3m"]))
+        return f"kind: publish, topic: news, site: near, next: {to}, on-failure: {other}{timeout}"
     if kind == "loop":
         return f"kind: wait, duration: 10s, next: s0, limit: 2, on-limit: {to}"
     return f"kind: choice, arms: [{{when: 'context.size > 50', next: {to}}}], otherwise: {other}"
 
 
 DRIFTS = ("latency, factor: 3", "format, share: 0.4", "contract, share: 0.4")
+TOPICS = (
+    "attempts: 3",
+    "attempts: 2, capacity: 2, acknowledge-within: 90s",
+    "attempts: 3, capacity: 1, when-full: reject, acknowledge-within: 40s",
+    "attempts: 1, capacity: 1, when-full: drop-oldest, acknowledge-within: 3m",
+)
 ROLLOUT = """\
 rollouts:
   new:
@@ -184,6 +193,9 @@ horizon: {HORIZON}s
 policies: {{path: policies.cedar}}
 sites: {{near: {{}}, far: {{}}}}
 links: {{way: {link}}}
+topics:
+  news:
+    {{site: far, {draw(st.sampled_from(TOPICS)).replace("attempts", "consumers: {workflow: hear}, attempts", 1)}}}
 decision-points: {{{f"at-hand: {points}" if points else ""}}}
 decision-point: {{site: {draw(st.sampled_from(["near", "far"]))}, latency: {draw(st.sampled_from(["0s", "1s"]))},
   on-unreachable: {draw(st.sampled_from(["deny", "allow"]))}}}
@@ -234,7 +246,16 @@ workflows:
     start: b0
     steps:
       b0: {{kind: wait, duration: 1m, acquire: [other], next: b1}}
-      b1: {{kind: desk, desk: people, acquire: [key], release: [key, other]}}
+      b1: {{kind: desk, desk: people, acquire: [key], release: [key, other], next: b2}}
+      b2: {{kind: publish, topic: news, site: near}}
+  hear:
+    start: h0
+    steps:
+      h0: {{kind: task, agent: pool, capability: think, action: 'Action::"act"', resource: 'Thing::"thing"', next: h1}}
+      h1: {{kind: parallel, branches: [h2, h3], join: h4}}
+      h2: {{kind: wait, duration: 20s, acquire: [other], next: h4}}
+      h3: {{kind: desk, desk: people, acquire: [key], timeout: 2m, next: h4}}
+      h4: {{kind: end}}
 work:
   many:
     workflow: flow
@@ -304,6 +325,7 @@ def test_conservation(text: str, seed: int) -> None:
     an_open_breaker_lets_nothing_through(events)
     a_case_over_its_limit_of_steps_fails_at_once(cases, events)
     calls_return_once(events)
+    messages_are_delivered_in_turn_and_settled_once(plan, events)
     an_effect_comes_once_and_is_repeated_only_without_a_key(events, dict(plan.flows.keyed), plan.names.steps)
     money_adds_up(cases, events, plan)
     reviews_end_in_their_answers(plan, events)
@@ -349,6 +371,7 @@ AFTERLIFE = {
 
 def nothing_happens_to_a_case_before_it_arrives_or_after_it_ended(cases: Rows, events: Rows) -> None:
     orphaned = {row["case"] for row in events if row["kind"] == "orphaned"}
+    published = {row["case"] for row in events if row["kind"] == "published"}
     first: dict[int, int] = {}
     over: dict[int, int] = {}
     for row in events:
@@ -356,7 +379,8 @@ def nothing_happens_to_a_case_before_it_arrives_or_after_it_ended(cases: Rows, e
             continue
         first.setdefault(row["case"], row["sequence"])
         lives_on = row["case"] in orphaned and row["kind"] in AFTERLIFE
-        assert row["case"] not in over or lives_on, row
+        is_message = row["case"] in published and row["kind"] not in ("arrived", "ended")
+        assert row["case"] not in over or lives_on or is_message, row
         if row["kind"] == "ended":
             over[row["case"]] = row["sequence"]
     arrivals = {row["case"]: row["sequence"] for row in events if row["kind"] == "arrived"}
@@ -427,6 +451,36 @@ def an_effect_comes_once_and_is_repeated_only_without_a_key(
             assert row["value"] == done[at]
 
 
+def messages_are_delivered_in_turn_and_settled_once(plan: Plan, events: Rows) -> None:
+    """Published = acknowledged + dead + left, each message once; deliveries number no more than are allowed, the first
+    ones in order of publishing; and no more wait for them than there is room for."""
+    (topic,) = plan.platform.topics
+    published = 0
+    deliveries: Counter[int] = Counter()
+    settled: set[int] = set()
+    first: list[int] = []
+    for row in events:
+        if row["place"] != "topic:news":
+            continue
+        if row["kind"] == "published":
+            published += 1
+            assert row["value"] == published
+        elif row["kind"] in ("delivered", "redelivered"):
+            assert (row["kind"] == "delivered") == (deliveries[row["value"]] == 0)
+            deliveries[row["value"]] += 1
+            first += [row["value"]] if row["kind"] == "delivered" else []
+            assert row["value"] not in settled
+        elif row["kind"] in ("acknowledged", "dead-letter"):
+            assert 1 <= row["value"] <= published
+            assert row["value"] not in settled
+            assert row["kind"] == "dead-letter" or deliveries[row["value"]]
+            settled.add(row["value"])
+    assert max(deliveries.values(), default=0) <= topic.attempts
+    assert first == sorted(first)
+    waiting = set(range(1, published + 1)) - deliveries.keys() - settled
+    assert topic.capacity < 0 or len(waiting) <= topic.capacity
+
+
 def waits_and_work_add_up(events: Rows) -> None:
     """Whoever queued started or gave up, at most once, after just the time it says; whoever finished had started."""
     queued: dict[tuple[str, int], list[int]] = defaultdict(list)
@@ -435,7 +489,9 @@ def waits_and_work_add_up(events: Rows) -> None:
         key = (row["place"], row["case"])
         if row["kind"] in ("queued", "held-up"):
             queued[key].append(row["time"])
-        elif row["kind"] in ("abandoned", "skipped", "shed", "let-in") and not row["place"].startswith("lock"):
+        elif row["kind"] in ("abandoned", "skipped", "shed", "let-in") and not row["place"].startswith(
+            ("lock", "topic")
+        ):
             queued[key].remove(row["time"] - row["value"])
         elif row["kind"] == "started":
             since = row["time"] - row["value"]
@@ -668,6 +724,34 @@ def test_a_review_without_its_answer_is_noticed(flight: tuple[Plan, Rows, Rows])
     ):
         with pytest.raises(AssertionError):
             reviews_end_in_their_answers(plan, rows)
+
+
+def test_a_message_settled_twice_or_delivered_too_often_is_noticed(tmp_path: Path) -> None:
+    text = PLAIN.replace("s1: {kind", "s1: {kind: publish, topic: news, next: s2}\n      s2: {kind")
+    text = text.replace("locks:", "topics: {news: {capacity: 1, attempts: 2, consumers: {workflow: hear}}}\nlocks:")
+    (tmp_path / "scenario.yaml").write_text(text.replace("work:\n", HEARERS + "work:\n", 1))
+    plan = compile_plan(load(tmp_path))
+    row = {"place": "topic:news", "value": 1}
+    published, delivered, again, done, dead = (
+        row | {"kind": kind} for kind in ("published", "delivered", "redelivered", "acknowledged", "dead-letter")
+    )
+    law = messages_are_delivered_in_turn_and_settled_once
+    law(plan, [published, delivered, again, done])
+    law(plan, [published, row | {"kind": "published", "value": 2}, delivered, dead])
+    for wrong in (
+        [published, delivered, done, dead],
+        [published, delivered, again, again],
+        [published, published],
+        [published, again],
+        [published, done],
+        [delivered, done],
+        [published, row | {"kind": "published", "value": 2}],
+    ):
+        with pytest.raises(AssertionError):
+            law(plan, wrong)
+
+
+HEARERS = "  hear: {start: rest, steps: {rest: {kind: wait, duration: 1s}}}\n"
 
 
 def test_a_lost_return_and_an_effect_done_twice_are_noticed() -> None:

@@ -14,7 +14,7 @@ from models.cedar.types import RequestEnvironment
 from models.declared import Handler, desks_of, handlers
 from models.declared import handler as handler_of
 from models.load import LoadedScenario
-from models.scenario import DeskStep, Task
+from models.scenario import DeskStep, Publish, Task
 from verify import term as t
 from verify.checks.additions import added
 from verify.checks.common import joined
@@ -87,7 +87,7 @@ class _Step:
     """A step, and the requests of it that are of a class of data; None where it makes none."""
 
     element: Element
-    step: Task | DeskStep
+    step: Task | DeskStep | Publish
     requests: Kind | None
 
 
@@ -121,7 +121,7 @@ def _steps(loaded: LoadedScenario, asking: Asking | None, conditions: Conditions
     when = ("data", name, "when")
     for workflow, what in loaded.scenario.workflows.items():
         for step_name, step in what.steps.items():
-            if not isinstance(step, Task | DeskStep):
+            if not isinstance(step, Task | DeskStep | Publish):
                 continue
             element = Element(loaded, f"{workflow}.{step_name}", ("workflows", workflow, "steps", step_name))
             request = asked.get((workflow, step_name))
