@@ -86,6 +86,10 @@ def check_answers(scenario: Scenario) -> Iterator[Problem]:
             keys: Keys = ("agents", name, "capabilities", what)
             if capability.vote is not None and capability.vote.of % 2 == 0:
                 yield Problem((*keys, "vote", "of"), "a vote of an even number may be a tie", "expected an odd number")
+            if capability.hedge is not None:
+                yield from no_time((*keys, "hedge", "after"), capability.hedge.after)
+                if capability.endpoint is None or not capability.calls:
+                    yield Problem((*keys, "hedge"), "a hedge without a call", "add `endpoint`, or drop `hedge`", True)
             check, guardrail = capability.self_check, capability.guardrail
             if check is not None and check.sensitivity.chance == 0 and check.specificity == 1:
                 yield Problem((*keys, "self-check"), "a check that stops nothing", "expected a sensitivity above 0")

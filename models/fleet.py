@@ -173,6 +173,16 @@ class Tokens(Part):
     """As `input-from`, of those that come out."""
 
 
+class Hedge(Part):
+    """Further calls that make the same request while it has no answer. The first answer that is no failure
+    counts, the others are given up; all that have started are paid (Dean and Barroso, "The tail at scale", 2013)."""
+
+    after: Duration
+    """Time from a call to the next one of its request."""
+    most: Annotated[int, Field(ge=1, le=10)] = 1
+    """Further calls of a request at most."""
+
+
 class Vote(Part):
     """Several answers of one attempt, of which the majority stands. The answers on one case are as correlated as its
     attempts are: with `success: beta(...)` a vote does not help with cases that are too hard."""
@@ -211,6 +221,8 @@ class Capability(Part):
     """What an attempt calls. No key: nothing."""
     calls: Annotated[int, Field(ge=0, le=1000)] = 1
     """Endpoint calls of one attempt; the attempt fails at the first call that fails."""
+    hedge: Hedge | None = None
+    """How requests that get no answer are made again meanwhile. No key: not at all."""
     tokens: Tokens | None = None
     """Tokens of each call. No key: they are not counted."""
     success: SuccessLaw = Field(default=parse_success(1))

@@ -25,6 +25,7 @@ from sim.compile_steps import fallback_steps
 from sim.compile_values import law_plan, place, success_plan
 from sim.mmpp import stationary
 from sim.plans.supply import (
+    HedgePlan,
     LimitPlan,
     LinePlan,
     ModulationPlan,
@@ -61,6 +62,12 @@ def compile_supply(loaded: LoadedScenario, names: Names) -> SupplyPlan:
         ),
         limits=tuple(_limits(work) for work in works),
         scales=tuple(_scales(loaded.scenario)),
+        hedges=tuple(
+            HedgePlan(names.capabilities.index(f"{name}.{what}"), capability.hedge.after, capability.hedge.most)
+            for name, pool in loaded.scenario.agents.items()
+            for what, capability in pool.capabilities.items()
+            if capability.hedge
+        ),
         uses=tuple(_uses(loaded.scenario, names)),
         waits=tuple(
             (number, -1 if endpoint.retry_after == "told" else endpoint.retry_after)

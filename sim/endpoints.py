@@ -14,7 +14,7 @@ from sim.network import Network
 from sim.plan import EndpointPlan, Plan
 from sim.plans.resilience import Abandoned
 from sim.stations import Station
-from sim.tokens import Call, Cases, Orphan, Token
+from sim.tokens import Call, Cases, Orphan, Race, Token
 from sim.values import durations
 
 RATE_LIMITED: Final = "rate-limited"
@@ -59,6 +59,8 @@ class Endpoints:
         self.admit: list[CallAdmit] = []
         self.closed: list[CallClosed] = []
         self.pace: list[CallPace] = []
+        self.hedge: Callable[[Call, int], None] | None = None
+        """Called with a call that has been made, where requests may be made again."""
         self.room: list[CallRoom] = [self._room_in]
         """Of each limit on calls, when it has room."""
         self.orphaned: list[Orphaned] = []
@@ -86,8 +88,11 @@ class Endpoints:
     def cancel(self, token: Token, now: int) -> None:
         """The attempt is over: its open call is taken back, or goes on for nobody, as its endpoint has it."""
         call, token.call = token.call, None
-        if call is None:
-            return
+        if call is not None:
+            for each in (call,) if call.race is None else call.race.end():
+                self._drop(each, now)
+
+    def _drop(self, call: Call, now: int) -> None:
         abandoned = self._plan.resilience.endpoints[call.endpoint]
         if abandoned and call.station is not None:
             self._orphan(call, call.station, abandoned == Abandoned.SKIP, now)
@@ -95,7 +100,7 @@ class Endpoints:
         call.epoch += 1
         if call.station is not None:
             call.station.withdraw(call, now)
-        self._close(call, CUT_OFF, now)
+        self.close(call, CUT_OFF, now)
 
     def _orphan(self, call: Call, station: Station, skips: bool, now: int) -> None:
         call.orphaned = True
@@ -107,16 +112,19 @@ class Endpoints:
         self._log.event(now, Kind.ORPHANED, station.place, call.case, -1 if call.waiting else now - call.since)
         if call.waiting and skips:
             station.hand_over(call, call, skipped=True)
-            self._close(call, CUT_OFF, now)
+            self.close(call, CUT_OFF, now)
 
     def _next(self, call: Call, now: int) -> None:
-        call.failure = self._refusal(call, now)
+        call.failure = self.refusal(call, now)
         if call.failure:
             self._clock.at(now, Rank.FINISH, self._refused, call)
         else:
             self.stations[call.endpoint].join(call, now)
+            if self.hedge is not None:
+                self.hedge(call, now)
 
-    def _refusal(self, call: Call, now: int) -> str:
+    def refusal(self, call: Call, now: int) -> str:
+        """Why a call is not made; empty where it is."""
         for admit in self.admit:
             reason = admit(call, now)
             if reason:
@@ -132,7 +140,7 @@ class Endpoints:
         return self._limits[call.endpoint].room_in(now)
 
     def _refused(self, call: Call, now: int) -> None:
-        self._close(call, call.failure, now)
+        self.close(call, call.failure, now)
         self._over(call, now)
 
     def _sent(self, call: Call, now: int) -> None:
@@ -151,11 +159,15 @@ class Endpoints:
 
     def _answered(self, call: Call, now: int) -> None:
         assert call.station is not None
-        call.station.leave(call, now)
         endpoint = self._plan.endpoints[call.endpoint]
         if not call.failure and not self._reached(call, endpoint):
             call.failure = "partition"
-        self._close(call, call.failure, now)
+        # Before its place is free: another call of the request may wait for it.
+        decided = call.race is None or self._decides(call, call.race, now)
+        call.station.leave(call, now)
+        self.close(call, call.failure, now)
+        if not decided:
+            return
         call.left -= 1
         call.index += 1
         if call.orphaned:
@@ -165,7 +177,21 @@ class Endpoints:
         else:
             self._over(call, now)
 
-    def _close(self, call: Call, failure: str, now: int) -> None:
+    def _decides(self, call: Call, race: Race, now: int) -> bool:
+        """Whether the request is over with the answer to a call of it: a failure may be made good by another call."""
+        race.open.remove(call)
+        if call.failure and race.open:
+            call.token.call = race.open[0]
+            return False
+        call.race = None
+        call.left, call.index = race.left, race.index
+        for other in race.end():
+            self._drop(other, now)
+        call.token.call = call
+        return True
+
+    def close(self, call: Call, failure: str, now: int) -> None:
+        """Tell of a call that is over."""
         for closed in self.closed:
             closed(call, failure, now)
 

@@ -121,6 +121,7 @@ class Kind(IntEnum):
     STEP_LIMIT = 126
     HELD_UP = 121
     LET_IN = 122
+    HEDGED = 123
 
 
 PLACE: Final = 128

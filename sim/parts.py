@@ -20,6 +20,7 @@ from sim.deadlines import install_deadlines
 from sim.drifts import install_input_drifts
 from sim.effects import install_effects
 from sim.fallbacks import install_fallbacks
+from sim.hedging import install_hedging
 from sim.links import install_links
 from sim.locks import install_review
 from sim.monitors import install_monitors
@@ -64,4 +65,5 @@ PARTS: Final[tuple[Callable[[Replication], None], ...]] = (
     install_retry_after,
     install_step_limits,  # behind all else that begins a step
     install_blocking,
+    install_hedging,
 )

@@ -29,8 +29,9 @@ class _Told:
         """Of tokens, the attempt that was refused last, by its step and number, and what it was told."""
 
     def closed(self, call: Call, failure: str, now: int) -> None:
-        """Tell the caller of a call that is refused how long to wait."""
-        wait = self._waits.get(call.endpoint) if failure == RATE_LIMITED else None
+        """Tell the caller of a call that is refused how long to wait, if somebody still waits for the attempt."""
+        refused = failure == RATE_LIMITED and call.token.alive
+        wait = self._waits.get(call.endpoint) if refused else None
         if wait is not None and wait < 0:
             rooms = [room(call, now) for room in self._endpoints.room]
             known = [room for room in rooms if room is not None]

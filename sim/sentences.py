@@ -107,6 +107,7 @@ SENTENCES: Final[Mapping[str, Callable[[Event], str]]] = {
     "routed": lambda e: f"{e.place} has the step done by {e.detail}",
     "case-late": lambda e: f"its deadline passes at step {e.name}",
     "withdrawn": lambda e: f"is taken back at step {e.name}",
+    "hedged": lambda e: f"{e.place} has not answered: the request is made a {_nth((e.value or 0) + 1)} time",
     "held-up": lambda e: f"kept out by {e.place}, whose queue is full; number {e.value} outside",
     "let-in": lambda e: f"let in by {e.place} after {span(e.value or 0)}",
     "retry-after": lambda e: f"{e.place} refuses, and tells to wait {span(e.value or 0)}",

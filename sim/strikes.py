@@ -211,24 +211,26 @@ class Hang:
         self._replication = replication
         self._station = station
         self._plan = plan
-        self._held: list[tuple[Job, int, list[tuple[Handler, int]], Call | None, list[tuple[Handler, int]]]] = []
+        self._held: list[tuple[Job, int, list[tuple[Handler, int]], list[tuple[Call, Handler, int]]]] = []
 
     def begin(self, window: Window, now: int) -> None:
         hit = struck_jobs(self._replication, self._station, self._plan, window)
         self._station.take_away(self._plan.slots, now)
         clock = self._replication.clock
         for job in hit:
-            call = job.call if isinstance(job, Token) else None
-            answers = clock.suspend(call, Rank.FINISH) if call is not None else []
-            calls = [(handler, now + left) for handler, left in answers]
-            self._held.append((job, job.epoch, clock.suspend(job, Rank.FINISH), call, calls))
+            answers = [
+                (call, handler, now + left)
+                for call in _calls(job)
+                for handler, left in clock.suspend(call, Rank.FINISH)
+            ]
+            self._held.append((job, job.epoch, clock.suspend(job, Rank.FINISH), answers))
             self._station.hang(job, True, now)
 
     def end(self, _: Window, now: int) -> None:
         """Jobs that were withdrawn meanwhile are gone; the others have as much before them as they had."""
         held, self._held = self._held, []
         clock = self._replication.clock
-        for job, epoch, work, call, calls in held:
+        for job, epoch, work, answers in held:
             if job.epoch != epoch or job.station is not self._station:
                 continue
             self._station.hang(job, False, now)
@@ -236,11 +238,19 @@ class Hang:
                 clock.at(now + left, Rank.FINISH, handler, job)
                 if isinstance(job, Token):
                     job.due = now + left
-            if call is not None and isinstance(job, Token) and job.call is call:
-                for handler, due in calls:
+            still_open = _calls(job)
+            for call, handler, due in answers:
+                if call in still_open:
                     clock.at(max(now, due), Rank.FINISH, handler, call)
         # Last: a slot that works again and is still counted as hanging would serve two.
         self._station.take_away(-self._plan.slots, now)
+
+
+def _calls(job: Job) -> list[Call]:
+    """The calls that a job has open."""
+    if not isinstance(job, Token) or job.call is None:
+        return []
+    return [job.call] if job.call.race is None else list(job.call.race.open)
 
 
 def struck_jobs(replication: Replication, station: Station, plan: StopPlan, window: Window) -> list[Job]:

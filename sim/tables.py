@@ -53,7 +53,7 @@ guardrail-stopped, shed, case-late, withdrawn, scaled-up, scaled-down; crash, ha
 certificate-expiry, absence,
 load-spike and fault, each with its -over; cached, stale-decision,
 residency-breach, replayed, lost.
-Of supply: retry-after, held-up, let-in.
+Of supply: retry-after, held-up, let-in, hedged.
 Of resilience: orphaned, wasted, skipped, retry-denied, breaker-open, breaker-half-open, breaker-closed, fallback.
 Of people: reviewed, wrong-approval.
 Of topics: published, back-pressure, delivered, redelivered, acknowledged, dead-letter.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sim.chance import Purpose, Stream
 from sim.endpoints import RATE_LIMITED
+from sim.hedging import COPY
 from sim.values import quantile
 
 if TYPE_CHECKING:
@@ -104,7 +105,9 @@ class TokenUse:
         token = call.token
         source = sources[token.work]
         if source < 0:
-            return self._stream(token.law, purpose, of).at(token.entity, call.index)
+            # A request that is made again has the same tokens in; what comes out is another answer.
+            index = call.index % COPY if purpose == Purpose.TOKENS_IN else call.index
+            return self._stream(token.law, purpose, of).at(token.entity, index)
         return min(int(self._attributes[token.work][source][token.entity]), TOKENS_MAX)
 
     def _stream(self, law: TaskLaw, purpose: Purpose, of: LawPlan) -> Stream[int]:

@@ -182,7 +182,7 @@ class Call(Job):
     Nobody waits for one that is `orphaned`.
     """
 
-    __slots__ = ("endpoint", "failure", "index", "left", "orphaned", "site", "token")
+    __slots__ = ("endpoint", "failure", "index", "left", "orphaned", "race", "site", "token")
 
     def __init__(self, token: Token, endpoint: int, site: int, left: int, index: int) -> None:
         super().__init__(token.case, token.level)
@@ -193,6 +193,29 @@ class Call(Job):
         self.index = index
         self.failure = ""
         self.orphaned = False
+        self.race: Race | None = None
+        """The calls of the same request, where there may be several."""
+
+
+class Race:
+    """The calls that make one request, of which the first answer counts. `open` are those without an answer, never
+    none; `left` and `index` are those of the request, as a call has them; `made` counts the further calls."""
+
+    __slots__ = ("epoch", "index", "left", "made", "open")
+
+    def __init__(self, call: Call) -> None:
+        self.epoch = 0
+        self.open = [call]
+        self.left = call.left
+        self.index = call.index
+        self.made = 0
+
+    def end(self) -> list[Call]:
+        """It is over; the calls that were open."""
+        self.epoch += 1
+        for call in self.open:
+            call.race = None
+        return self.open
 
 
 class Cases:

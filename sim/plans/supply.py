@@ -72,6 +72,15 @@ class StrainPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class HedgePlan:
+    """After which time a request of a capability is made again, and how many times at most."""
+
+    capability: int
+    after: int
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
 class UsePlan:
     """The laws of the tokens of a capability's calls."""
 
@@ -142,6 +151,8 @@ class SupplyPlan:
     """Of each work, where it has one."""
     scales: tuple[ScalePlan, ...] = ()
     """Of the pools that scale."""
+    hedges: tuple[HedgePlan, ...] = ()
+    """Of the capabilities that hedge."""
     uses: tuple[UsePlan, ...] = ()
     """Of the capabilities that tell their tokens."""
     waits: tuple[tuple[int, int], ...] = ()

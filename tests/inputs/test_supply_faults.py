@@ -17,7 +17,7 @@ horizon: 2d
 endpoints: {llm: {latency: 1s, rate: 9/min, retry-after: told}}
 agents:
   pool:
-    capabilities: {work: {endpoint: llm, tokens: {input: "1", output: "1", input-from: size}}}
+    capabilities: {work: {endpoint: llm, hedge: {after: 2s}, tokens: {input: "1", output: "1", input-from: size}}}
 workflows: {flow: {start: job, steps: {job: {kind: task, agent: pool, capability: work}}}}
 work:
   stream:
@@ -55,6 +55,8 @@ def test_the_good_one_is_good(tmp_path: Path) -> None:
         ("priority-from: rank", "priority-from: rank\n    batch: 2", "a trace that tells whole cases has one in each"),
         ("input-from: size", "input-from: sizes", "no case has the attribute `sizes`: did you mean `size`?"),
         ("rate: 9/min, ", "", "5:32: `retry-after` is told with a refusal, and nothing limits the calls"),
+        ("after: 2s", "after: 0s", "`after` is zero"),
+        ("endpoint: llm, hedge", "hedge", "a hedge without a call"),
         ("retry-after: told", "retry-after: 0s", "`retry-after` is zero"),
         ("retry-after: told", "retry-after: tolled", "`tolled` is not a duration"),
         ("input-from: size", "input-from: zone", "`zone` is not a number from 0 up in every stream of work"),

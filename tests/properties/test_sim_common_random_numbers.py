@@ -88,6 +88,7 @@ SUPPLY_POOL = """\
     capabilities:
       write:
         endpoint: third
+        hedge: {after: 2s, most: 2}
         service: exponential(mean=30s)
         success: beta(alpha=2, beta=1)
         tokens: {input: exponential(mean=900), output: exponential(mean=90), output-from: size}

@@ -155,6 +155,7 @@ def scenarios(draw: st.DrawFn) -> str:
     shed = draw(full) if capacity else ""
     scale = draw(st.sampled_from(["", "autoscale: {most: 4, target: 0.7, every: 30s, start-up: 20s, cool-down: 1m}"]))
     left, left_there = (draw(st.sampled_from(["cancel", "serve", "skip"])) for _ in range(2))
+    hedge = draw(st.sampled_from(["", "\n        hedge: {after: 3s, most: 2}"]))
     checked = draw(st.sampled_from(["", *(f", {check}" for check in CHECKS)]))
     arrivals = draw(st.sampled_from([f"poisson, rate: {draw(st.integers(20, 200))}/h", BURSTS]))
     limit = draw(st.sampled_from(LIMITS))
@@ -214,7 +215,7 @@ agents:
       call:
         endpoint: api
         calls: {draw(st.integers(1, 3))}
-        cost: 0.25 USD
+        cost: 0.25 USD{hedge}
         hand-off: {{needed: 0.2, recall: 0.5, false-alarm: 0.1}}
 desks:
   people:
@@ -362,6 +363,7 @@ AFTERLIFE = {
     "wasted",
     "skipped",
     "shed",
+    "hedged",
     "effect",
     "effect-repeated",
     "effect-suppressed",
@@ -568,6 +570,7 @@ def money_adds_up(cases: Rows, events: Rows, plan: Plan) -> None:
     Where answers are voted on, an attempt may cost as many times as much.
     """
     known: Counter[int] = Counter()
+    hedged = Counter(row["case"] for row in events if row["kind"] == "hedged")
     for row in events:
         if row["kind"] == "started" and row["place"] == "agent:pool":
             known[row["case"]] += ATTEMPT_COST
@@ -579,7 +582,7 @@ def money_adds_up(cases: Rows, events: Rows, plan: Plan) -> None:
         assert rest % CALL_PRICE == 0
         calls = max(c.calls for c in plan.capabilities)
         more = max((quality.answers for quality in plan.supply.quality), default=1) - 1
-        assert rest <= (CALL_PRICE * calls + ATTEMPT_COST * more) * row["attempts"]
+        assert rest <= (CALL_PRICE * calls + ATTEMPT_COST * more) * row["attempts"] + CALL_PRICE * hedged[row["case"]]
 
 
 def figures_agree(cases: Rows, events: Rows, decisions: pa.Table) -> None:
