@@ -21,8 +21,9 @@ class Quarantine(Part):
 class Attack(Part):
     """One agent of a pool is compromised: beside its work, which goes on, it asks for actions of its own.
 
-    Each is a request to the policies as they are, with the pool's principal. An escalated one is refused: no person
-    grants it (an assumption).
+    Each is a request to the decision point that the pool's agents ask, with the pool's principal: outages, partitions,
+    lost questions and kept answers strike it as any other. An escalated one is refused: no person grants it (an
+    assumption).
     """
 
     agent: Name

@@ -130,12 +130,14 @@ class EventCount(_Objective):
         "stale-decisions",
         "duplicate-effects",
         "shadow-differences",
+        "attacks-through",
         "wrong-approvals",
         "dead-letters",
     ]
     """What is counted. `violations` are steps that took effect though policy would have denied or escalated them: the
-    decision point failed open, and the step then succeeded. `unanswered-escalations` are approvals that ran out of
-    levels or of time, `late-cases` cases that their deadline overtook,
+    decision point failed open, and the step then succeeded; or a compromised agent's request got through so.
+    `unanswered-escalations` are approvals that ran out of levels or of time, `late-cases` cases that their deadline
+    overtook, `attacks-through` requests of compromised agents that were allowed,
     `residency-breaches` attempts, calls and reviews where data may not be, `stale-decisions` answers
     that a cache gave past their time, `duplicate-effects` effects, at steps without an idempotency key, that their case
     or message had already, `dead-letters` messages of topics that nobody dealt with,

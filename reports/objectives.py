@@ -50,6 +50,7 @@ MISSING_SHARE_MAX: Final = 0.5
 
 COUNTS: Final[Mapping[str, tuple[str, ...]]] = {
     "dead-letters": ("dead-letter",),
+    "attacks-through": ("attack-through",),
     "deadlocks": ("deadlock",),
     "drift-alarms": ("alarm",),
     "duplicate-effects": ("effect-repeated",),

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 REPLICATIONS_MAX: Final = 100_000
 """The most that a scenario may ask for."""
 
+_DECISION_TEXTS: Final = ("step", "action", "decision", "enforced", "reason", "approvals")
+
 OPEN: Final = ("in-flight", "stuck")
 """Outcomes of cases that had not ended at the horizon."""
 
@@ -28,7 +30,7 @@ OPEN: Final = ("in-flight", "stuck")
 class RunTables:
     """Pandas frames by the schemas of `sim.tables`; `replications` is how many the run has.
 
-    Nulls of `case` and `value` in events are -1.
+    Nulls of `case` and `value` in events, and of `case` in decisions, are -1.
     """
 
     scenario: Scenario
@@ -81,7 +83,7 @@ def read_tables(run: Run) -> RunTables:
         replications=run.manifest.replications,
         cases=_categories(run.cases(), ("work", "outcome")),
         events=_whole(_categories(run.events(), ("kind", "place")), ("case", "value")),
-        decisions=_categories(run.decisions(), ("step", "action", "decision", "enforced", "reason", "approvals")),
+        decisions=_whole(_categories(run.decisions(), _DECISION_TEXTS), ("case",)),
         samples=_categories(run.samples(), ("place",)),
     )
     _check_replications(run, tables)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
 
 from sim.approvals import Approvals
 from sim.chance import Draws, Purpose, Stream
@@ -12,13 +14,26 @@ from sim.logs import Kind, Log
 from sim.network import POINT, Network
 from sim.plan import Exit, Plan
 from sim.plans.platform import PointPlan
-from sim.points import Found, Point, Points
+from sim.points import Found, Points
 from sim.rules import Decider, Verdict
 from sim.tokens import Petition, Token
 from sim.values import is_zero, microseconds
 
 _ROUNDS = 1 << 8
 """Draws set aside for the decisions of one visit: approvals lift rules, so each round asks chains not asked before."""
+
+
+class Asker(NamedTuple):
+    """Who asks: from which site, and by what its draws go (`place`, `entity`, `number`)."""
+
+    site: int
+    place: str
+    entity: int
+    number: int
+    case: int
+    """The case in whose name it asks, NONE for none."""
+    question: Callable[[], object]
+    """What it asks, as a cache tells questions apart."""
 
 
 class Decisions:
@@ -55,6 +70,7 @@ class Decisions:
         self._instant = is_zero(plan.point.latency)
         self._latency = microseconds(plan.point.latency)
         self._streams: dict[tuple[Purpose, str], Stream[float]] = {}
+        self._places: dict[tuple[int, int], str] = {}
         approvals.answered = self._answered
 
     def ask(self, token: Token, now: int) -> None:
@@ -64,76 +80,85 @@ class Decisions:
 
     def _ask(self, token: Token, petition: Petition, now: int) -> None:
         """Send the request. Whether the point is reached is known now; how long the answer takes, too."""
-        delay = self._near(token, petition, now) if self._plan.platform.points else self._centre(token, petition)
+        delay = self.reach(self._asker(token, petition), petition, now)
         petition.rounds += 1
         if delay:
             self._clock.at(now + delay, Rank.FINISH, self._decided, token)
         else:
             self._decided(token, now)
 
-    def _centre(self, token: Token, petition: Petition) -> int:
-        """Ask the central decision point; how long until the answer, or until the agent gives it up."""
-        delay = 0 if self._instant else self._latency(self._draw(Purpose.DECISION_LATENCY, token, petition))
-        petition.trouble, delay = self._trouble(token, petition, delay)
+    def _asker(self, token: Token, petition: Petition) -> Asker:
+        where = (token.work, token.step)
+        place = self._places.get(where)
+        if place is None:
+            names = self._plan.names
+            place = self._places[where] = f"{names.works[token.work]}/{names.steps[token.step]}"
+        number = token.visit * _ROUNDS + petition.rounds
+        return Asker(self._site(token), place, token.entity, number, token.case, partial(self._points.question, token))
+
+    def reach(self, asker: Asker, petition: Petition, now: int) -> int:
+        """Ask; how long until the answer, or until the asker gives it up. The petition tells why it will."""
+        return self._near(asker, petition, now) if self._plan.platform.points else self._centre(asker, petition)
+
+    def _centre(self, asker: Asker, petition: Petition) -> int:
+        """Ask the central decision point."""
+        delay = 0 if self._instant else self._latency(self._draw(Purpose.DECISION_LATENCY, asker))
+        petition.trouble, delay = self._trouble(asker, delay)
         return delay
 
-    def _near(self, token: Token, petition: Petition, now: int) -> int:
+    def _near(self, asker: Asker, petition: Petition, now: int) -> int:
         """Ask the decision point of the agents' site, where there is one: a copy of the central one answers itself; a
         cache gives an answer that is still good, else asks the central one, else gives one that is stale."""
-        near = self._near_point(token)
+        near = self._points.near(asker.site)
         petition.kept = None
         if near is None:
-            return self._centre(token, petition)
+            return self._centre(asker, petition)
         point, cache = near.plan, near.cache
         petition.trouble = ""
-        own = near.latency(self._draw(Purpose.POINT_LATENCY, token, petition))
+        own = near.latency(self._draw(Purpose.POINT_LATENCY, asker))
         if cache is None:
             return own
-        question = self._points.question(token)
+        question = asker.question()
         kept = cache.find(question, now) if not petition.granted else None
         if kept is not None and kept.age < point.good_for:
-            self._give(token, petition, point, kept, Kind.CACHED, now)
+            self._give(asker, petition, point, kept, Kind.CACHED, now)
             return own
-        delay = own + self._centre(token, petition)
+        delay = own + self._centre(asker, petition)
         if petition.trouble and kept is not None and kept.age < point.good_for + point.stale_for:
             petition.trouble = ""
-            self._give(token, petition, point, kept, Kind.STALE_DECISION, now)
+            self._give(asker, petition, point, kept, Kind.STALE_DECISION, now)
         elif not petition.trouble and not petition.granted:
             petition.question = question
         return delay
 
     def _give(
-        self, token: Token, petition: Petition, point: PointPlan, kept: Found[Verdict], kind: Kind, now: int
+        self, asker: Asker, petition: Petition, point: PointPlan, kept: Found[Verdict], kind: Kind, now: int
     ) -> None:
         petition.kept = kept.answer
-        self._log.event(now, kind, f"decision-point:{point.name}", token.case, kept.age)
+        self._log.event(now, kind, f"decision-point:{point.name}", asker.case, kept.age)
 
-    def _trouble(self, token: Token, petition: Petition, delay: int) -> tuple[str, int]:
-        """Why no decision comes back, empty if one does; and how long the agent waits."""
+    def _trouble(self, asker: Asker, delay: int) -> tuple[str, int]:
+        """Why no decision comes back, empty if one does; and how long the asker waits."""
         point = self._plan.point
-        pool = self._plan.capabilities[token.plan.capability].pool
-        if not self._network.connected(self._plan.pools[pool].site, point.site):
+        if not self._network.connected(asker.site, point.site):
             return "unreachable: partition", point.timeout
-        trip = self._trip(token, petition, pool)
+        trip = self._trip(asker)
         if trip.lost_after >= 0:
             return "unreachable: lost", point.timeout
         delay += trip.time
         if delay > point.timeout:
             return "unreachable: timeout", point.timeout
         severity = self._network.severity(POINT)
-        if severity and self._draw(Purpose.DECISION_OUTAGE, token, petition) < severity:
+        if severity and self._draw(Purpose.DECISION_OUTAGE, asker) < severity:
             return "unreachable: outage", delay
         return "", delay
 
-    def _trip(self, token: Token, petition: Petition, pool: int) -> Trip:
+    def _trip(self, asker: Asker) -> Trip:
         """The way of a question to the decision point and back."""
         if not self._plan.platform.links:
             return AT_ONCE
-        site, index = self._plan.pools[pool].site, token.visit * _ROUNDS + petition.rounds
-        return self._network.links.trip(site, self._plan.point.site, self._place(token), token.entity, index)
-
-    def _place(self, token: Token) -> str:
-        return f"decision/{self._plan.names.works[token.work]}/{self._plan.names.steps[token.step]}"
+        place = f"decision/{asker.place}"
+        return self._network.links.trip(asker.site, self._plan.point.site, place, asker.entity, asker.number)
 
     def _decided(self, token: Token, now: int) -> None:
         token.epoch += 1
@@ -143,15 +168,7 @@ class Decisions:
         verdict = decider.verdict(token.work, token.plan.request, token.entity, petition.granted)
         if self.beside is not None:
             self.beside(token, verdict, now)
-        if petition.question is not None:
-            self._keep(token, petition.question, verdict, now)
-            petition.question = None
-        told = verdict
-        if petition.kept is not None:
-            told, petition.kept = petition.kept, None
-        enforced, reason = self._enforced(told, petition)
-        if told is not verdict and not petition.trouble and told != verdict:
-            reason = "cached"
+        told, enforced, reason = self.settle(self._site(token), petition, verdict, now)
         self._record(token, petition, verdict.outcome, enforced, reason, now, decider.path)
         if enforced == "allow":
             petition.slipped = verdict.outcome if verdict.outcome != "allow" else ""
@@ -161,15 +178,27 @@ class Decisions:
         else:
             self._approvals.ask(token, told.chains, told.timeout, now)
 
-    def _keep(self, token: Token, question: object, verdict: Verdict, now: int) -> None:
-        """The central point's answer has come to the point that asked: it keeps it from now on."""
-        near = self._near_point(token)
-        if near is not None and near.cache is not None:
-            near.cache.keep(question, verdict, now)
+    def settle(self, site: int, petition: Petition, verdict: Verdict, now: int) -> tuple[Verdict, str, str]:
+        """The answer has come, `verdict` being what policy says: the answer told, what takes effect, and why.
 
-    def _near_point(self, token: Token) -> Point | None:
-        pool = self._plan.capabilities[token.plan.capability].pool
-        return self._points.near(self._plan.pools[pool].site)
+        The point at the site keeps the central one's answer from now on.
+        """
+        if petition.question is not None:
+            near = self._points.near(site)
+            if near is not None and near.cache is not None:
+                near.cache.keep(petition.question, verdict, now)
+            petition.question = None
+        told = verdict
+        if petition.kept is not None:
+            told, petition.kept = petition.kept, None
+        enforced, reason = self._enforced(told, petition)
+        if told is not verdict and not petition.trouble and told != verdict:
+            reason = "cached"
+        return told, enforced, reason
+
+    def _site(self, token: Token) -> int:
+        """Where the agents of its step are."""
+        return self._plan.pools[self._plan.capabilities[token.plan.capability].pool].site
 
     def _enforced(self, verdict: Verdict, petition: Petition) -> tuple[str, str]:
         """What takes effect, and why."""
@@ -204,9 +233,8 @@ class Decisions:
         row = (now, token.case, step, action, decision, enforced, reason, approvals)
         self._log.decisions.append((*row, policies) if policies else row)
 
-    def _draw(self, purpose: Purpose, token: Token, petition: Petition) -> float:
-        place = f"{self._plan.names.works[token.work]}/{self._plan.names.steps[token.step]}"
-        stream = self._streams.get((purpose, place))
+    def _draw(self, purpose: Purpose, asker: Asker) -> float:
+        stream = self._streams.get((purpose, asker.place))
         if stream is None:
-            stream = self._streams[purpose, place] = self._draws.uniforms(purpose, place)
-        return stream.at(token.entity, token.visit * _ROUNDS + petition.rounds)
+            stream = self._streams[purpose, asker.place] = self._draws.uniforms(purpose, asker.place)
+        return stream.at(asker.entity, asker.number)

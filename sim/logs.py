@@ -158,7 +158,7 @@ class Log:
         self._detailed: list[tuple[int, str]] = []
         """Rows that have a detail, by number, and the detail."""
         self.places = Texts()
-        self.decisions: list[tuple[int | str, ...]] = []
+        self.decisions: list[tuple[int | str | None, ...]] = []
         """(time, case, step, action, decision, enforced, reason, approvals), and the policies where rows name them."""
         self.samples: list[int] = []
         """Flat rows of (time, place, queue, busy, capacity)."""

@@ -65,8 +65,8 @@ DECISIONS = pa.schema(
         ("replication", pa.int32()),
         ("sequence", pa.int64()),  # 0.. in order of decision
         ("time", pa.int64()),
-        ("case", pa.int64()),
-        ("step", pa.string()),  # workflow.step
+        ("case", pa.int64()),  # null for the request of an attack
+        ("step", pa.string()),  # workflow.step, or attack:name
         ("action", pa.string()),
         ("decision", pa.string()),  # allow | deny | escalate: what policy says
         ("enforced", pa.string()),  # what was done: differs where the point was unreachable

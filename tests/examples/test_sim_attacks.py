@@ -114,7 +114,106 @@ def test_the_agent_is_taken_out_at_the_refusal_that_fills_the_rule(fly: Flight) 
 def test_an_attack_changes_no_case_as_long_as_nobody_is_taken_out(fly: Flight) -> None:
     bare, attacked = fly(attacks=""), fly()
     assert attacked.cases.equals(bare.cases)
-    assert attacked.decisions.equals(bare.decisions)
+    mine = [{**row, "sequence": 0, "hash": ""} for row in attacked.decisions.to_pylist() if row["case"] is not None]
+    assert mine == [{**row, "sequence": 0, "hash": ""} for row in bare.decisions.to_pylist()]
+
+
+# --- the decision point -----------------------------------------------------------------------------------------------
+
+SITES = "sites: {here: {}, away: {}}\n"
+
+
+def at_site(attacks: str, point: str, more: str) -> str:
+    """The scenario with its agents at a site and the decision point at another."""
+    text = TEXT.format(attacks=attacks).replace("agents: {pool: {", "agents: {pool: {site: here, ")
+    return text + SITES + f"decision-point: {{site: away, timeout: 3s{point}}}\n" + more
+
+
+def log(tables: Tables) -> list[tuple[Any, ...]]:
+    rows = [row for row in tables.decisions.to_pylist() if row["step"] == "attack:hijack"]
+    assert not [row for row in rows if row["case"] is not None]
+    return [(r["time"] / SECOND, r["action"][9:-1], r["decision"], r["enforced"], r["reason"]) for r in rows]
+
+
+@pytest.fixture
+def raid(tmp_path: Path) -> Callable[..., Tables]:
+    def run(point: str = "", more: str = "", amount: int = 500, rule: str = "") -> Tables:
+        attacks = HIJACK.format(amount=amount, more=rule)
+        (tmp_path / "scenario.yaml").write_text(at_site(attacks, point, more))
+        (tmp_path / "rules.cedar").write_text(POLICIES)
+        loaded = load(tmp_path)
+        flight = Replication(compile_plan(loaded), compile_rules(loaded), 1, 0)
+        flight.run()
+        return flight.tables("", 1)
+
+    return run
+
+
+def test_every_try_stands_in_the_decision_log(raid: Callable[..., Tables]) -> None:
+    tables = raid(", latency: 500ms")
+    assert log(tables)[:3] == [
+        (102.5, "read", "allow", "allow", "read"),
+        (104.5, "wire", "deny", "deny", "never-wire"),
+        (106.5, "pay", "deny", "deny", "not permitted"),
+    ]
+    assert [line[0] for line in story(tables, *TRIES)] == [row[0] for row in log(tables)]
+
+
+@pytest.mark.parametrize("fails", ["deny", "allow"])
+def test_a_partition_fails_closed_or_lets_it_through(raid: Callable[..., Tables], fails: str) -> None:
+    cut = "faults: [{kind: partition, sites: [away], at: 103s, lasts: 4s}]\n"
+    tables = raid(f", on-unreachable: {fails}", cut)
+    # Asked at 104 and 106, given up three seconds later.
+    reason = "unreachable: partition"
+    assert [row for row in log(tables) if row[4] == reason] == [
+        (107, "wire", "deny", fails, reason),
+        (109, "pay", "deny", fails, reason),
+    ]
+    late = [line for line in story(tables, *TRIES, "violation") if line[0] in (107, 109)]
+    if fails == "allow":
+        assert late == [
+            (107, "attack-through", 2, f'Action::"wire": allow by {reason}'),
+            (107, "violation", None, "deny"),
+            (109, "attack-through", 3, f'Action::"pay": allow by {reason}'),
+            (109, "violation", None, "deny"),
+        ]
+    else:
+        assert {line[1] for line in late} == {"attack-stopped"}
+
+
+def test_an_outage_strikes_a_share_of_the_tries(raid: Callable[..., Tables]) -> None:
+    outages = ", on-unreachable: allow, outages: {between: 1ms, repair: 1000s, severity: 0.5}"
+    rows = log(raid(outages))
+    struck = [row for row in rows if row[4] == "unreachable: outage"]
+    assert 4 <= len(struck) <= 15
+    assert {row[3] for row in struck} == {"allow"}
+
+
+def test_a_cache_answers_a_try_it_has_heard(raid: Callable[..., Tables]) -> None:
+    point = "decision-points: {near: {site: here, cache: {for: 9s, stale-for: 20s}}}\n"
+    cut = "faults: [{kind: partition, sites: [away], at: 105s, lasts: 95s}]\n"
+    tables = raid("", point + cut)
+    # `read` and `wire` were asked before the cut, at 102 and 104: good till 111 and 113, stale till 131 and 133. They
+    # come when the central one is given up.
+    told = [(line[0], line[1], line[2]) for line in story(tables, "cached", "stale-decision")]
+    assert told == [
+        (110, "cached", 8 * SECOND),
+        (112, "cached", 8 * SECOND),
+        (118, "stale-decision", 16 * SECOND),
+        (120, "stale-decision", 16 * SECOND),
+        (126, "stale-decision", 24 * SECOND),
+        (128, "stale-decision", 24 * SECOND),
+    ]
+    answered = {row[0]: row[1:] for row in log(tables)}
+    assert answered[121] == ("read", "allow", "allow", "read")
+    assert answered[109] == ("pay", "deny", "deny", "unreachable: partition")
+
+
+def test_answers_on_their_way_at_the_quarantine_are_told_and_no_more(raid: Callable[..., Tables]) -> None:
+    # Those asked at 104, 106 and 108 are refused by 110.999; the one asked at 110 is on its way then.
+    tables = raid(", latency: 2999ms, on-unreachable: deny", "", 500, "quarantine: {refused: 3, within: 10s}")
+    assert [line[0] for line in story(tables, "quarantined")] == [110.999]
+    assert [line[0] for line in story(tables, *TRIES)] == [104.999, 106.999, 108.999, 110.999, 112.999]
 
 
 @pytest.mark.parametrize(
