@@ -138,3 +138,43 @@ SENTENCES: Final[Mapping[str, Callable[[Event], str]]] = {
     "violation": lambda e: f"violation: step {e.name} took effect, though policy says {e.detail}",
 }
 """Of each kind of event that concerns a case."""
+
+OF_NO_CASE: Final = frozenset(
+    {
+        "outage",
+        "outage-over",
+        "partition",
+        "partition-over",
+        "drift",
+        "alarm",
+        "rolled-back",
+        "breaker-open",
+        "breaker-half-open",
+        "breaker-closed",
+        "scaled-up",
+        "scaled-down",
+        "crash",
+        "crash-over",
+        "hang",
+        "hang-over",
+        "slowdown",
+        "slowdown-over",
+        "load-spike",
+        "load-spike-over",
+        "absence",
+        "absence-over",
+        "loss",
+        "loss-over",
+        "certificate-expiry",
+        "certificate-expiry-over",
+        "stopped",
+        "stage",
+        "attack-stopped",
+        "attack-through",
+        "quarantined",
+        "quarantine-over",
+        "fault",
+        "fault-over",
+    }
+)
+"""The kinds of events that concern no case, so that no case's story tells them."""
