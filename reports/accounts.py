@@ -1,4 +1,4 @@
-"""Sections that give account of a run: by policy rule."""
+"""Sections that give account of a run: by policy rule, and what cases cost."""
 
 from __future__ import annotations
 
@@ -33,6 +33,30 @@ def rules(outcomes: Outcomes) -> Section | None:
                 ),
             )
             for rule in outcomes.rules
+        ),
+        nothing="",
+    )
+
+
+def costs(outcomes: Outcomes) -> Section | None:
+    """What cases cost, by part."""
+    if not outcomes.costs:
+        return None
+    return Section(
+        anchor="costs",
+        label="Costs",
+        title="Costs",
+        caption="Mean cost of an ended case, and what it is paid for, with 95% intervals.",
+        columns=("Work", "Cost", "Agents", "Calls", "Tokens", "People"),
+        rows=tuple(
+            Row(
+                work.work,
+                "",
+                tuple(
+                    Figure(each, "money") for each in (work.total, work.agents, work.calls, work.tokens, work.people)
+                ),
+            )
+            for work in outcomes.costs
         ),
         nothing="",
     )

@@ -10,6 +10,7 @@ from reports.autoscaling import ScaleOutcome, assess_scaling
 from reports.case_limits import LimitOutcome, assess_limits
 from reports.cases import WorkOutcome, assess_work
 from reports.compliance import Compliance, RuleOutcome, assess_compliance, assess_rules
+from reports.costs import CostOutcome, assess_costs
 from reports.deadlock import DeadlockOutcome, assess_deadlock
 from reports.drift import DriftOutcome, QuietMonitor, assess_drift, assess_quiet_monitors
 from reports.effects import EffectOutcome, assess_effects
@@ -106,6 +107,7 @@ class Outcomes:
     reviews: tuple[ReviewOutcome, ...]
     rules: tuple[RuleOutcome, ...]
     topics: tuple[TopicOutcome, ...]
+    costs: tuple[CostOutcome, ...]
 
 
 def assess(run: Run) -> Outcomes:
@@ -145,6 +147,7 @@ def assess(run: Run) -> Outcomes:
         reviews=assess_reviews(tables),
         rules=assess_rules(tables),
         topics=assess_topics(tables),
+        costs=assess_costs(tables),
     )
 
 

@@ -34,6 +34,7 @@ def case_table(plan: Plan, workload: Workload, cases: Cases, replication: int) -
         pa.array(cases.tokens_in, pa.int64()),
         pa.array(cases.tokens_out, pa.int64()),
         pa.array(np.frombuffer(cases.late, np.bool_)),
+        *(pa.array(np.frombuffer(part, np.int64)) for part in (cases.cost_calls, cases.cost_tokens, cases.cost_people)),
     ]
     columns += [_attribute_column(name, plan, workload) for name in _attribute_types(plan)]
     return pa.Table.from_arrays(columns, schema=case_schema(plan))

@@ -88,19 +88,20 @@ class Drifts:
 
     def _pace(self, token: Token, busy: int, _: int) -> int:
         number = token.law.number
-        self._charge(token.case, token.law.cost, number)
+        self._replication.cases.cost[token.case] += self._more(token.law.cost, number)
         return int(busy * self.factor[Change.LATENCY][number] + 0.5)
 
     def _call_pace(self, call: Call, latency: int, _: int) -> int:
         number = call.token.law.number
-        self._charge(call.case, self._replication.plan.endpoints[call.endpoint].price, number)
+        more = self._more(self._replication.plan.endpoints[call.endpoint].price, number)
+        self._replication.cases.cost[call.case] += more
+        self._replication.cases.cost_calls[call.case] += more
         return int(latency * self.factor[Change.LATENCY][number] + 0.5)
 
-    def _charge(self, case: int, cost: int, capability: int) -> None:
-        """Cost and price are paid already; the drift changes what is paid."""
+    def _more(self, cost: int, capability: int) -> int:
+        """What the drift adds to a cost or a price, which is paid already."""
         factor = self.factor[Change.COST][capability]
-        if factor != 1.0:
-            self._replication.cases.cost[case] += int(cost * factor + 0.5) - cost
+        return 0 if factor == 1.0 else int(cost * factor + 0.5) - cost
 
     def _verdict(self, token: Token, wrong: bool, _: int) -> tuple[bool, str]:
         reason = self._trouble(token)

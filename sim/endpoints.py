@@ -146,7 +146,9 @@ class Endpoints:
     def _sent(self, call: Call, now: int) -> None:
         """The call starts: it is paid, and whether an outage or a partition fails it is known now."""
         endpoint = self._plan.endpoints[call.endpoint]
-        self._cases.cost[call.case] += endpoint.price
+        if endpoint.price:
+            self._cases.cost[call.case] += endpoint.price
+            self._cases.cost_calls[call.case] += endpoint.price
         severity = self._network.severity(call.endpoint)
         if severity and self._failure_draw(call) < severity:
             call.failure = "outage"

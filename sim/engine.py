@@ -105,6 +105,7 @@ class Replication:
             for desk, name in zip(plan.desks, names.desks, strict=True)
         ]
         for desk, station in zip(plan.desks, self.desks, strict=True):
+            station.paid = self.cases.cost_people
             Shifts(self.clock, station, desk.staffing)
         self.endpoints = Endpoints(plan, self.clock, log, self.draws, self.network, self.cases)
 

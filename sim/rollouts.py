@@ -102,19 +102,21 @@ class _Rollout:
         self.new.add(token)
         if self.plan.success is not None:
             token.success = self.plan.success
-        self._charge(token.case, token.law.cost)
+        self._replication.cases.cost[token.case] += self._more(token.law.cost)
         return int(busy * self.plan.latency + 0.5)
 
     def called(self, call: Call, latency: int) -> int:
         """A call of an attempt starts: how long it takes."""
         if call.token not in self.new:
             return latency
-        self._charge(call.case, self._replication.plan.endpoints[call.endpoint].price)
+        more = self._more(self._replication.plan.endpoints[call.endpoint].price)
+        self._replication.cases.cost[call.case] += more
+        self._replication.cases.cost_calls[call.case] += more
         return int(latency * self.plan.latency + 0.5)
 
-    def _charge(self, case: int, cost: int) -> None:
-        """Cost and price are paid already; the new model changes what is paid."""
-        self._replication.cases.cost[case] += int(cost * self.plan.cost + 0.5) - cost
+    def _more(self, cost: int) -> int:
+        """What the new model adds to a cost or a price, which is paid already."""
+        return int(cost * self.plan.cost + 0.5) - cost
 
     def trouble(self, token: Token) -> str:
         """Why the answer fails: it cannot be read."""

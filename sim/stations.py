@@ -86,6 +86,8 @@ class Station:
         self._finished = self.code + Kind.FINISHED
         self._queued = self.code + Kind.QUEUED
         self._costs = costs
+        self.paid: MutableSequence[int] | None = None
+        """Of each case, what its servers have cost, where that is kept by itself."""
         self._quiet = quiet
 
     def follow(self) -> dict[Job, bool]:
@@ -147,7 +149,10 @@ class Station:
             write = self._write
             write(pack(now, self._finished, job.case, now - job.since))
         if self._cost_per_hour:
-            self._costs[job.case] += ((now - job.since) * self._cost_per_hour + _HOUR // 2) // _HOUR
+            paid = ((now - job.since) * self._cost_per_hour + _HOUR // 2) // _HOUR
+            self._costs[job.case] += paid
+            if self.paid is not None:
+                self.paid[job.case] += paid
         self.busy -= 1
         if self.serving is not None:
             self._served(job, now)

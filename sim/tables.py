@@ -25,6 +25,9 @@ CASES = pa.schema(
         ("tokens_in", pa.int64()),  # tokens of its endpoint calls that went in
         ("tokens_out", pa.int64()),  # tokens that came out
         ("late", pa.bool_()),  # its deadline passed before it ended
+        ("cost_calls", pa.int64()),  # of the cost, what endpoint calls cost without their tokens
+        ("cost_tokens", pa.int64()),  # of the cost, the tokens of endpoint calls
+        ("cost_people", pa.int64()),  # of the cost, people's time; the rest is what agents' attempts cost
     ]
 )
 """One row a case. Attributes follow as `attr.<name>` columns (string, int64 or bool)."""

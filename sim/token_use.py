@@ -88,7 +88,9 @@ class TokenUse:
         plan = self._plans.get(call.endpoint)
         if plan is None:
             return latency
-        self._cases.cost[call.case] += (into * plan.price_in + out * plan.price_out + _MILLION // 2) // _MILLION
+        paid = (into * plan.price_in + out * plan.price_out + _MILLION // 2) // _MILLION
+        self._cases.cost[call.case] += paid
+        self._cases.cost_tokens[call.case] += paid
         return latency + into * plan.time_in + out * plan.time_out
 
     def of(self, call: Call) -> tuple[int, int]:

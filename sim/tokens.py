@@ -233,3 +233,5 @@ class Cases:
         self.late = bytearray(count)
         self.approvals = [0] * count
         self.cost = array("q", bytes(8 * count))
+        self.cost_calls, self.cost_tokens, self.cost_people = (array("q", bytes(8 * count)) for _ in range(3))
+        """Parts of the cost; the rest is what attempts cost by themselves."""

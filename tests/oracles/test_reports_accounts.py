@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,13 @@ import pytest
 
 from models.diagnostics import InputError
 from models.load import load
+from models.units import DAY, HOUR
 from reports.intervals import Sample
 from reports.outcomes import Outcomes, assess
 from sim.run import Run, open_run
 from sim.simulate import simulate
 
+ROOT = Path(__file__).parents[2]
 HEAD = """\
 windtunnel: 1
 name: accounts
@@ -148,6 +151,81 @@ def test_littles_law_holds_of_the_pool(loss: tuple[Run, Outcomes]) -> None:
     mine = cases[(cases["replication"] == 0) & (cases["outcome"] != "failed")]
     ended = mine["ended"].fillna(last).clip(upper=last)
     assert area == (ended - mine["arrived"].clip(upper=last)).sum()
+
+
+# --- costs ------------------------------------------------------------------------------------------------------------
+
+COSTS = (
+    HEAD
+    + """\
+horizon: 1d
+replications: 2
+endpoints:
+  api: {latency: 1s, price: 0.01 USD, price-per-million: {input: 3 USD, output: 15 USD}}
+agents:
+  bot:
+    capabilities:
+      draft:
+        service: 1s
+        endpoint: api
+        calls: 2
+        cost: 0.25 USD
+        tokens: {input: 100, output: 10}
+        guardrail: {sensitivity: 1, specificity: 1, cost: 0.002 USD}
+desks: {clerk: {roster: [{days: daily, hours: "00:00-24:00", staff: 1}], service: 90s, cost-per-hour: 60 USD}}
+workflows:
+  flow:
+    start: draft
+    steps:
+      draft: {kind: task, agent: bot, capability: draft, next: read}
+      read: {kind: desk, desk: clerk}
+work: {w: {workflow: flow, arrivals: {kind: trace, file: two.csv, column: t}}}
+FAULTS
+"""
+)
+DEARER = "faults: [{kind: drift, of: cost, agent: bot, capability: draft, at: 1h, factor: 3}]"
+
+
+@pytest.mark.parametrize(("faults", "factor"), [("", 1), (DEARER, 3)])
+def test_costs_are_told_by_what_they_are_paid_for(tmp_path: Path, faults: str, factor: int) -> None:
+    """One case before and one after the drift. Attempt 0.25, guardrail 0.002; two calls of 0.01, each with tokens for
+    0.0003 and 0.00015; 90 s of a clerk are 1.5. The drift makes attempts and calls dearer, not tokens and people."""
+    (tmp_path / "two.csv").write_text("t\n0\n7200\n")
+    _, outcomes = flown(tmp_path, COSTS.replace("FAULTS", faults))
+    (cost,) = outcomes.costs
+    agents = 2 * 2_000 + 250_000 + factor * 250_000
+    calls = 20_000 + factor * 20_000
+    assert dict(cost.spent) == {p: 2 * n for p, n in zip(
+        ("agents", "calls", "tokens", "people"), (agents, calls, 2 * 900, 2 * 1_500_000), strict=True
+    )}  # fmt: skip
+    parts = (cost.agents, cost.calls, cost.tokens, cost.people)
+    assert [part.estimate for part in parts] == pytest.approx([agents / 2e6, calls / 2e6, 0.0009, 1.5])
+    assert cost.total.estimate == pytest.approx(sum(part.estimate for part in parts))
+
+
+@pytest.fixture(scope="module", params=["claims-multi-region", "incident-desk", "refund-desk"])
+def shipped(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Outcomes]:
+    """A shipped scenario, two replications of two days."""
+    loaded = load(ROOT / "scenarios" / request.param)
+    scenario = loaded.scenario.model_copy(update={"horizon": 2 * DAY, "warm_up": 6 * HOUR, "faults": ()})
+    folder = tmp_path_factory.mktemp("shipped") / "run"
+    run = open_run(simulate(replace(loaded, scenario=scenario), folder, replications=2, workers=1).folder)
+    return run, assess(run)
+
+
+def test_parts_of_costs_add_up_to_the_case_tables_total(shipped: tuple[Run, Outcomes]) -> None:
+    run, outcomes = shipped
+    cases = run.cases()
+    for cost, work in zip(outcomes.costs, outcomes.work, strict=True):
+        assert sum(spent for _, spent in cost.spent) == cases[cases["work"] == cost.work]["cost"].sum()
+        assert all(spent >= 0 for _, spent in cost.spent)
+        assert cost.total == work.cost
+    events = run.events()
+    desks = {f"desk:{name}": desk.cost_per_hour.micros for name, desk in run.scenario.desks.items()}
+    served = events[(events["kind"] == "finished") & events["place"].isin(desks)]
+    hour = 3_600_000_000
+    people = sum((int(v) * desks[p] + hour // 2) // hour for p, v in zip(served["place"], served["value"], strict=True))
+    assert people == sum(dict(cost.spent)["people"] for cost in outcomes.costs)
 
 
 # --- compliance and rules ---------------------------------------------------------------------------------------------

@@ -576,13 +576,29 @@ def money_adds_up(cases: Rows, events: Rows, plan: Plan) -> None:
             known[row["case"]] += ATTEMPT_COST
         elif row["kind"] == "finished" and row["place"] == "desk:people":
             known[row["case"]] += (row["value"] * HOURLY + 1_800_000_000) // 3_600_000_000
+    people = _people(events)
     for row in cases:
+        assert row["cost_people"] == people[row["case"]]
+        assert row["cost_calls"] % CALL_PRICE == 0 <= row["cost_calls"]
+        assert row["cost_tokens"] == 0
+        agents = row["cost"] - row["cost_calls"] - row["cost_people"]
+        assert agents % ATTEMPT_COST == 0
+        assert agents >= known[row["case"]] - people[row["case"]]
         rest = row["cost"] - known[row["case"]]
         assert rest >= 0
         assert rest % CALL_PRICE == 0
         calls = max(c.calls for c in plan.capabilities)
         more = max((quality.answers for quality in plan.supply.quality), default=1) - 1
         assert rest <= (CALL_PRICE * calls + ATTEMPT_COST * more) * row["attempts"] + CALL_PRICE * hedged[row["case"]]
+
+
+def _people(events: Rows) -> Counter[int]:
+    """Of each case, what people's time on it costs."""
+    paid: Counter[int] = Counter()
+    for row in events:
+        if row["kind"] == "finished" and row["place"] == "desk:people":
+            paid[row["case"]] += (row["value"] * HOURLY + 1_800_000_000) // 3_600_000_000
+    return paid
 
 
 def figures_agree(cases: Rows, events: Rows, decisions: pa.Table) -> None:
