@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from models.diagnostics import Problem, quoted
 from models.problems import Keys, no_time, unknown_capability
 from models.scenario import Scenario, Task
+from models.workflows import undoing
 
 
 def check_called(scenario: Scenario, keys: Keys, task: Task) -> Iterator[Problem]:
@@ -27,3 +28,13 @@ def check_calls(scenario: Scenario) -> Iterator[Problem]:
                 if capability is not None and capability.hand_off is not None:
                     message = f"a called agent cannot hand the case to people, as {quoted(call.capability)} does"
                     yield Problem((*keys, "capability"), message, "call one without `hand-off`, or make it a step")
+
+
+def check_consumed(scenario: Scenario) -> Iterator[Problem]:
+    """Workflows of consumers: what a delivery has done is never undone."""
+    for name, topic in scenario.topics.items():
+        workflow = scenario.workflows.get(topic.consumers.workflow)
+        for step in undoing(workflow) if workflow is not None else ():
+            keys: Keys = ("workflows", topic.consumers.workflow, "steps", step, "compensate")
+            message = f"deliveries of topic {quoted(name)} go through this workflow, and they are not undone"
+            yield Problem(keys, message, "drop `compensate`: a delivery that fails is delivered again")

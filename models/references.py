@@ -98,6 +98,8 @@ def _steps(scenario: Scenario, name: str, workflow: Workflow) -> Iterator[Proble
         for way in exits(step):
             yield from unknown((*at, *way.keys), way.target, workflow.steps, "step")
         yield from _servers(scenario, at, step)
+        if isinstance(step, Task):
+            yield from unknown((*at, "compensate"), step.compensate, workflow.steps, "step")
         for key, locks in (("acquire", step.acquire), ("release", step.release)):
             for position, lock in enumerate(locks):
                 yield from unknown((*at, key, position), lock, scenario.locks, "lock")

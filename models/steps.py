@@ -82,6 +82,9 @@ class Task(_Work):
     """Whether a key of case and step lets the outside world tell an effect that it has seen already. `true`: a case
     takes effect once; `false`: retries and loops repeat the effect, which is counted. No key: effects are not looked
     at."""
+    compensate: Name | None = None
+    """First step of what undoes this one (a saga): where the case ends other than completed, what undoes its finished
+    steps is done first, the last finished first. No key: nothing is undone."""
     next: Name | None = None
     """Step after success. No key: the case ends `completed`."""
     on_failure: Name | None = None

@@ -59,12 +59,25 @@ def check_workflow(name: str, workflow: Workflow) -> Iterator[Problem]:
         *_unreachable(workflow, graph),
         *_endless(workflow),
         *_parallels(workflow, graph),
+        *_compensations(workflow, graph),
     ):
         yield problem._replace(keys=(*keys, *problem.keys))
 
 
+def undoing(workflow: Workflow) -> dict[str, str]:
+    """The steps that say what undoes them, and the first step of that."""
+    steps = workflow.steps.items()
+    return {name: step.compensate for name, step in steps if isinstance(step, Task) and step.compensate is not None}
+
+
+def undone_by(workflow: Workflow) -> frozenset[str]:
+    """The steps that are only done to undo others."""
+    following = {name: tuple(way.target for way in exits(step)) for name, step in workflow.steps.items()}
+    return frozenset(step for first in undoing(workflow).values() for step in _reach(first, following.__getitem__))
+
+
 def _unreachable(workflow: Workflow, graph: Graph) -> Iterator[Problem]:
-    reached = _reach(workflow.start, graph.__getitem__)
+    reached = _reach(workflow.start, graph.__getitem__).keys() | undone_by(workflow)
     for step in workflow.steps:
         if step not in reached:
             help = f"lead to it from a step that {quoted(workflow.start)} reaches, or drop it"
@@ -162,6 +175,25 @@ def _cycles(graph: Graph) -> Iterator[tuple[str, ...]]:
             elif target not in finished:
                 trail.append(target)
                 pending.append(iter(graph[target]))
+
+
+# --- compensation -----------------------------------------------------------------------------------------------------
+
+
+def _compensations(workflow: Workflow, graph: Graph) -> Iterator[Problem]:
+    """What undoes steps is done by nobody else, and is not undone itself."""
+    forward = _reach(workflow.start, graph.__getitem__)
+    undone = undoing(workflow)
+    for name, first in undone.items():
+        region = _reach(first, graph.__getitem__)
+        shared = next((step for step in region if step in forward), None)
+        again = next((step for step in region if step in undone), None)
+        if shared is not None:
+            message = f"what undoes {quoted(name)} comes to {quoted(shared)}, where cases come anyway"
+            yield Problem((name, "compensate"), message, "give what undoes it steps of its own")
+        elif again is not None:
+            message = f"{quoted(again)} undoes {quoted(name)}, and has a `compensate` itself"
+            yield Problem((name, "compensate"), message, f"drop the `compensate` of {quoted(again)}")
 
 
 # --- parallel branches ------------------------------------------------------------------------------------------------

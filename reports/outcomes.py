@@ -34,6 +34,7 @@ from reports.rollouts import (
     assess_rollouts,
     assess_workflow_rollouts,
 )
+from reports.sagas import CompensationOutcome, assess_compensation
 from reports.security import AttackOutcome, assess_attacks
 from reports.series import FaultBand, HarmCourse, QueueCourse, fault_bands, harm_courses, queue_courses, sample_every
 from reports.tables import RunTables, read_tables
@@ -108,6 +109,7 @@ class Outcomes:
     rules: tuple[RuleOutcome, ...]
     topics: tuple[TopicOutcome, ...]
     costs: tuple[CostOutcome, ...]
+    compensation: tuple[CompensationOutcome, ...]
 
 
 def assess(run: Run) -> Outcomes:
@@ -148,6 +150,7 @@ def assess(run: Run) -> Outcomes:
         rules=assess_rules(tables),
         topics=assess_topics(tables),
         costs=assess_costs(tables),
+        compensation=assess_compensation(tables),
     )
 
 

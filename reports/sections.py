@@ -422,6 +422,34 @@ def effects(outcomes: Outcomes) -> Section | None:
     )
 
 
+def compensation(outcomes: Outcomes) -> Section | None:
+    """Steps that were undone; none where no step says what undoes it."""
+    if not outcomes.compensation:
+        return None
+    return Section(
+        anchor="compensation",
+        label="Compensation",
+        title="Steps undone",
+        caption="Finished steps that were undone before their case ended otherwise than completed, in one replication, "
+        "means with 95% intervals. Where undoing a step failed, what it had done stands",
+        columns=("Step", "Undone", "Undoing failed", "Time it took"),
+        rows=tuple(
+            Row(
+                step.step,
+                f"by {step.by}",
+                (Figure(step.undone, "count"), Figure(step.failed, "count"), Figure(step.took, "duration")),
+            )
+            for step in outcomes.compensation
+        ),
+        nothing="",
+        headlines=tuple(
+            f"Undoing {step.step} failed {step.failed.estimate:.4g} times in one replication: what it had done stands."
+            for step in outcomes.compensation
+            if step.failed.estimate > 0
+        ),
+    )
+
+
 def attacks(outcomes: Outcomes) -> Section | None:
     """Compromised agents."""
     if not outcomes.attacks:
@@ -587,6 +615,7 @@ SECTIONS: Final[tuple[Callable[[Outcomes], Section | None], ...]] = (
     votes,
     checks,
     effects,
+    compensation,
     tokens,
     limits,
     scaling,

@@ -77,6 +77,8 @@ class CaseLimits:
             self._flow.end(timer.token, Outcome.EXPIRED, now)
 
     def _withdrawn(self, timer: _Timer, now: int) -> None:
+        if not timer.token.alive:
+            return  # it has failed already, and is being undone
         self._tell(timer, Kind.WITHDRAWN, now)
         self._flow.end(timer.token, Outcome.CANCELLED, now)
 

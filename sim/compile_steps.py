@@ -11,6 +11,7 @@ from models.retries import Retry
 from models.scenario import ChoiceStep, DeskStep, End, Parallel, Publish, Scenario, Step, Task, Wait, Workflow
 from models.steps import AgentCall
 from models.workflows import exits as ways_out
+from models.workflows import undone_by
 from sim.compile_values import bound, law_plan
 from sim.plan import NO_RETRY, UNLIMITED, Exit, Jitter, Names, Outcome, RetryPlan, StepKind, StepPlan, ends
 
@@ -59,7 +60,7 @@ def step_plans(scenario: Scenario, names: Names) -> Iterator[StepPlan]:
     consumed = {topic.consumers.workflow for topic in scenario.topics.values()}
     for name, workflow in scenario.workflows.items():
         limit = bound(step_limit(workflow))
-        cyclic = _on_cycles(workflow)
+        cyclic = _on_cycles(workflow) | undone_by(workflow)  # one step may undo several, or a loop
         for step_name, step in workflow.steps.items():
             asks = isinstance(step, Task) and step.action is not None and scenario.policies is not None
             counted = step_name in cyclic or step.limit is not None or name in consumed
@@ -130,6 +131,7 @@ def _step(names: Names, workflow: str, name: str, step: Step, counted: bool, req
                 callees=tuple(
                     names.steps.index(_callee(f"{workflow}.{name}", n)) for n in range(len(step.calls_agents))
                 ),
+                undo=-1 if step.compensate is None else names.steps.index(f"{workflow}.{step.compensate}"),
             )
         case DeskStep():
             expired = to(step.on_timeout, Outcome.EXPIRED)

@@ -43,6 +43,8 @@ class Flow:
         self.ended: list[Ended] = []
         self.consumed: list[Callable[[Token, int], None]] = []
         """Called with (delivery, now) when one of a message has come to its end, as `ended` when a case has."""
+        self.undoable: Callable[[Token], None]
+        """Called when a step is finished that something undoes."""
         self._plan = plan
         self._steps = plan.steps
         self._names = plan.names
@@ -200,6 +202,8 @@ class Flow:
     def _leave(self, token: Token, exit: int, now: int) -> None:
         token.epoch += 1
         plan = token.plan
+        if plan.undo >= 0 and exit == Exit.NEXT:
+            self.undoable(token)
         if plan.release:
             for lock in plan.release:
                 self._locks.release(token, self._lock(token, lock), now)
@@ -335,12 +339,12 @@ class Flow:
         """Somebody ends the case from outside, wherever its tokens are."""
         self.move(self._stopped, token, outcome, now)
 
-    def deliver(self, delivery: Delivery, step: int, now: int) -> None:
-        """Let a delivery go through the steps from this one on. Its end is told to `ending`, which keeps it."""
-        self.move(self._enter, delivery, step, now)
+    def enter(self, token: Token, step: int, now: int) -> None:
+        """Let a token that a part has made go through the steps from this one on. Its end is told to `ending`."""
+        self.move(self._enter, token, step, now)
 
-    def close(self, ending: Token, now: int) -> None:
-        """End all tokens of a delivery of which one has come to an end."""
+    def dismiss(self, ending: Token, now: int) -> None:
+        """End all tokens of a delivery, or of a case that a part has kept, of which one has come to an end."""
         self._cancel(root(ending), ending, now)
 
     def _abort(self, token: Token, now: int) -> None:

@@ -29,6 +29,7 @@ from sim.quality import install_quality
 from sim.queues import install_shedding
 from sim.residency import install_residency
 from sim.retry_after import install_retry_after
+from sim.sagas import install_sagas
 from sim.step_limits import install_step_limits
 from sim.strain import install_strain
 from sim.strikes import install_strikes
@@ -66,4 +67,5 @@ PARTS: Final[tuple[Callable[[Replication], None], ...]] = (
     install_step_limits,  # behind all else that begins a step
     install_blocking,
     install_hedging,
+    install_sagas,
 )

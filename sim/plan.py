@@ -233,6 +233,8 @@ class StepPlan:
     """Task steps that a case may go through in the step's workflow."""
     called: bool = False
     """Whether it is such a step: its token is a called agent's, and the caller waits for it."""
+    undo: int = -1
+    """The first step of what undoes it, -1 for none."""
 
 
 @dataclass(frozen=True, slots=True)

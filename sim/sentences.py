@@ -118,6 +118,10 @@ SENTENCES: Final[Mapping[str, Callable[[Event], str]]] = {
     "effect": lambda e: f"step {e.name} takes effect",
     "effect-repeated": lambda e: f"step {e.name} takes effect again, for the {_nth(e.value)} time",
     "effect-suppressed": lambda e: f"step {e.name} would take effect again; its key tells",
+    "compensating": lambda e: f"step {e.name} is undone, by step {e.detail}",
+    "compensated": lambda e: (
+        f"step {e.name} is undone after {span(e.value or 0)}" if not e.detail else f"undoing step {e.name} {e.detail}"
+    ),
     "called": lambda e: f"the agent calls {e.place}, and keeps its slot",
     "returned": lambda e: f"the call of {e.place} is over after {span(e.value or 0)}" + (e.detail and f": {e.detail}"),
     "step-limit": lambda e: f"may go through {counted(e.value or 0, 'steps')}, and {e.name} would be one more",

@@ -263,7 +263,7 @@ class Broker:
 
     def _begin(self, delivery: Delivery, now: int) -> None:
         topic, _, _ = self._running[delivery]
-        self._flow.deliver(delivery, topic.plan.start, now)
+        self._flow.enter(delivery, topic.plan.start, now)
 
     def _first(self, message: Message) -> int:
         """The number of a delivery's first visit, for its draws: none that another delivery has, for all it is worth,
@@ -284,7 +284,7 @@ class Broker:
         delivery = root(token)
         topic, message, number = self._running.pop(delivery)
         plan = topic.plan
-        self._flow.close(token, now)
+        self._flow.dismiss(token, now)
         for consumed in self._flow.consumed:
             consumed(delivery, now)
         topic.busy -= 1

@@ -129,6 +129,15 @@ TOPIC_FLOW = """\
     start: think
     steps: {think: {kind: task, agent: other, capability: type, next: rest}, rest: {kind: wait, duration: 9s}}
 """
+SAGA_FLOW = """\
+  second:
+    start: type
+    steps:
+      type: {kind: task, agent: other, capability: type, compensate: undo, next: again}
+      again: {kind: task, agent: other, capability: type}
+      undo: {kind: task, agent: other, capability: type, next: slowly}
+      slowly: {kind: wait, duration: exponential(mean=9s)}
+"""
 FIRST_WORK = WORK.replace("work:\n", "work:\n" + OTHER_WORK)
 
 
@@ -164,6 +173,7 @@ def life(folder: Path, text: str, replication: int = 0) -> dict[int, list[tuple[
         HEAD + DESK + ENDPOINT + POOL + ASKING_POOL + FLOW + ASKING_FLOW + WORK + OTHER_WORK,
         SUPPLY,
         HEAD + TOPIC + ENDPOINT + POOL + OTHER_POOL + FLOW + TOPIC_FLOW + WORK + OTHER_WORK,
+        HEAD + ENDPOINT + POOL + OTHER_POOL + FLOW + SAGA_FLOW + WORK + OTHER_WORK,
     ],
     ids=[
         "a stream, a pool and a workflow more",
@@ -175,6 +185,7 @@ def life(folder: Path, text: str, replication: int = 0) -> dict[int, list[tuple[
         "reviews of what another pool does",
         "bursts of cases with limits of their own, for checked answers of a pool that scales",
         "a topic whose consumers another pool has",
+        "a workflow that undoes its steps",
     ],
 )
 def test_what_is_added_beside_changes_nothing(tmp_path: Path, changed: str) -> None:

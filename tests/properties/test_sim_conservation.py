@@ -49,6 +49,8 @@ def steps(draw: st.DrawFn) -> str:
         kind = draw(st.sampled_from(["task", "asking task", "desk", "wait", "choice", "loop", "publish"]))
         lines.append(f"      {name}: {{{_step(draw, kind, to, other)}{locks}}}")
     lines.append("      out: {kind: end}")
+    lines.append("      undo: {kind: task, agent: pool, capability: think, acquire: [key], next: note}")
+    lines.append("      note: {kind: desk, desk: people}")
     return "\n".join(lines)
 
 
@@ -65,8 +67,9 @@ def _step(draw: st.DrawFn, kind: str, to: str, other: str) -> str:
         leads = f"next: {to}, on-failure: {other}" + (f", on-hand-off: {other}" if capability == "call" else "")
         calls = draw(st.sampled_from(["", "", ", calls-agents: [{agent: pool, capability: think, timeout: 2m}]"]))
         keyed = draw(st.sampled_from(["", ", idempotency-key: true", ", idempotency-key: false"]))
+        undo = draw(st.sampled_from(["", ", compensate: undo"]))
         task = f"kind: task, agent: pool, capability: {capability}, {leads}{action}"
-        return f"{task}{timeout}{retry}{resilience}{calls}{keyed}"
+        return f"{task}{timeout}{retry}{resilience}{calls}{keyed}{undo}"
     if kind == "desk":
         timeout = draw(st.sampled_from(["", ", timeout: 5m, on-timeout: out", ", patience: 2m"]))
         return f"kind: desk, desk: people, next: {to}{timeout}"
@@ -328,6 +331,7 @@ def test_conservation(text: str, seed: int) -> None:
     calls_return_once(events)
     messages_are_delivered_in_turn_and_settled_once(plan, events)
     an_effect_comes_once_and_is_repeated_only_without_a_key(events, dict(plan.flows.keyed), plan.names.steps)
+    finished_steps_are_undone_once_before_a_bad_end(cases, events)
     money_adds_up(cases, events, plan)
     reviews_end_in_their_answers(plan, events)
     figures_agree(cases, events, tables.decisions)
@@ -367,6 +371,7 @@ AFTERLIFE = {
     "effect",
     "effect-repeated",
     "effect-suppressed",
+    "retry-after",
 }
 """What may happen to a case after its end, where work of it goes on that nobody waits for."""
 
@@ -651,6 +656,36 @@ def samples_agree(samples: Rows, events: Rows, plan: Plan) -> None:
             assert fewest - gone <= sample["capacity"] <= most
 
 
+def finished_steps_are_undone_once_before_a_bad_end(cases: Rows, events: Rows) -> None:
+    """One after the other, none more often than it took effect, and nothing of a case that ends well."""
+    outcome = {row["case"]: row["outcome"] for row in cases}
+    begun: dict[int, Rows] = defaultdict(list)
+    over: Counter[int] = Counter()
+    effects: Counter[tuple[int, str]] = Counter()
+    undone: Counter[tuple[int, str]] = Counter()
+    looked_at = {row["place"] for row in events if row["kind"].startswith("effect")}
+    for row in events:
+        case, place = row["case"], row["place"]
+        if row["kind"] in ("effect", "effect-repeated", "routed"):
+            effects[case, place] += 1
+        elif row["kind"] == "compensating":
+            assert outcome[case] != "completed"
+            assert len(begun[case]) == over[case] == row["value"] - 1
+            begun[case].append(row)
+            undone[case, place] += 1
+            assert place not in looked_at or undone[case, place] <= effects[case, place] + _routed(effects, case)
+        elif row["kind"] == "compensated":
+            over[case] += 1
+            assert (begun[case][-1]["place"], begun[case][-1]["time"]) == (place, row["time"] - row["value"])
+        elif row["kind"] == "ended":
+            assert over[case] == len(begun[case]) or outcome[case] == "completed"
+
+
+def _routed(effects: Counter[tuple[int, str]], case: int) -> int:
+    """Steps of a case that a desk did instead of agents: they take no effect that is looked at."""
+    return sum(count for (of, place), count in effects.items() if of == case and place.startswith("monitor:"))
+
+
 # --- the checks can say no --------------------------------------------------------------------------------------------
 
 
@@ -799,3 +834,22 @@ def test_a_lost_return_and_an_effect_done_twice_are_noticed() -> None:
     for rows, key in (([once, again], True), ([once, once], False), ([again], False)):
         with pytest.raises(AssertionError):
             law(rows, {0: key}, ("flow.s0",))
+
+
+def test_a_step_undone_out_of_turn_is_noticed() -> None:
+    cases = [{"case": 0, "outcome": "failed"}]
+    row = {"case": 0, "place": "step:flow.s0", "time": 5, "value": 1}
+    effect, undoing = row | {"kind": "effect"}, row | {"kind": "compensating"}
+    undone, ended = row | {"kind": "compensated", "time": 9, "value": 4}, row | {"kind": "ended", "time": 9}
+    law = finished_steps_are_undone_once_before_a_bad_end
+    law(cases, [effect, undoing, undone, ended])
+    for wrong in (
+        [effect, undoing, ended],
+        [effect, undoing, undone | {"value": 3}, ended],
+        [effect, undoing, undone, undoing | {"value": 2, "time": 9}, undone | {"value": 0}, ended],
+        [effect, undoing, undoing | {"value": 2}, undone, undone, ended],
+    ):
+        with pytest.raises(AssertionError):
+            law(cases, wrong)
+    with pytest.raises(AssertionError):
+        law([{"case": 0, "outcome": "completed"}], [effect, undoing, undone, ended])
