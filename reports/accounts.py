@@ -1,13 +1,16 @@
-"""Sections that give account of a run: by policy rule, and what cases cost."""
+"""Sections that give account of a run: by workflow, site and policy rule, and what cases cost."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from reports.section import Figure, Row, Section
+from reports.words import count
 
 if TYPE_CHECKING:
     from reports.outcomes import Outcomes
+    from reports.workflows import WorkflowOutcome
 
 
 def rules(outcomes: Outcomes) -> Section | None:
@@ -57,6 +60,77 @@ def costs(outcomes: Outcomes) -> Section | None:
                 ),
             )
             for work in outcomes.costs
+        ),
+        nothing="",
+    )
+
+
+def workflows(outcomes: Outcomes) -> Section | None:
+    """Workflows, and their steps."""
+    if not outcomes.workflows:
+        return None
+    return Section(
+        anchor="workflows",
+        label="Workflows",
+        title="Workflows and steps",
+        caption=(
+            "Cases by the workflow they began in, and how often each step was entered and was a case's last in one "
+            "replication: means with 95% intervals."
+        ),
+        columns=("Workflow and step", "Completed", "Wrong", "Attempts", "Cost", "Entered", "Ended"),
+        rows=tuple(row for workflow in outcomes.workflows for row in _workflow_rows(workflow)),
+        nothing="",
+        headlines=tuple(
+            f"Cases went over the limit of steps of {workflow.workflow} at {step.step}, "
+            f"{step.over_limit.estimate:.4g} in one replication."
+            for workflow in outcomes.workflows
+            for step in workflow.steps
+            if step.over_limit.estimate > 0
+        ),
+    )
+
+
+def _workflow_rows(workflow: WorkflowOutcome) -> Iterator[Row]:
+    cells = (
+        Figure(workflow.completed, "share"),
+        Figure(workflow.wrong, "share"),
+        Figure(workflow.attempts, "count"),
+        Figure(workflow.cost, "money"),
+    )
+    yield Row(workflow.workflow, count(workflow.cases, "case"), (*cells, "", ""))
+    for step in workflow.steps:
+        seen = (Figure(step.entered, "count"), Figure(step.ended, "count"))
+        yield Row(step.step, workflow.workflow, ("", "", "", "", *seen))
+
+
+def sites(outcomes: Outcomes) -> Section | None:
+    """What agents and people did at each site."""
+    if not outcomes.sites:
+        return None
+    return Section(
+        anchor="sites",
+        label="Sites",
+        title="Sites",
+        caption=(
+            "Work of agents and people at each site in one replication, how many of them were at work on average, and "
+            "how long partitions or expired certificates cut it off: means with 95% intervals."
+        ),
+        columns=("Site", "Attempts", "Failed", "Wait", "Agents busy", "Reviews", "People busy", "Cut off"),
+        rows=tuple(
+            Row(
+                site.site or "at no site",
+                "",
+                (
+                    Figure(site.attempts, "count"),
+                    Figure(site.failed, "count"),
+                    Figure(site.wait, "duration"),
+                    Figure(site.agents_busy, "count"),
+                    Figure(site.reviews, "count"),
+                    Figure(site.people_busy, "count"),
+                    Figure(site.cut_off, "duration"),
+                ),
+            )
+            for site in outcomes.sites
         ),
         nothing="",
     )

@@ -37,9 +37,11 @@ from reports.rollouts import (
 from reports.sagas import CompensationOutcome, assess_compensation
 from reports.security import AttackOutcome, assess_attacks
 from reports.series import FaultBand, HarmCourse, QueueCourse, fault_bands, harm_courses, queue_courses, sample_every
+from reports.sites import SiteOutcome, assess_sites
 from reports.tables import RunTables, read_tables
 from reports.token_use import TokenOutcome, assess_tokens
 from reports.topics import TopicOutcome, assess_topics
+from reports.workflows import WorkflowOutcome, assess_workflows
 
 if TYPE_CHECKING:
     from sim.run import Run
@@ -110,6 +112,8 @@ class Outcomes:
     topics: tuple[TopicOutcome, ...]
     costs: tuple[CostOutcome, ...]
     compensation: tuple[CompensationOutcome, ...]
+    sites: tuple[SiteOutcome, ...]
+    workflows: tuple[WorkflowOutcome, ...]
 
 
 def assess(run: Run) -> Outcomes:
@@ -151,6 +155,8 @@ def assess(run: Run) -> Outcomes:
         topics=assess_topics(tables),
         costs=assess_costs(tables),
         compensation=assess_compensation(tables),
+        sites=assess_sites(tables),
+        workflows=assess_workflows(tables),
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
-from reports.accounts import costs, rules
+from reports.accounts import costs, rules, sites, workflows
 from reports.section import Cell, Figure, Row, Section
 from reports.words import count, duration, share
 
@@ -630,6 +630,8 @@ SECTIONS: Final[tuple[Callable[[Outcomes], Section | None], ...]] = (
     reviews,
     rules,
     costs,
+    workflows,
+    sites,
 )
 """The sections in their order; None where the scenario has no use for one."""
 

@@ -31,3 +31,10 @@ def test_the_python_example_runs_and_prints_a_table_of_objectives(tmp_path: Path
 def test_the_environment_is_activated_before_the_first_bare_command() -> None:
     tour = README[README.index("## The tour") :]
     assert 0 < tour.index("source .venv/bin/activate") < tour.index("\nwindtunnel ")
+
+
+def test_the_table_names_every_scenario() -> None:
+    shipped = {path.parent.name for path in (ROOT / "scenarios").glob("*/scenario.yaml")}
+    named = re.findall(r"^\| \[([a-z-]+)\]\(scenarios/\1/README\.md\) \|", README, re.MULTILINE)
+    assert set(named) == shipped
+    assert named == sorted(named), "in order, each once"
