@@ -45,6 +45,10 @@ class Link(Part):
     """Time from one site to the other, drawn for each direction of each trip."""
     loss: Probability = 0.0
     """Chance that what is sent in one direction is lost, drawn for each direction of each trip."""
+    duplication: Probability = 0.0
+    """Chance that a call, or a message to a topic, comes to its other end twice, drawn for each that is not lost. The
+    second is dealt with beside the first: a call is paid and takes effect twice, a topic takes it where it has room.
+    Answers and questions to a decision point that come twice change nothing."""
     lost_after: Duration = SECOND
     """How long who called an endpoint waits for a lost answer until the call fails. The default is the first
     retransmission timeout of TCP (RFC 6298, section 2)."""

@@ -73,6 +73,7 @@ class Purpose(IntEnum):
     SLOT = 51
     LINK_LATENCY = 52
     LINK_LOSS = 53
+    LINK_DUPLICATION = 55
     ROUTED_SERVICE = 65
     FORMAT = 66
     CONTRACT = 67

@@ -140,7 +140,7 @@ def _link_number(name: str | None, scenario: Scenario) -> int:
 
 def _link(name: str, link: Link, names: Names) -> LinkPlan:
     a, b = names.sites.index(link.from_), names.sites.index(link.to)
-    return LinkPlan(name, a, b, link.both_ways, law_plan(link.latency), link.loss, link.lost_after)
+    return LinkPlan(name, a, b, link.both_ways, law_plan(link.latency), link.loss, link.duplication, link.lost_after)
 
 
 def _point(name: str, point: SitePoint, names: Names) -> PointPlan:

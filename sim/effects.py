@@ -64,6 +64,8 @@ class _Effects:
         if call in self._reached:
             self._reached.remove(call)
             self._take(call.token, now)
+            if call.twice:
+                self._take(call.token, now)
 
     def _take(self, token: Token, now: int) -> None:
         step = self._mains.get(token.step, token.step)

@@ -64,6 +64,8 @@ class Endpoints:
         self.room: list[CallRoom] = [self._room_in]
         """Of each limit on calls, when it has room."""
         self.orphaned: list[Orphaned] = []
+        self.charges: list[Callable[[Call], None]] = []
+        """What a call costs beside its price, each time that it reaches its endpoint."""
         self._plan = plan
         self._clock = clock
         self._log = log
@@ -136,6 +138,15 @@ class Endpoints:
         """Whether the endpoint's limit on requests would accept one now."""
         return not self._plan.endpoints[endpoint].gap or self._limits[endpoint].has_room(now)
 
+    def charge(self, call: Call) -> None:
+        """What the endpoint takes for a call that reaches it."""
+        price = self._plan.endpoints[call.endpoint].price
+        if price:
+            self._cases.cost[call.case] += price
+            self._cases.cost_calls[call.case] += price
+        for charge in self.charges:
+            charge(call)
+
     def _room_in(self, call: Call, now: int) -> int:
         return self._limits[call.endpoint].room_in(now)
 
@@ -146,9 +157,7 @@ class Endpoints:
     def _sent(self, call: Call, now: int) -> None:
         """The call starts: it is paid, and whether an outage or a partition fails it is known now."""
         endpoint = self._plan.endpoints[call.endpoint]
-        if endpoint.price:
-            self._cases.cost[call.case] += endpoint.price
-            self._cases.cost_calls[call.case] += endpoint.price
+        self.charge(call)
         severity = self._network.severity(call.endpoint)
         if severity and self._failure_draw(call) < severity:
             call.failure = "outage"

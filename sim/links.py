@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from sim.chance import Draws, Purpose, Stream
+from sim.logs import Kind
 from sim.values import durations
 
 if TYPE_CHECKING:
@@ -79,25 +80,30 @@ class Way:
 
 
 class Leg(NamedTuple):
-    """One direction: how long it takes; and where what is sent is lost, when its sender notices, else -1."""
+    """One direction: how long it takes; where what is sent is lost, when its sender notices, else -1; and whether it
+    comes twice."""
 
     time: int
     lost_after: int
+    twice: bool
 
 
 class Trip(NamedTuple):
-    """A round trip: how long the ways there and back take together; and where one loses it, when that is noticed."""
+    """A round trip: how long the ways there and back take together; where one loses it, when that is noticed; and
+    whether what was sent came twice."""
 
     time: int
     lost_after: int
     """-1 where nothing is lost."""
+    twice: bool
 
 
-AT_ONCE = Trip(0, -1)
+NO_LINK = Leg(0, -1, False)
+AT_ONCE = Trip(0, -1, False)
 
 
 class Links:
-    """The links of a replication. Draws of a trip: two for each, one a direction."""
+    """The links of a replication. Draws of a trip: two of each kind, one a direction."""
 
     def __init__(self, plans: tuple[LinkPlan, ...], draws: Draws) -> None:
         self._plans = plans
@@ -107,6 +113,7 @@ class Links:
         self._laws = [durations(link.latency) for link in plans]
         self._latencies: dict[tuple[int, str], Stream[int]] = {}
         self._losses: dict[tuple[int, str], Stream[float]] = {}
+        self._duplications: dict[tuple[int, str], Stream[float]] = {}
         for number, link in enumerate(plans):
             pairs = [(link.a, link.b), *([(link.b, link.a)] if link.both else [])]
             ways = [Way([link.loss] if link.loss else []) for _ in pairs]
@@ -124,26 +131,40 @@ class Links:
         there = self.leg(a, b, place, entity, 2 * index)
         if there.lost_after >= 0:
             # What is lost on the way there has no answer to lose.
-            return Trip(0, there.lost_after)
+            return Trip(0, there.lost_after, False)
         back = self.leg(b, a, place, entity, 2 * index + 1)
-        return Trip(there.time + back.time, back.lost_after)
+        return Trip(there.time + back.time, back.lost_after, there.twice)
 
     def leg(self, a: int, b: int, place: str, entity: int, index: int) -> Leg:
         """The way from site a to b alone."""
         found = self._ways.get((a, b))
         if found is None:
-            return Leg(0, -1)
+            return NO_LINK
         number, way = found
         loss = way.loss
         if loss and self._loss(number, place).at(entity, index) < loss:
-            return Leg(0, self._plans[number].lost_after)
-        return Leg(way.slowed(self._latency(number, place).at(entity, index)), -1)
+            return Leg(0, self._plans[number].lost_after, False)
+        duplication = self._plans[number].duplication
+        twice = duplication > 0 and self._duplication(number, place).at(entity, index) < duplication
+        return Leg(way.slowed(self._latency(number, place).at(entity, index)), -1, twice)
+
+    def place(self, a: int, b: int) -> str:
+        """What the log calls the link from site a to b, where there is one."""
+        return f"link:{self._plans[self._ways[a, b][0]].name}"
 
     def _loss(self, link: int, place: str) -> Stream[float]:
         stream = self._losses.get((link, place))
         if stream is None:
             where = f"link:{self._plans[link].name}/{place}"
             stream = self._losses[link, place] = self._draws.uniforms(Purpose.LINK_LOSS, where, width=2)
+        return stream
+
+    def _duplication(self, link: int, place: str) -> Stream[float]:
+        stream = self._duplications.get((link, place))
+        if stream is None:
+            where = f"link:{self._plans[link].name}/{place}"
+            stream = self._draws.uniforms(Purpose.LINK_DUPLICATION, where, width=2)
+            self._duplications[link, place] = stream
         return stream
 
     def _latency(self, link: int, place: str) -> Stream[int]:
@@ -168,9 +189,16 @@ def install_links(replication: Replication) -> None:
         return
     plan, links = replication.plan, replication.network.links
 
-    def travel(call: Call, latency: int, _: int) -> int:
-        token = call.token
-        trip = links.trip(call.site, plan.endpoints[call.endpoint].site, token.law.name, token.entity, call.index)
+    def where(call: Call) -> str:
+        return f"endpoint:{plan.names.endpoints[call.endpoint]}"
+
+    def travel(call: Call, latency: int, now: int) -> int:
+        token, site = call.token, plan.endpoints[call.endpoint].site
+        trip = links.trip(call.site, site, token.law.name, token.entity, call.index)
+        call.twice = trip.twice and call.failure != "partition"
+        if call.twice:
+            replication.log.event(now, Kind.DUPLICATED, links.place(call.site, site), call.case, detail=where(call))
+            replication.endpoints.charge(call)
         if trip.lost_after < 0 or call.failure == "partition":
             return latency + trip.time
         call.failure = "lost"

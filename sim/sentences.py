@@ -137,6 +137,7 @@ SENTENCES: Final[Mapping[str, Callable[[Event], str]]] = {
     ),
     "delivered": lambda e: f"message {e.value} of {e.place} is delivered" + (e.detail and f", in vain: {e.detail}"),
     "redelivered": lambda e: f"message {e.value} of {e.place} is delivered again: {e.detail}",
+    "duplicated": lambda e: f"{e.place} brings what was sent to {e.detail} twice",
     "acknowledged": lambda e: f"message {e.value} of {e.place} is acknowledged",
     "dead-letter": lambda e: f"message {e.value} of {e.place} is a dead letter: {e.detail}",
     "violation": lambda e: f"violation: step {e.name} took effect, though policy says {e.detail}",

@@ -59,7 +59,7 @@ residency-breach, replayed, lost.
 Of supply: retry-after, held-up, let-in, hedged.
 Of resilience: orphaned, wasted, skipped, retry-denied, breaker-open, breaker-half-open, breaker-closed, fallback.
 Of people: reviewed, wrong-approval.
-Of topics: published, back-pressure, delivered, redelivered, acknowledged, dead-letter.
+Of topics: published, back-pressure, delivered, redelivered, acknowledged, dead-letter; duplicated.
 Of workflows: called, returned, effect, effect-repeated, effect-suppressed, compensating, compensated.
 `docs/semantics.md` tells when each happens and what its value and detail are."""
 

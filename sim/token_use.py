@@ -81,17 +81,23 @@ class TokenUse:
         return 0 if limit is None else limit.room_in(sum(self.of(call)), now)
 
     def pace(self, call: Call, latency: int, _: int) -> int:
-        """Count and charge the tokens of a call that starts; its latency with the time that they take."""
+        """The latency of a call that starts with the time that its tokens take."""
+        plan = self._plans.get(call.endpoint)
+        if plan is None:
+            return latency
+        into, out = self.of(call)
+        return latency + into * plan.time_in + out * plan.time_out
+
+    def charge(self, call: Call) -> None:
+        """Count and charge the tokens of a call that reaches its endpoint."""
         into, out = self.of(call)
         self._cases.tokens_in[call.case] += into
         self._cases.tokens_out[call.case] += out
         plan = self._plans.get(call.endpoint)
-        if plan is None:
-            return latency
-        paid = (into * plan.price_in + out * plan.price_out + _MILLION // 2) // _MILLION
-        self._cases.cost[call.case] += paid
-        self._cases.cost_tokens[call.case] += paid
-        return latency + into * plan.time_in + out * plan.time_out
+        if plan is not None:
+            paid = (into * plan.price_in + out * plan.price_out + _MILLION // 2) // _MILLION
+            self._cases.cost[call.case] += paid
+            self._cases.cost_tokens[call.case] += paid
 
     def of(self, call: Call) -> tuple[int, int]:
         """The tokens that go in and come out, the same each time they are asked for."""
@@ -132,3 +138,4 @@ def install_token_use(replication: Replication) -> None:
         replication.endpoints.admit.append(use.admit)
         replication.endpoints.room.append(use.room_in)
         replication.endpoints.pace.append(use.pace)
+        replication.endpoints.charges.append(use.charge)

@@ -182,7 +182,7 @@ class Call(Job):
     Nobody waits for one that is `orphaned`.
     """
 
-    __slots__ = ("endpoint", "failure", "index", "left", "orphaned", "race", "site", "token")
+    __slots__ = ("endpoint", "failure", "index", "left", "orphaned", "race", "site", "token", "twice")
 
     def __init__(self, token: Token, endpoint: int, site: int, left: int, index: int) -> None:
         super().__init__(token.case, token.level)
@@ -193,6 +193,8 @@ class Call(Job):
         self.index = index
         self.failure = ""
         self.orphaned = False
+        self.twice = False
+        """Whether a link has brought it to its endpoint twice."""
         self.race: Race | None = None
         """The calls of the same request, where there may be several."""
 

@@ -139,17 +139,23 @@ class Broker:
         if leg.lost_after >= 0:
             self._send_again(token, leg.lost_after, now)
         else:
-            self._after(leg.time, self._arrive, token, now)
+            self._after(leg.time, partial(self._arrive, leg.twice), token, now)
 
     def _send_again(self, token: Token, after: int, now: int) -> None:
         token.attempt += 1
         self._clock.at(now + after, Rank.RESUME, self._send, token)
 
-    def _arrive(self, token: Token, now: int) -> None:
-        """The message is at its topic."""
+    def _arrive(self, twice: bool, token: Token, now: int) -> None:
+        """The message is at its topic. A second one beside it is only taken where there is room for it too."""
         topic = self._topic(token)
+        if twice:
+            link = self._network.links.place(self._step(token).site, topic.plan.site)
+            self._log.event(now, Kind.DUPLICATED, link, token.case, detail=topic.place)
         if topic.has_room():
-            self._accept(topic, token, now)
+            self._put(topic, token, now)
+            if twice and topic.has_room():
+                self._put(topic, token, now)
+            self._taken(topic, token, now)
         elif topic.plan.when_full == _BLOCK:
             topic.publishers[token] = now
             self._event(Kind.BACK_PRESSURE, topic, token.case, now, len(topic.publishers), "full")
@@ -157,17 +163,22 @@ class Broker:
             self._event(Kind.REJECTED, topic, token.case, now)
             self._confirm(token, Exit.FAILURE, now)
         else:
-            self._bury(topic, topic.pop(), "full", now)
-            self._accept(topic, token, now)
+            # Those that came back may be more than there is room for.
+            while not topic.has_room():
+                self._bury(topic, topic.pop(), "full", now)
+            self._put(topic, token, now)
+            self._taken(topic, token, now)
 
-    def _accept(self, topic: Topic, token: Token, now: int) -> None:
+    def _taken(self, topic: Topic, token: Token, now: int) -> None:
+        self._confirm(token, Exit.NEXT, now)
+        self._serve(topic, now)
+
+    def _put(self, topic: Topic, token: Token, now: int) -> None:
         topic.numbers += 1
         message = Message(token, self._sent[token], topic.numbers)
         self._sent[token] += 1
         self._event(Kind.PUBLISHED, topic, token.case, now, message.number, "again" if message.copy else "")
         topic.push(message)
-        self._confirm(token, Exit.NEXT, now)
-        self._serve(topic, now)
 
     def _confirm(self, token: Token, exit: int, now: int) -> None:
         """Tell the publisher; where that gets lost it sends the message again."""
@@ -240,7 +251,8 @@ class Broker:
                 return
             token = next(iter(topic.publishers))
             del topic.publishers[token]
-            self._accept(topic, token, now)
+            self._put(topic, token, now)
+            self._confirm(token, Exit.NEXT, now)
 
     def _deliver(self, topic: Topic, message: Message, now: int) -> None:
         topic.busy += 1

@@ -103,6 +103,7 @@ class LinkPlan:
     both: bool
     latency: LawPlan
     loss: float
+    duplication: float
     lost_after: int
 
 

@@ -111,3 +111,72 @@ def test_a_link_that_makes_no_sense_is_refused(tmp_path: Path, links: str, fault
     with pytest.raises(InputError) as caught:
         fly(tmp_path, links, fault=fault)
     assert any(message in str(diagnostic) for diagnostic in caught.value.diagnostics)
+
+
+PAID = """\
+windtunnel: 1
+name: twice
+start: 2026-01-05T00:00:00Z
+horizon: 1000s
+sites: {{eu: {{}}, us: {{}}}}
+links: {{sea: {{from: eu, to: us, latency: 1s, duplication: {share}}}}}
+endpoints: {{bank: {{site: us, latency: 4s, price: 0.01 USD, price-per-million: {{input: 10 USD, output: 0 USD}}}}}}
+agents:
+  payer:
+    site: eu
+    replicas: 50
+    capabilities: {{pay: {{endpoint: bank, tokens: {{input: 1000, output: 10}}}}}}
+workflows:
+  flow: {{start: pay, steps: {{pay: {{kind: task, agent: payer, capability: pay, idempotency-key: {key}}}}}}}
+work: {{stream: {{workflow: flow, arrivals: {{kind: renewal, rate: 1/s, cv: 0}}}}}}
+"""
+
+
+def paid(folder: Path, share: str, key: str = "false") -> tuple[Rows, Rows]:
+    (folder / "scenario.yaml").write_text(PAID.format(share=share, key=key))
+    loaded = load(folder)
+    replication = Replication(compile_plan(loaded), compile_rules(loaded), 1, 0)
+    replication.run()
+    tables = replication.tables("", 1)
+    return tables.events.to_pylist(), tables.cases.to_pylist()
+
+
+def test_a_call_that_comes_twice_is_paid_and_takes_effect_twice(tmp_path: Path) -> None:
+    events, cases = paid(tmp_path, "1")
+    mine = [(row["time"] // SECOND, row["kind"], row["place"]) for row in events if row["case"] == 0]
+    assert mine == [
+        (1, "arrived", "step:flow.pay"),
+        (1, "entered", "step:flow.pay"),
+        (1, "started", "agent:payer"),
+        (1, "duplicated", "link:sea"),
+        (7, "effect", "step:flow.pay"),
+        (7, "effect-repeated", "step:flow.pay"),
+        (7, "finished", "agent:payer"),
+        (7, "ended", "step:flow.pay"),
+    ]
+    # A cent for the call and one for a thousand tokens of 10 USD the million, twice.
+    assert (cases[0]["cost"], cases[0]["tokens_in"], cases[0]["tokens_out"]) == (40_000, 2000, 20)
+    events, _ = paid(tmp_path, "1", "true")
+    assert [row["kind"] for row in events if row["case"] == 0 and "effect" in row["kind"]] == [
+        "effect",
+        "effect-suppressed",
+    ]
+
+
+def test_the_share_of_calls_that_come_twice_is_the_links(tmp_path: Path) -> None:
+    from scipy import stats
+
+    events, cases = paid(tmp_path, "0.3")
+    twice = sum(row["kind"] == "duplicated" for row in events)
+    assert stats.binomtest(twice, len(cases), 0.3).pvalue > 0.001
+    assert stats.binomtest(twice, len(cases), 0.4).pvalue < 0.001
+    assert sum(row["cost"] for row in cases) == 20_000 * (len(cases) + twice)
+    plain, _ = paid(tmp_path, "0")
+    assert [row for row in plain if row["kind"] == "ended"] == [
+        row | {"sequence": other["sequence"]}
+        for row, other in zip(
+            [row for row in events if row["kind"] == "ended"],
+            [row for row in plain if row["kind"] == "ended"],
+            strict=True,
+        )
+    ]

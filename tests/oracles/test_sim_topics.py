@@ -205,6 +205,18 @@ def test_a_full_topic_drops_what_waits_longest_or_turns_away(tmp_path: Path) -> 
     assert [row["detail"] for row in rows if row["kind"] == "ended"] == ["completed", "completed", "failed"]
 
 
+def test_a_topic_over_its_room_for_what_came_back_drops_more_than_one(tmp_path: Path) -> None:
+    topic = "capacity: 1, when-full: drop-oldest, acknowledge-within: 2s, consumers: {workflow: notify}"
+    rows = fly(write(tmp_path, topic, "0 1 3"))
+    assert told(rows)[2:6] == [
+        (1.0, "published", 2, ""),
+        # The first came back at 2, beside the second.
+        (3.0, "dead-letter", 1, "full"),
+        (3.0, "dead-letter", 2, "full"),
+        (3.0, "published", 3, ""),
+    ]
+
+
 def test_a_publisher_that_waits_too_long_gives_up(tmp_path: Path) -> None:
     topic = "capacity: 1, consumers: {workflow: notify}"
     rows = fly(write(tmp_path, topic, "0 1 2 3", SERVICE="60s", PUBLISH="timeout: 10s"))
@@ -378,3 +390,21 @@ def test_a_time_until_the_acknowledgement_is_that_of_the_messages_that_have_one(
     assert topic.left.estimate == 1
     assert topic.oldest.estimate == 2 * SECOND
     assert outcomes.objectives[0].interval.estimate == 0
+
+
+def test_a_message_that_comes_twice_is_taken_twice_where_there_is_room(tmp_path: Path) -> None:
+    links = LINK.format(", duplication: 1")
+    topic = "consumers: {workflow: notify, concurrency: 2}"
+    rows = fly(write(tmp_path, topic, LINKS=links, CONSUMERS="idempotency-key: true"))
+    assert told(rows)[:4] == [
+        (0.5, "published", 1, ""),
+        (0.5, "published", 2, "again"),
+        (0.5, "delivered", 1, ""),
+        (0.5, "delivered", 2, ""),
+    ]
+    assert [row["detail"] for row in rows if row["kind"] == "duplicated"] == ["topic:events"]
+    assert [row["kind"] for row in rows if row["kind"].startswith("effect")] == ["effect", "effect-suppressed"]
+    full = "capacity: 1, consumers: {workflow: notify}"
+    rows = fly(write(tmp_path, full, "0 1", LINKS=links))
+    # Two are taken at 0.5, of which one is delivered; there is no room for a second at 1.5, nor for the first.
+    assert [row[1] for row in told(rows) if row[0] < 2] == ["published", "published", "delivered", "back-pressure"]

@@ -181,7 +181,9 @@ def scenarios(draw: st.DrawFn) -> str:
     platform = draw(st.lists(st.sampled_from(PLATFORM_FAULTS), max_size=4))
     platform = [kind for kind in platform if arrivals != BURSTS or "load-spike" not in kind]  # bursts have no one rate
     timed = [f"{{{kind}, {draw(st.sampled_from(TIMES))}}}" for kind in platform]
-    link = "{from: near, to: far, latency: 'uniform(low=0s, high=2s)', loss: 0.1, lost-after: 3s}"
+    twice = draw(st.sampled_from(["0", "0.2"]))
+    link = "{from: near, to: far, latency: 'uniform(low=0s, high=2s)', loss: 0.1, lost-after: 3s, duplication: TWICE}"
+    link = link.replace("TWICE", twice)
     points = draw(st.sampled_from(["", "{site: near}", "{site: near, cache: {for: 2m, stale-for: 5m, entries: 20}}"]))
     durability = draw(
         st.sampled_from(["", "durability: {kind: none}", "durability: {kind: event-sourced, replay: 3s}"])
@@ -594,7 +596,8 @@ def money_adds_up(cases: Rows, events: Rows, plan: Plan) -> None:
         assert rest % CALL_PRICE == 0
         calls = max(c.calls for c in plan.capabilities)
         more = max((quality.answers for quality in plan.supply.quality), default=1) - 1
-        assert rest <= (CALL_PRICE * calls + ATTEMPT_COST * more) * row["attempts"] + CALL_PRICE * hedged[row["case"]]
+        paid = CALL_PRICE * (1 + any(link.duplication for link in plan.platform.links))
+        assert rest <= (paid * calls + ATTEMPT_COST * more) * row["attempts"] + paid * hedged[row["case"]]
 
 
 def _people(events: Rows) -> Counter[int]:
