@@ -361,6 +361,7 @@ def every_case_ends_once_or_is_open(cases: Rows, events: Rows) -> None:
 
 
 AFTERLIFE = {
+    "duplicated",
     "queued",
     "abandoned",
     "started",
