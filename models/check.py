@@ -365,7 +365,7 @@ _CHECKS: Final[tuple[tuple[Callable[[Scenario], Iterator[Problem]], tuple[str, .
     (_faults, ("horizon", "agents", "work")),
     (check_links, ()),
     (check_drifts, ("work",)),
-    (check_monitors, ("desks", "work")),
+    (check_monitors, ("desks", "work", "attacks", "policies")),
     (check_rollouts, ("horizon", "agents", "policies", "objectives")),
     (check_attacks, ("horizon", "agents", "policies")),
     (check_points, ("decision-point", "agents")),

@@ -64,6 +64,7 @@ def check_monitors(scenario: Scenario) -> Iterator[Problem]:
         if isinstance(detector, Cusum) and not detector.p0 < detector.p1:
             yield Problem((*keys, "detector", "p1"), "`p1` is not above `p0`", f"expected more than {detector.p0:g}")
         yield from _attribute(scenario, keys, monitor)
+        yield from _refusals(scenario, keys, monitor)
         if isinstance(detector, Cusum | DDM) and monitor.watches in ("latency", "cost"):
             message = f"a {quoted(detector.kind)} reads labels of 0 and 1, and {monitor.watches} is a number"
             yield Problem((*keys, "detector", "kind"), message, "expected adwin, page-hinkley, psi or ks", True)
@@ -92,6 +93,24 @@ def _attribute(scenario: Scenario, keys: Keys, monitor: Monitor) -> Iterator[Pro
             f"a {quoted(monitor.detector.kind)} reads labels of 0 and 1, and {quoted(monitor.attribute)} is a number"
         )
         yield Problem((*keys, "detector", "kind"), message, "expected adwin, page-hinkley, psi or ks", True)
+
+
+def _refusals(scenario: Scenario, keys: Keys, monitor: Monitor) -> Iterator[Problem]:
+    """A pool's requests are watched as a whole, and only a compromised agent is quarantined."""
+    if monitor.watches == "refusals":
+        if monitor.capability:
+            message = "requests of all capabilities of the pool are watched"
+            yield Problem((*keys, "capability"), message, "drop it, or watch something else", True)
+        if monitor.action not in ("alert", "quarantine"):
+            message = f"action `{monitor.action}` needs a capability, and refusals are of the pool"
+            yield Problem((*keys, "action"), message, "expected `alert` or `quarantine`")
+        if scenario.policies is None:
+            yield Problem((*keys, "watches"), "without policies nothing is refused", "add `policies: {path: ...}`")
+    elif not monitor.capability:
+        yield Problem(keys, f"`watches: {monitor.watches}` needs a capability", "add `capability`", True)
+    if monitor.action == "quarantine" and monitor.agent not in {attack.agent for attack in scenario.attacks.values()}:
+        message = f"no attack strikes agent {quoted(monitor.agent)}"
+        yield Problem((*keys, "action"), message, "add one to `attacks`, or set another action")
 
 
 def _to(keys: Keys, monitor: Monitor) -> Problem:

@@ -113,15 +113,16 @@ Detector = Annotated[PageHinkley | Adwin | Cusum | DDM | PSI | KS, Field(discrim
 
 
 class Monitor(Part):
-    """A drift detector on sampled, delayed labels of a capability's attempts."""
+    """A detector on sampled, delayed labels of a capability's attempts, or of a pool's requests."""
 
     agent: Name
     """The pool it watches."""
-    capability: Name
-    """Its capability that is watched."""
-    watches: Literal["errors", "latency", "format", "cost", "attribute"] = "errors"
+    capability: Name = ""
+    """Its capability that is watched; goes with all but `refusals`."""
+    watches: Literal["errors", "latency", "format", "cost", "attribute", "refusals"] = "errors"
     """What a label is: 1 for a wrong attempt; seconds from the slot to the answer; 1 for an answer that cannot be read;
-    the attempt's cost with its calls; an attribute of its case."""
+    the attempt's cost with its calls; an attribute of its case; 1 for a request of the pool, or of a compromised agent
+    in it, that was denied or escalated."""
     attribute: AttributeName | None = None
     """The attribute, a whole number, or true or false (1 or 0); cases without it have no label. Goes with
     `watches: attribute`."""
@@ -131,8 +132,9 @@ class Monitor(Part):
     """Share of attempts that get a label."""
     delay: DurationLaw = Field(default=ZERO_DURATION)
     """Time from the attempt to its label."""
-    action: Literal["alert", "roll-back", "route", "stop"] = "alert"
+    action: Literal["alert", "roll-back", "route", "stop", "quarantine"] = "alert"
     """`roll-back` undoes the last drift; `route` gives the capability's steps to people from then on, `stop` fails its
-    attempts from then on, both until the end of the run."""
+    attempts from then on, both until the end of the run; `quarantine` takes out the pool's compromised agents, if there
+    are any then. `refusals` go with `alert` and `quarantine`."""
     to: Name | None = None
     """The desk that `route` gives the steps to; its people do them right (an assumption). Goes with `route`."""

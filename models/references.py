@@ -55,7 +55,10 @@ def check_references(scenario: Scenario) -> Iterator[Problem]:
         yield from unknown(("work", name, "workflow"), work.workflow, scenario.workflows, "workflow")
     yield from _faults(scenario)
     for name, monitor in scenario.monitors.items():
-        yield from unknown_capability(scenario, ("monitors", name), monitor.agent, monitor.capability)
+        if monitor.capability:
+            yield from unknown_capability(scenario, ("monitors", name), monitor.agent, monitor.capability)
+        else:
+            yield from unknown(("monitors", name, "agent"), monitor.agent, scenario.agents, "agent")
     yield from unknown(("deadlock", "desk"), scenario.deadlock.desk, scenario.desks, "desk")
     yield from _objectives(scenario)
 

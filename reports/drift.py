@@ -63,14 +63,15 @@ def assess_drift(tables: RunTables) -> tuple[DriftOutcome, ...]:
 
 
 def assess_quiet_monitors(tables: RunTables) -> tuple[QuietMonitor, ...]:
-    """Monitors of what never drifts in the scenario."""
+    """Monitors of what never drifts in the scenario, and of requests of pools that are not attacked."""
     drifting = {
         name for fault in tables.scenario.faults if isinstance(fault, Drift) for name in _monitors(fault, tables)
     }
+    attacked = {attack.agent for attack in tables.scenario.attacks.values()}
     return tuple(
-        QuietMonitor(name, monitor.agent, monitor.capability, tables.mean_count(_at_monitor(tables, "alarm", name)))
+        QuietMonitor(name, monitor.agent, monitor.capability, tables.mean_count(at_monitor(tables, "alarm", name)))
         for name, monitor in tables.scenario.monitors.items()
-        if name not in drifting
+        if name not in drifting and not (monitor.watches == "refusals" and monitor.agent in attacked)
     )
 
 
@@ -94,9 +95,9 @@ def _reaches(scenario: Scenario, drift: Drift, monitor: Monitor) -> bool:
 def _drift(drift: Drift, name: str, tables: RunTables) -> DriftOutcome:
     horizon = tables.scenario.horizon
     rolls_back = bool(name) and tables.scenario.monitors[name].action == "roll-back"
-    alarms = _at_monitor(tables, "alarm", name)
+    alarms = at_monitor(tables, "alarm", name)
     first = first_after(alarms, drift.at, tables)
-    stopped = first_after(_at_monitor(tables, "rolled-back", name), drift.at, tables) if rolls_back else first
+    stopped = first_after(at_monitor(tables, "rolled-back", name), drift.at, tables) if rolls_back else first
     seen = np.where(np.isnan(first), float(horizon), first) - drift.at
     return DriftOutcome(
         agent=drift.agent,
@@ -115,7 +116,7 @@ def _drift(drift: Drift, name: str, tables: RunTables) -> DriftOutcome:
     )
 
 
-def _at_monitor(tables: RunTables, kind: str, name: str) -> pd.DataFrame:
+def at_monitor(tables: RunTables, kind: str, name: str) -> pd.DataFrame:
     events = tables.of_kind(kind)
     return events[events["place"] == f"monitor:{name}"]
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from reports.drift import first_after
-from reports.intervals import Interval, exact, student
+from reports.drift import at_monitor, first_after
+from reports.intervals import Interval, bounded, exact, student
 from reports.tables import RunTables
 
 
@@ -18,6 +19,20 @@ class Tried:
     request: str
     """Action: outcome by rules."""
     count: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """An attack under one monitor of its pool's requests."""
+
+    monitor: str
+    action: str
+    delay: Interval
+    """Time from its begin to the first alarm, us. An attack that raised none counts as at least the rest of the run."""
+    missed: int
+    """Replications in which no alarm followed its begin."""
+    false_alarms: Interval
+    """Alarms before it, in one replication."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +49,8 @@ class AttackOutcome:
     until: Interval | None
     """Time from its begin till then, us, over those replications; None where there is none."""
     tried: tuple[Tried, ...]
+    noticed: tuple[Noticed, ...]
+    """By each monitor of the pool's requests."""
 
 
 def assess_attacks(tables: RunTables) -> tuple[AttackOutcome, ...]:
@@ -57,4 +74,22 @@ def _attack(name: str, tables: RunTables) -> AttackOutcome:
         replications=tables.replications,
         until=student(exact(known), floor=0.0) if len(known) else None,
         tried=tuple(Tried(detail, tables.mean_count(rows[rows["detail"] == detail])) for rows, detail in tried),
+        noticed=tuple(
+            _noticed(attack.at, monitor, tables)
+            for monitor, watch in tables.scenario.monitors.items()
+            if watch.watches == "refusals" and watch.agent == attack.agent
+        ),
+    )
+
+
+def _noticed(begin: int, monitor: str, tables: RunTables) -> Noticed:
+    alarms = at_monitor(tables, "alarm", monitor)
+    first = first_after(alarms, begin, tables)
+    seen = np.where(np.isnan(first), float(tables.scenario.horizon), first) - begin
+    return Noticed(
+        monitor=monitor,
+        action=tables.scenario.monitors[monitor].action,
+        delay=student(bounded(seen, np.where(np.isnan(first), math.inf, seen)), floor=0.0),
+        missed=int(np.isnan(first).sum()),
+        false_alarms=tables.mean_count(alarms[alarms["time"] < begin]),
     )

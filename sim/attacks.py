@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
 def install_attacks(replication: Replication) -> None:
     """Set the attacks on the clock."""
-    for plan in replication.plan.change.attacks:
-        Attack(replication, plan)
+    replication.attacks += [Attack(replication, plan) for plan in replication.plan.change.attacks]
 
 
 class _Asked:
@@ -29,7 +28,8 @@ class _Asked:
 
     epoch = 0
 
-    def __init__(self, number: int, answer: AnswerPlan, petition: Petition) -> None:
+    def __init__(self, number: int, answer: AnswerPlan, petition: Petition, asker: Asker) -> None:
+        self.asker = asker
         self.number = number
         self.answer = answer
         self.petition = petition
@@ -64,7 +64,7 @@ class Attack:
         asker = Asker(site, self._place, self._tries, 0, NONE, lambda: question)
         delay = self._replication.decisions.reach(asker, petition, now)
         self._tries += 1
-        asked = _Asked(self._tries, answer, petition)
+        asked = _Asked(self._tries, answer, petition, asker)
         if delay:
             self._replication.clock.at(now + delay, Rank.FINISH, self._answered, asked)
         else:
@@ -88,12 +88,18 @@ class Attack:
         )
         if through and answer.outcome != "allow":
             replication.log.event(now, Kind.VIOLATION, self._place, detail=answer.outcome)
+        replication.decisions.tell(self._plan.pool, asked.asker, enforced, now)
         if not through and not self._out and self._is_caught(now):
             self.quarantine(now)
 
     def _is_caught(self, now: int) -> bool:
         self._refused.append(now)
         return len(self._refused) == self._plan.refused and now - self._refused[0] <= self._plan.within
+
+    def suspect(self, pool: int, now: int) -> None:
+        """An alarm over the requests of a pool: the agent is quarantined, if it is of that pool and at its work."""
+        if pool == self._plan.pool and self._plan.begin <= now < self._plan.end and not self._out:
+            self.quarantine(now)
 
     def quarantine(self, now: int) -> None:
         """The agent is out, with its slots; what it works on is finished first."""

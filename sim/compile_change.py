@@ -82,7 +82,8 @@ def _input_drifts(scenario: Scenario, names: Names) -> Iterator[InputDriftPlan]:
 def _monitors(scenario: Scenario, names: Names) -> Iterator[MonitorPlan]:
     for monitor in scenario.monitors.values():
         yield MonitorPlan(
-            names.capabilities.index(f"{monitor.agent}.{monitor.capability}"),
+            names.pools.index(monitor.agent),
+            place(names.capabilities, f"{monitor.agent}.{monitor.capability}"),
             Watch[monitor.watches.upper()],
             DetectorPlan(DETECTOR_KINDS.index(monitor.detector.kind), _parameters(monitor.detector)),
             monitor.sample,

@@ -55,6 +55,8 @@ class Decisions:
     ) -> None:
         self.allowed: Callable[[Token, int], None]
         self.leave: Callable[[Token, int, int], None]
+        self.enforced: list[Callable[[int, Asker, bool, int], None]] = []
+        """Told of each decision: the pool that asked, who, whether it is allowed, and the time."""
         self.decides: Callable[[Token], Decider] | None = None
         """Whose policies decide on a token's case; none where there is one policy set."""
         self.beside: Callable[[Token, Verdict, int], None] | None = None
@@ -170,6 +172,9 @@ class Decisions:
             self.beside(token, verdict, now)
         told, enforced, reason = self.settle(self._site(token), petition, verdict, now)
         self._record(token, petition, verdict.outcome, enforced, reason, now, decider.path)
+        if self.enforced:
+            pool = self._plan.capabilities[token.plan.capability].pool
+            self.tell(pool, self._asker(token, petition), enforced, now)
         if enforced == "allow":
             petition.slipped = verdict.outcome if verdict.outcome != "allow" else ""
             self.allowed(token, now)
@@ -195,6 +200,11 @@ class Decisions:
         if told is not verdict and not petition.trouble and told != verdict:
             reason = "cached"
         return told, enforced, reason
+
+    def tell(self, pool: int, asker: Asker, enforced: str, now: int) -> None:
+        """Tell whoever listens what was enforced."""
+        for told in self.enforced:
+            told(pool, asker, enforced == "allow", now)
 
     def _site(self, token: Token) -> int:
         """Where the agents of its step are."""

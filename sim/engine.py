@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from sim.approvals import Approvals
+from sim.attacks import Attack
 from sim.blocking import BlockingStation
 from sim.case_table import case_schema, case_table
 from sim.chance import Draws
@@ -76,6 +77,7 @@ class Replication:
         self.log = Log()
         self.cases = Cases(len(self.workload.arrived))
         self.faults = Faults(self.clock, self.log)
+        self.attacks: list[Attack] = []
         self.network = Network(plan, self.draws, self.log, self.faults)
         self._random_outages()
         self._build_places()

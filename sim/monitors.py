@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from sim.chance import Purpose, Stream
 from sim.clock import Rank
+from sim.decisions import Asker
 from sim.detectors import DDM, Adwin, Cusum, Detector, KolmogorovSmirnov, PageHinkley, StabilityIndex
 from sim.drifts import Drifts
 from sim.logs import Kind
@@ -45,6 +46,8 @@ def install_monitors(replication: Replication) -> None:
     if change.monitors:
         monitors = Monitors(replication, drifts, Routing(replication))
         replication.tasks.judged.append(monitors.judged)
+        if any(monitor.watches == Watch.REFUSALS for monitor in change.monitors):
+            replication.decisions.enforced.append(monitors.decided)
 
 
 def new_detector(plan: DetectorPlan) -> Detector:
@@ -77,6 +80,7 @@ class Monitors:
         for number, monitor in enumerate(self._monitors):
             self._of.setdefault(monitor.capability, []).append(number)
         self._samples: dict[tuple[int, int, int], Stream[float]] = {}
+        self._of_requests: dict[tuple[int, str], tuple[Stream[float], Stream[int]]] = {}
         self._delays: dict[tuple[int, int, int], Stream[int]] = {}
 
     def judged(self, token: Token, wrong: bool, now: int) -> None:
@@ -89,6 +93,25 @@ class Monitors:
                 delay = self._draw(self._delays, token, number, Purpose.LABEL_DELAY, durations(monitor.delay))
                 label = _Label(number, self._value(monitor, token, wrong, now))
                 self._replication.clock.at(now + delay, Rank.RESUME, self._labelled, label)
+
+    def decided(self, pool: int, asker: Asker, allowed: bool, now: int) -> None:
+        """A request of a pool is decided; a share of them gets a label after a delay."""
+        for number, monitor in enumerate(self._monitors):
+            if monitor.watches == Watch.REFUSALS and monitor.pool == pool:
+                samples, delays = self._streams(number, asker.place)
+                if samples.at(asker.entity, asker.number) < monitor.sample:
+                    delay = delays.at(asker.entity, asker.number)
+                    label = _Label(number, float(not allowed))
+                    self._replication.clock.at(now + delay, Rank.RESUME, self._labelled, label)
+
+    def _streams(self, number: int, asker: str) -> tuple[Stream[float], Stream[int]]:
+        found = self._of_requests.get((number, asker))
+        if found is None:
+            draws, place = self._replication.draws, f"{self._names.monitors[number]}/{asker}"
+            law = durations(self._monitors[number].delay)
+            found = (draws.uniforms(Purpose.LABEL, place), draws.stream(Purpose.LABEL_DELAY, place, law))
+            self._of_requests[number, asker] = found
+        return found
 
     def _value(self, monitor: MonitorPlan, token: Token, wrong: bool, now: int) -> float:
         watches = monitor.watches
@@ -116,6 +139,9 @@ class Monitors:
         capability = monitor.capability
         if monitor.action == Action.ROUTE:
             self._routing.route(capability, monitor.desk, place, now)
+        elif monitor.action == Action.QUARANTINE:
+            for attack in self._replication.attacks:
+                attack.suspect(monitor.pool, now)
         elif monitor.action == Action.STOP:
             self._routing.stop(capability, place, now)
         elif monitor.action == Action.ROLL_BACK and self._drifts.roll_back(capability):

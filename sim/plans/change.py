@@ -38,6 +38,7 @@ class Watch(IntEnum):
     FORMAT = 2
     COST = 3
     ATTRIBUTE = 4
+    REFUSALS = 5
 
 
 class Action(IntEnum):
@@ -47,6 +48,7 @@ class Action(IntEnum):
     ROLL_BACK = 1
     ROUTE = 2
     STOP = 3
+    QUARANTINE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +87,10 @@ class DetectorPlan:
 
 @dataclass(frozen=True, slots=True)
 class MonitorPlan:
-    """`desk` is where ROUTE leads, -1 for other actions."""
+    """`capability` is -1 where the requests of the whole pool are watched. `desk` is where ROUTE leads, -1 for other
+    actions."""
 
+    pool: int
     capability: int
     watches: int
     detector: DetectorPlan

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,13 @@ import pytest
 
 from models.diagnostics import InputError
 from models.load import load
+from reports.outcomes import assess
+from reports.sections import sections
 from sim.compile import compile_plan
+from sim.detectors import DDM, Cusum, PageHinkley
 from sim.engine import Replication, Tables
 from sim.rules import compile_rules
+from sim.simulate import simulate
 
 SECOND = 1_000_000
 
@@ -116,6 +121,116 @@ def test_an_attack_changes_no_case_as_long_as_nobody_is_taken_out(fly: Flight) -
     assert attacked.cases.equals(bare.cases)
     mine = [{**row, "sequence": 0, "hash": ""} for row in attacked.decisions.to_pylist() if row["case"] is not None]
     assert mine == [{**row, "sequence": 0, "hash": ""} for row in bare.decisions.to_pylist()]
+
+
+# --- monitors of requests ---------------------------------------------------------------------------------------------
+
+EYE = "monitors: {{eye: {{agent: pool, watches: refusals, detector: {{{detector}}}, {more}action: {action}}}}}\n"
+DETECTORS = {
+    "kind: cusum, p0: 0.02, p1: 0.3, threshold: 6": lambda: Cusum(0.02, 0.3, 6.0),
+    "kind: ddm": lambda: DDM(30, 3.0),
+    "kind: page-hinkley, threshold: 5": lambda: PageHinkley(30, 0.005, 5.0, 0.9999),
+}
+BUSY = """\
+workflows: {flow: {start: job, steps: {job: {kind: task, agent: pool, capability: work, action: 'Action::"pay"',
+  resource: 'Account::"any"'}}}}
+work: {stream: {workflow: flow, arrivals: {kind: renewal, rate: 1/s, cv: 0},
+  attributes: {amount: "uniform(low=0, high=102)"}}}
+"""
+
+
+def patrol(home: Path, eye: str, rule: str = "", replications: int = 1) -> Path:
+    """Cases that ask too, of which a few are refused."""
+    text = TEXT.format(attacks=HIJACK.format(amount=500, more=rule))
+    text = "\n".join(line for line in text.splitlines() if not line.startswith(("workflows", "work:")))
+    (home / "scenario.yaml").write_text(text + f"\nreplications: {replications}\n" + BUSY + eye)
+    (home / "rules.cedar").write_text(POLICIES)
+    return home
+
+
+def watched(home: Path) -> Tables:
+    loaded = load(home)
+    flight = Replication(compile_plan(loaded), compile_rules(loaded), 1, 0)
+    flight.run()
+    return flight.tables("", 1)
+
+
+@pytest.mark.parametrize("detector", DETECTORS)
+def test_the_alarm_comes_where_the_decision_log_raises_it(tmp_path: Path, detector: str) -> None:
+    tables = watched(patrol(tmp_path, EYE.format(detector=detector, more="delay: 3s, ", action="quarantine")))
+    test, alarms = DETECTORS[detector](), []
+    for number, row in enumerate(tables.decisions.to_pylist(), 1):
+        if test.update(float(row["enforced"] != "allow")) and row["time"] < 197 * SECOND:
+            alarms.append((row["time"] / SECOND + 3, "alarm", number, ""))
+    assert story(tables, "alarm") == alarms
+    during = [alarm for alarm in alarms if 100 <= alarm[0] < 140]
+    at = during[0][0]
+    assert story(tables, "quarantined", "quarantine-over") == [
+        (at, "quarantined", int((at - 100) * SECOND), ""),
+        (140, "quarantine-over", None, ""),
+    ]
+    assert story(tables, *TRIES)[-1][0] <= at
+
+
+def test_an_alarm_only_alerts_where_it_says_so(tmp_path: Path) -> None:
+    detector = "kind: cusum, p0: 0.02, p1: 0.3, threshold: 6"
+    tables = watched(patrol(tmp_path, EYE.format(detector=detector, more="", action="alert")))
+    assert story(tables, "alarm")
+    assert not story(tables, "quarantined")
+    assert len(story(tables, *TRIES)) == 19
+
+
+def test_a_sample_of_the_requests_is_labelled(tmp_path: Path) -> None:
+    always = "kind: cusum, p0: 0.000001, p1: 0.999999, threshold: 0.1"
+    eye = EYE.format(detector=always, more="sample: 0.5, ", action="alert")
+    home = patrol(tmp_path, eye)
+    refused = [row for row in watched(home).decisions.to_pylist() if row["enforced"] != "allow"]
+    found = len(story(watched(home), "alarm"))
+    assert found == pytest.approx(0.5 * len(refused), abs=4 * (0.25 * len(refused)) ** 0.5)
+    assert 0 < found < len(refused)
+
+
+def test_the_report_tells_how_soon_an_attack_is_noticed(tmp_path: Path) -> None:
+    detector = "kind: cusum, p0: 0.02, p1: 0.3, threshold: 6"
+    eye = EYE.format(detector=detector, more="", action="quarantine")
+    more = "objectives: {none: {kind: count, of: attacks-through, at-most: 0}}\n"
+    run = simulate(load(patrol(tmp_path, eye + more, replications=3)), tmp_path / "out", workers=1)
+    outcomes = assess(run)
+    (attack,) = outcomes.attacks
+    (noticed,) = attack.noticed
+    events = run.events()
+    alarms = events[events["kind"] == "alarm"]
+    first = alarms[alarms["time"] >= 100 * SECOND].groupby("replication")["time"].min()
+    assert len(first) == 3 - noticed.missed == 3
+    assert noticed.delay.estimate == pytest.approx(first.mean() - 100 * SECOND)
+    assert noticed.false_alarms.estimate == pytest.approx((alarms["time"] < 100 * SECOND).sum() / 3)
+    assert attack.until is not None
+    assert attack.until.estimate == pytest.approx(noticed.delay.estimate)
+    assert not outcomes.quiet_monitors
+    (objective,) = outcomes.objectives
+    assert objective.interval.estimate == pytest.approx((events["kind"] == "attack-through").sum() / 3)
+    assert "Attacks and their monitors" in [section.title for section in sections(outcomes)]
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "message"),
+    [
+        ("agent: pool, watches", "agent: pol, watches", "unknown agent `pol`"),
+        ("agent: pool, watches: refusals", "agent: pool, capability: work, watches: refusals", "requests of all"),
+        ("watches: refusals, ", "", "`watches: errors` needs a capability"),
+        ("action: quarantine", "action: stop", "action `stop` needs a capability, and refusals are of the pool"),
+        ("attacks:", "attack:", "no attack strikes agent `pool`"),
+    ],
+)
+def test_what_is_wrong_with_a_monitor_of_requests_is_told(tmp_path: Path, good: str, bad: str, message: str) -> None:
+    file = patrol(tmp_path, EYE.format(detector="kind: ddm", more="", action="quarantine")) / "scenario.yaml"
+    text = file.read_text()
+    assert good in text
+    text = text.replace(good, bad, 1)
+    file.write_text(text if good != "attacks:" else re.sub(r"(?s)attack:.*?(?=replications)", "", text))
+    with pytest.raises(InputError) as caught:
+        load(tmp_path)
+    assert any(found.message.startswith(message) for found in caught.value.diagnostics)
 
 
 # --- the decision point -----------------------------------------------------------------------------------------------
