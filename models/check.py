@@ -19,7 +19,15 @@ from models.check_platform import check_links, check_points, check_topics
 from models.check_presets import check_retries
 from models.check_resilience import check_resilience
 from models.check_rollouts import check_rollouts
-from models.check_supply import check_answers, check_endpoints, check_queues, check_scaling, check_tokens, check_work
+from models.check_supply import (
+    check_answers,
+    check_bulkheads,
+    check_endpoints,
+    check_queues,
+    check_scaling,
+    check_tokens,
+    check_work,
+)
 from models.declared import check_declared
 from models.diagnostics import Problem, near, quoted
 from models.laws import Law
@@ -358,6 +366,7 @@ _CHECKS: Final[tuple[tuple[Callable[[Scenario], Iterator[Problem]], tuple[str, .
     (check_work, ("horizon",)),
     (check_answers, ()),
     (check_queues, ()),
+    (check_bulkheads, ("workflows",)),
     (check_endpoints, ()),
     (check_tokens, ("agents", "work")),
     (check_scaling, ("horizon",)),

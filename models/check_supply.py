@@ -8,7 +8,7 @@ from typing import Final
 from models.diagnostics import Problem, quoted, suggestion
 from models.laws import Law
 from models.problems import Keys, no_time, or_near
-from models.scenario import Modulated, Scenario, Trace, Work
+from models.scenario import Modulated, Scenario, Task, Trace, Work
 from models.units import format_duration
 
 STAYS_MAX: Final = 1_000_000
@@ -108,6 +108,32 @@ def check_queues(scenario: Scenario) -> Iterator[Problem]:
         if queue.when_full != "reject" and queue.capacity is None:
             message = "a queue without a `capacity` is never full"
             yield Problem((*keys, "when-full"), message, "add `capacity`, or drop `when-full`", True)
+
+
+def check_bulkheads(scenario: Scenario) -> Iterator[Problem]:
+    """Bulkheads of steps that are done by the pool."""
+    for name, pool in scenario.agents.items():
+        done_here = tuple(_steps_of(scenario, name)) if pool.bulkheads else ()
+        for step in pool.bulkheads:
+            keys: Keys = ("agents", name, "bulkheads", step)
+            if step not in done_here:
+                help = suggestion(step, done_here, "steps of this pool")
+                yield Problem(keys, f"{quoted(step)} is no step that the pool does", help, True)
+        if pool.bulkheads and pool.queue.when_full == "block":
+            message = "a pool with bulkheads cannot block: who is let in next would depend on both"
+            yield Problem(("agents", name, "bulkheads"), message, "expected another `when-full`", True)
+
+
+def _steps_of(scenario: Scenario, pool: str) -> Iterator[str]:
+    """The steps that a pool does, as a first choice or a fallback, and the calls that it answers."""
+    for name, workflow in scenario.workflows.items():
+        for step_name, step in workflow.steps.items():
+            if isinstance(step, Task):
+                if pool in (step.agent, *(fallback.agent for fallback in step.fallbacks)):
+                    yield f"{name}.{step_name}"
+                yield from (
+                    f"{name}.{step_name}/{n}" for n, call in enumerate(step.calls_agents, 1) if call.agent == pool
+                )
 
 
 def check_endpoints(scenario: Scenario) -> Iterator[Problem]:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from models.curves import CurveText
 from models.laws import DurationLaw, NumberLaw, SuccessLaw, parse_duration_law, parse_number_law, parse_success
-from models.part import AttributeName, Condition, Count, EntityUid, Name, Part
+from models.part import AttributeName, Condition, Count, EntityUid, Name, Part, StepName
 from models.people import Review
 from models.units import SECOND, DateText, DaysText, Duration, HoursText, Money, MoneyText, Probability, Rate, Told
 
@@ -276,6 +276,9 @@ class AgentPool(Part):
     """Slots of one replica: the pool works on `replicas x concurrency` attempts at a time."""
     queue: AgentQueue = AgentQueue()
     """Where attempts wait for a free slot."""
+    bulkheads: dict[StepName, Count] = Field(default_factory=dict)
+    """For steps, as `workflow.step`, the slots that attempts at one may hold at a time; more of them wait while others
+    pass them. An agent that a step calls is `workflow.step/n`. Fallbacks count as their step."""
     abandoned: Abandoned = "cancel"
     """What becomes of an attempt whose caller has given up: its time is out, its patience, or its case ended elsewhere.
     `cancel`: it stops at once, and its slot or place in the queue is free. `serve`: it goes on to the end of its

@@ -17,6 +17,9 @@ ENTITY_UID = r'^([A-Za-z_][A-Za-z0-9_]*::)+"[^"\\]{0,200}"$'
 Name = Annotated[str, Field(pattern=NAME)]
 AttributeName = Annotated[str, Field(pattern=ATTRIBUTE_NAME)]
 """A case attribute. Dots nest records: `input.amount` is `context.input.amount` in a policy."""
+STEP_NAME = rf"{NAME[:-1]}\.{NAME[1:-1]}(/[1-9][0-9]?)?$"
+StepName = Annotated[str, Field(pattern=STEP_NAME)]
+"""`workflow.step`, or `workflow.step/n` for the n-th agent that its attempts call."""
 EntityUid = Annotated[str, Field(pattern=ENTITY_UID, examples=['Agent::"triage"'])]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Condition = Annotated[

@@ -24,7 +24,7 @@ from sim.compile_people import compile_people
 from sim.compile_platform import compile_platform
 from sim.compile_resilience import compile_resilience
 from sim.compile_steps import step_names, step_plans
-from sim.compile_supply import compile_supply, line_plan, priorities
+from sim.compile_supply import cap_plans, compile_supply, line_plan, priorities
 from sim.compile_values import attribute_plan, bound, law_plan, law_texts, place, success_plan
 from sim.plan import (
     FOREVER,
@@ -57,7 +57,7 @@ def compile_plan(loaded: LoadedScenario) -> Plan:
         warm_up=scenario.warm_up,
         levels=len(levels),
         endpoints=tuple(_endpoint(names, endpoint) for endpoint in scenario.endpoints.values()),
-        pools=tuple(_pool(names, pool) for pool in scenario.agents.values()),
+        pools=tuple(_pool(scenario, names, pool) for pool in scenario.agents.values()),
         capabilities=tuple(_capabilities(scenario, names)),
         desks=tuple(_desk(scenario, names, desk) for desk in scenario.desks.values()),
         chains=tuple(_chain(names, chain) for chain in scenario.chains.values()),
@@ -119,10 +119,11 @@ def _endpoint(names: Names, endpoint: Endpoint) -> EndpointPlan:
     )
 
 
-def _pool(names: Names, pool: AgentPool) -> PoolPlan:
+def _pool(scenario: Scenario, names: Names, pool: AgentPool) -> PoolPlan:
     station = _station(pool.replicas * pool.concurrency, pool.queue)
     blocks = pool.queue.when_full == "block"
-    return PoolPlan(replace(station, line=line_plan(pool.queue), blocks=blocks), place(names.sites, pool.site))
+    station = replace(station, line=line_plan(pool), blocks=blocks, caps=cap_plans(pool, scenario, names))
+    return PoolPlan(station, place(names.sites, pool.site))
 
 
 def _capabilities(scenario: Scenario, names: Names) -> Iterator[CapabilityPlan]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from models.curves import Curve
 from models.laws import Law
 from models.scenario import (
-    AgentQueue,
+    AgentPool,
     Capability,
     ChoiceStep,
     Degradation,
@@ -164,10 +164,21 @@ def _quality(number: int, capability: Capability) -> QualityPlan:
     )
 
 
-def line_plan(queue: AgentQueue) -> LinePlan | None:
+def cap_plans(pool: AgentPool, scenario: Scenario, names: Names) -> tuple[tuple[frozenset[int], int], ...]:
+    """The bulkheads of a pool: steps, and the slots that they may hold together."""
+    mains = tuple(fallback_steps(scenario, names)) if pool.bulkheads else ()
+    found = []
+    for name, slots in pool.bulkheads.items():
+        step = names.steps.index(name)
+        found.append((frozenset({step, *(fallback for fallback, main in mains if main == step)}), slots))
+    return tuple(found)
+
+
+def line_plan(pool: AgentPool) -> LinePlan | None:
     """The line of a queue that a station does not keep by itself."""
+    queue = pool.queue
     sheds = queue.when_full == "shed-lowest"
-    if queue.order in ("fifo", "priority") and not sheds:
+    if queue.order in ("fifo", "priority") and not sheds and not pool.bulkheads:
         return None
     return LinePlan(Order[queue.order.upper().replace("-", "_")], queue.lifo_above or 0, sheds)
 

@@ -16,6 +16,7 @@ import pyarrow as pa
 from sim.approvals import Approvals
 from sim.attacks import Attack
 from sim.blocking import BlockingStation
+from sim.bulkheads import BulkheadStation
 from sim.case_table import case_schema, case_table
 from sim.chance import Draws
 from sim.clock import Clock, Rank
@@ -29,7 +30,7 @@ from sim.locks import Locks
 from sim.logs import Log
 from sim.network import Network
 from sim.parts import PARTS
-from sim.plan import FOREVER, OUTCOME_NAMES, Outcome, Plan, StepKind
+from sim.plan import FOREVER, OUTCOME_NAMES, Outcome, Plan, StationPlan, StepKind
 from sim.points import Points
 from sim.rules import Rules
 from sim.stations import Station
@@ -97,9 +98,7 @@ class Replication:
         plan, names = self.plan, self.plan.names
         log, costs, levels = self.log, self.cases.cost, self.plan.levels
         self.pools = [
-            (BlockingStation if pool.station.blocks else Station)(
-                pool.station, f"agent:{name}", log, costs, levels, quiet=False
-            )
+            _station_of(pool.station)(pool.station, f"agent:{name}", log, costs, levels, quiet=False)
             for pool, name in zip(plan.pools, names.pools, strict=True)
         ]
         self.desks = [
@@ -174,6 +173,10 @@ class _Place(Protocol):
     def busy(self) -> int: ...
     @property
     def servers(self) -> int: ...
+
+
+def _station_of(plan: StationPlan) -> type[Station]:
+    return BlockingStation if plan.blocks else BulkheadStation if plan.caps else Station
 
 
 class _Sampler:

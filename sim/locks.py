@@ -180,7 +180,7 @@ class Locks:
             return Wait((node.callee,), every=True)
         station = node.station
         if node.waiting and station is not None and station.serving is not None:
-            holders = tuple(job.token if isinstance(job, Sender) else job for job in station.serving)
+            holders = tuple(job.token if isinstance(job, Sender) else job for job in station.holders(node))
             return Wait((*holders, station) if station.is_short() else holders, every=False)
         return None
 

@@ -112,7 +112,7 @@ class SuccessPlan:
 class StationPlan:
     """A place with servers and a queue. `room` is how many may wait. `line` is the queue where it is neither in order
     of arrival nor by priority, or gives up waiting jobs when it is full. `blocks` tells that who finds it full waits
-    outside."""
+    outside. `caps` tells how many servers attempts at some steps may hold together."""
 
     servers: int
     room: int
@@ -120,6 +120,7 @@ class StationPlan:
     cost_per_hour: int
     line: LinePlan | None = None
     blocks: bool = False
+    caps: tuple[tuple[frozenset[int], int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

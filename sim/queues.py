@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterator
+from itertools import count
 from typing import TYPE_CHECKING, Final
 
 from sim.clock import Rank
@@ -21,19 +23,18 @@ SHED: Final = "shed"
 class Line:
     """Jobs that wait, in order of joining, as a whole and by priority. Every operation costs the same at any length."""
 
-    def __init__(self, plan: LinePlan, levels: int) -> None:
+    def __init__(self, plan: LinePlan, levels: int, numbers: Iterator[int] | None = None) -> None:
         self.sheds = plan.sheds
         self._order = plan.order
         self._above = plan.above
         self._tickets: dict[Job, int] = {}
-        self._next = 0
+        self._numbers = count() if numbers is None else numbers
         self._all: OrderedDict[int, Job] = OrderedDict()
         self._levels: list[OrderedDict[int, Job]] = [OrderedDict() for _ in range(levels)]
 
     def push(self, job: Job) -> None:
         """Let a job wait behind those who are there."""
-        ticket = self._tickets[job] = self._next
-        self._next += 1
+        ticket = self._tickets[job] = next(self._numbers)
         self._all[ticket] = self._levels[job.level][ticket] = job
 
     def remove(self, job: Job) -> None:
@@ -49,14 +50,33 @@ class Line:
 
     def pop(self) -> Job:
         """Take out the job whose turn it is; there is one."""
-        if self._order == Order.PRIORITY:
-            job = next(iter(next(level for level in self._levels if level).values()))
-        elif self._order == Order.LIFO or (self._order == Order.ADAPTIVE_LIFO and len(self._all) > self._above):
-            job = next(reversed(self._all.values()))
-        else:
-            job = next(iter(self._all.values()))
+        job = self.first(len(self._all))
         self.remove(job)
         return job
+
+    def first(self, length: int) -> Job:
+        """The job whose turn it is, in a queue of this length in all; there is one."""
+        if self._order == Order.PRIORITY:
+            return next(iter(next(level for level in self._levels if level).values()))
+        return next(reversed(self._all.values()) if self._newest_first(length) else iter(self._all.values()))
+
+    def turn(self, job: Job, length: int) -> tuple[int, int]:
+        """Whoever has the least of this is first."""
+        ticket = self._tickets[job]
+        if self._order == Order.PRIORITY:
+            return job.level, ticket
+        return 0, -ticket if self._newest_first(length) else ticket
+
+    def _newest_first(self, length: int) -> bool:
+        return self._order == Order.LIFO or (self._order == Order.ADAPTIVE_LIFO and length > self._above)
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def last(self, level: int) -> tuple[int, int, Job] | None:
+        """Of `below`, with its level and number before it."""
+        job = self.below(level)
+        return None if job is None else (job.level, self._tickets[job], job)
 
     def below(self, level: int) -> Job | None:
         """Who of a lower priority than this level is given up first: of the lowest, the last to come."""

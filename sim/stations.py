@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping, MutableSequence
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sim.logs import PLACE, Kind, Log, pack
 from sim.plan import StationPlan
 from sim.queues import Line
 from sim.seats import Seats
+
+if TYPE_CHECKING:
+    from sim.bulkheads import Compartments
 
 _HOUR = 3_600_000_000
 
@@ -70,7 +73,7 @@ class Station:
         self._cost_per_hour = plan.cost_per_hour
         self._queues: list[deque[Job]] = [deque() for _ in range(levels if plan.by_priority else 1)]
         self._queue_of = self._queues if plan.by_priority else self._queues * levels
-        self.line = None if plan.line is None else Line(plan.line, levels)
+        self.line: Line | Compartments | None = None if plan.line is None else Line(plan.line, levels)
         """Those who wait, where neither order of arrival nor priority alone tells who is next."""
         self.shed: Callable[[Any, int], None]
         """Called with a job that is given up. Its owner withdraws it, at the same instant."""
@@ -225,8 +228,15 @@ class Station:
         self._hanging += 1 if hangs else -1
         self._recount(now)
 
-    def _recount(self, now: int) -> None:
+    def _count(self) -> None:
         self.servers = max(self._staffed - self._away, 0) + self._hanging
+
+    def holders(self, _: Job) -> tuple[Job, ...]:
+        """Of a followed place, the jobs in service of which one must leave before a waiting job is served."""
+        return tuple(self.serving or ())
+
+    def _recount(self, now: int) -> None:
+        self._count()
         while self.waiting and self.busy < self.servers:
             self._next(now)
 

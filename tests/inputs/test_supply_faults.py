@@ -17,6 +17,7 @@ horizon: 2d
 endpoints: {llm: {latency: 1s, rate: 9/min, retry-after: told}}
 agents:
   pool:
+    bulkheads: {flow.job: 1}
     capabilities: {work: {endpoint: llm, hedge: {after: 2s}, tokens: {input: "1", output: "1", input-from: size}}}
 workflows: {flow: {start: job, steps: {job: {kind: task, agent: pool, capability: work}}}}
 work:
@@ -46,15 +47,23 @@ def test_the_good_one_is_good(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("good", "bad", "told"),
     [
-        ("{size: Size,", "{sise: Size,", "14:67: `sise` has no law that tells its type and the values that a row"),
+        ("{size: Size,", "{sise: Size,", "15:67: `sise` has no law that tells its type and the values that a row"),
         ("{size: Size,", "{sise: Size,", "did you mean `size`?"),
         ("size: Size,", "size: Sise,", "1:1: there is no column `Sise`: did you mean `Size`?"),
-        ("priority-from: rank", "priority-from: rang", "13:20: the cases have no attribute `rang`"),
-        ("priority-from: rank", "priority-from: zone", "13:20: `zone` is no number"),
+        ("priority-from: rank", "priority-from: rang", "14:20: the cases have no attribute `rang`"),
+        ("priority-from: rank", "priority-from: zone", "14:20: `zone` is no number"),
         ("priority-from: rank", "priority-from: rank\n    priority: 3", "`priority-from` goes instead of `priority`"),
         ("priority-from: rank", "priority-from: rank\n    batch: 2", "a trace that tells whole cases has one in each"),
         ("input-from: size", "input-from: sizes", "no case has the attribute `sizes`: did you mean `size`?"),
         ("rate: 9/min, ", "", "5:32: `retry-after` is told with a refusal, and nothing limits the calls"),
+        ("flow.job: 1", "flow.jobs: 1", "8:17: `flow.jobs` is no step that the pool does: did you mean `flow.job`?"),
+        ("flow.job: 1", "flow.job/1: 1", "`flow.job/1` is no step that the pool does"),
+        ("flow.job: 1", "flow: 1", "`flow`"),
+        (
+            "flow.job: 1}",
+            "flow.job: 1}\n    queue: {capacity: 1, when-full: block}",
+            "a pool with bulkheads cannot block",
+        ),
         ("after: 2s", "after: 0s", "`after` is zero"),
         ("endpoint: llm, hedge", "hedge", "a hedge without a call"),
         ("retry-after: told", "retry-after: 0s", "`retry-after` is zero"),

@@ -84,6 +84,7 @@ SUPPLY_POOL = """\
   third:
     replicas: 2
     autoscale: {most: 9, target: 0.7}
+    bulkheads: {third.write: 3}
     queue: {order: adaptive-lifo, lifo-above: 3, capacity: 9, when-full: shed-lowest}
     capabilities:
       write:

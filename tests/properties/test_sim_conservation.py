@@ -158,6 +158,8 @@ def scenarios(draw: st.DrawFn) -> str:
     shed = draw(full) if capacity else ""
     scale = draw(st.sampled_from(["", "autoscale: {most: 4, target: 0.7, every: 30s, start-up: 20s, cool-down: 1m}"]))
     left, left_there = (draw(st.sampled_from(["cancel", "serve", "skip"])) for _ in range(2))
+    capped = st.sampled_from(["{}", "{hear.h0: 1}"])
+    bulkheads = "{}" if "block" in shed else draw(capped)
     hedge = draw(st.sampled_from(["", "\n        hedge: {after: 3s, most: 2}"]))
     checked = draw(st.sampled_from(["", *(f", {check}" for check in CHECKS)]))
     arrivals = draw(st.sampled_from([f"poisson, rate: {draw(st.integers(20, 200))}/h", BURSTS]))
@@ -213,6 +215,7 @@ agents:
     replicas: {draw(st.integers(1, 3))}
     principal: 'Agent::"a"'
     queue: {{order: {line}{capacity}{shed}}}
+    bulkheads: {bulkheads}
     abandoned: {left}
     {scale}
     capabilities:
