@@ -14,7 +14,7 @@ from models.check_attacks import check_attacks
 from models.check_change import check_drifts, check_monitors
 from models.check_faults import check_timed
 from models.check_flows import check_calls, check_consumed
-from models.check_people import check_holidays, check_reviews
+from models.check_people import check_batches, check_holidays, check_reviews
 from models.check_platform import check_links, check_points, check_topics
 from models.check_presets import check_retries
 from models.check_resilience import check_resilience
@@ -383,6 +383,7 @@ _CHECKS: Final[tuple[tuple[Callable[[Scenario], Iterator[Problem]], tuple[str, .
     (check_calls, ("agents",)),
     (check_consumed, ("topics", "workflows")),
     (check_resilience, ("agents",)),
+    (check_batches, ()),
     (check_holidays, ("start",)),
     (check_reviews, ("desks", "chains")),
     (_objectives, ("policies",)),

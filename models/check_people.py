@@ -27,6 +27,19 @@ def check_holidays(scenario: Scenario) -> Iterator[Problem]:
                 yield Problem((*keys, index), f"holiday {holiday} is too far ahead", help)
 
 
+def check_batches(scenario: Scenario) -> Iterator[Problem]:
+    """Batches that are never full, or that nothing waits for."""
+    for name, desk in scenario.desks.items():
+        if desk.batch is None:
+            continue
+        keys: Keys = ("desks", name, "batch")
+        yield from no_time((*keys, "wait"), desk.batch.wait)
+        room = desk.queue.capacity
+        if room is not None and desk.batch.size > room:
+            message = f"a batch of {desk.batch.size} never gathers in a queue of {room}"
+            yield Problem((*keys, "size"), message, f"expected at most the `capacity` of the queue, {room}")
+
+
 def check_reviews(scenario: Scenario) -> Iterator[Problem]:
     """Reviews that nobody asks for, and keys of a review that do nothing."""
     asked = {level.desk for chain in scenario.chains.values() for level in chain.levels}

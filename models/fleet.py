@@ -9,7 +9,7 @@ from pydantic import Field
 from models.curves import CurveText
 from models.laws import DurationLaw, NumberLaw, SuccessLaw, parse_duration_law, parse_number_law, parse_success
 from models.part import AttributeName, Condition, Count, EntityUid, Name, Part, StepName
-from models.people import Review
+from models.people import Batch, Review
 from models.units import SECOND, DateText, DaysText, Duration, HoursText, Money, MoneyText, Probability, Rate, Told
 
 ZERO_DURATION = parse_duration_law("0s")
@@ -329,6 +329,8 @@ class Desk(Part):
     approve by chance, and it is not told whether they should."""
     queue: Queue = Queue()
     """Where items wait for a person."""
+    batch: Batch | None = None
+    """Batches that items gather to before anybody takes them up. No key: who is free takes what comes."""
     cost_per_hour: MoneyText = Money(0, "")
     """Cost of an hour of work (busy time)."""
 

@@ -13,6 +13,16 @@ Waiting = Annotated[int, Field(ge=0, le=10_000_000)]
 Loss = Annotated[float, Field(gt=0, le=1)]
 
 
+class Batch(Part):
+    """People wait for a batch of work. Nobody takes up what comes until `size` items have gathered, or the first of
+    them has waited `wait`; then all of them join the queue, and whoever is free takes from it."""
+
+    size: Annotated[int, Field(ge=2, le=1_000_000)]
+    """Items of a full batch."""
+    wait: Duration
+    """How long the first item waits at most for the batch to be full."""
+
+
 class Fatigue(Part):
     """Accuracy that falls with work done without a rest. Each seat of the desk counts its own. Work goes to
     the free seat with the lowest number, so the first seats tire first (an assumption)."""

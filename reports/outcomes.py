@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reports.autoscaling import ScaleOutcome, assess_scaling
+from reports.batches import BatchOutcome, assess_batches
 from reports.case_limits import LimitOutcome, assess_limits
 from reports.cases import WorkOutcome, assess_work
 from reports.compliance import Compliance, RuleOutcome, assess_compliance, assess_rules
@@ -108,6 +109,7 @@ class Outcomes:
     workflow_rollouts: tuple[WorkflowRolloutOutcome, ...]
     arms: tuple[ArmOutcome, ...]
     reviews: tuple[ReviewOutcome, ...]
+    batches: tuple[BatchOutcome, ...]
     rules: tuple[RuleOutcome, ...]
     topics: tuple[TopicOutcome, ...]
     costs: tuple[CostOutcome, ...]
@@ -151,6 +153,7 @@ def assess(run: Run) -> Outcomes:
         workflow_rollouts=assess_workflow_rollouts(tables),
         arms=assess_arms(tables),
         reviews=assess_reviews(tables),
+        batches=assess_batches(tables),
         rules=assess_rules(tables),
         topics=assess_topics(tables),
         costs=assess_costs(tables),

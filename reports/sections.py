@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Final
 
 from reports.accounts import costs, rules, sites, workflows
 from reports.change_sections import arms, attacks, noticed_attacks, policy_rollouts, rollouts, workflow_rollouts
-from reports.section import Cell, Figure, Row, Section
+from reports.desks import batches, reviews
+from reports.section import Figure, Row, Section
 from reports.words import count, duration, share
 
 if TYPE_CHECKING:
     from reports.outcomes import Outcomes
     from reports.recovery import RecoveryOutcome
-    from reports.reviews import ReviewOutcome
 
 
 def faults(outcomes: Outcomes) -> Section:
@@ -350,29 +350,6 @@ def scaling(outcomes: Outcomes) -> Section | None:
     )
 
 
-def reviews(outcomes: Outcomes) -> Section | None:
-    """How right reviews are."""
-    if not outcomes.reviews:
-        return None
-    return Section(
-        anchor="reviews",
-        label="Reviews",
-        title="Reviews",
-        caption=(
-            "Reviews that granted or refused in one replication, means with 95% intervals. Right ones granted what "
-            "ought to be granted, and refused the rest. A stamp grants without a look."
-        ),
-        columns=("Desk", "Reviews", "Right", "Stamped", "Wrong approvals", "Wrong refusals", "Approvals at a glance"),
-        rows=tuple(_reviewed(desk) for desk in outcomes.reviews),
-        nothing="",
-        headlines=tuple(
-            f"Desk {d.desk} granted {d.wrong_approvals.estimate:.4g} approvals in one replication that it ought not."
-            for d in outcomes.reviews
-            if d.judged
-        ),
-    )
-
-
 def topics(outcomes: Outcomes) -> Section | None:
     """Topics, and what became of their messages."""
     if not outcomes.topics:
@@ -431,19 +408,6 @@ def topics(outcomes: Outcomes) -> Section | None:
     )
 
 
-def _reviewed(desk: ReviewOutcome) -> Row:
-    judged: tuple[Cell, ...] = ("not told",) * 4
-    if desk.judged:
-        judged = (
-            Figure(desk.accuracy, "share"),
-            Figure(desk.stamped, "share"),
-            Figure(desk.wrong_approvals, "count"),
-            Figure(desk.wrong_refusals, "count"),
-        )
-    small = f"a glance is under {duration(desk.glance)}"
-    return Row(desk.desk, small, (Figure(desk.reviews, "count"), *judged, Figure(desk.glances, "share")))
-
-
 SECTIONS: Final[tuple[Callable[[Outcomes], Section | None], ...]] = (
     faults,
     recovery,
@@ -466,6 +430,7 @@ SECTIONS: Final[tuple[Callable[[Outcomes], Section | None], ...]] = (
     attacks,
     noticed_attacks,
     reviews,
+    batches,
     rules,
     costs,
     workflows,

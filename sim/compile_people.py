@@ -1,10 +1,10 @@
-"""People: reviews: from the scenario into the plan."""
+"""People: reviews and batches: from the scenario into the plan."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sim.plans.people import PeoplePlan, ReviewPlan
+from sim.plans.people import BatchPlan, PeoplePlan, ReviewPlan
 
 if TYPE_CHECKING:
     from models.load import LoadedScenario
@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
 def compile_people(loaded: LoadedScenario, _: Names) -> PeoplePlan:
     """This part of the plan."""
+    desks = loaded.scenario.desks.values()
     return PeoplePlan(
-        tuple(None if desk.review is None else _review(desk.review) for desk in loaded.scenario.desks.values())
+        reviews=tuple(None if desk.review is None else _review(desk.review) for desk in desks),
+        batches=tuple(None if desk.batch is None else BatchPlan(desk.batch.size, desk.batch.wait) for desk in desks),
     )
 
 

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from sim.approvals import Approvals
 from sim.attacks import Attack
+from sim.batches import BatchStation
 from sim.blocking import BlockingStation
 from sim.bulkheads import BulkheadStation
 from sim.case_table import case_schema, case_table
@@ -103,7 +104,9 @@ class Replication:
         ]
         self.desks = [
             Station(desk.station, f"desk:{name}", log, costs, levels, quiet=False)
-            for desk, name in zip(plan.desks, names.desks, strict=True)
+            if batch is None
+            else BatchStation(desk.station, batch, self.clock, f"desk:{name}", log, costs, levels)
+            for desk, batch, name in zip(plan.desks, plan.people.batches, names.desks, strict=True)
         ]
         for desk, station in zip(plan.desks, self.desks, strict=True):
             station.paid = self.cases.cost_people

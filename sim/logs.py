@@ -112,6 +112,7 @@ class Kind(IntEnum):
     COMPENSATED = 50
     REVIEWED = 88
     WRONG_APPROVAL = 89
+    GATHERED = 90
     FAULT = 96
     FAULT_OVER = 97
     BACK_PRESSURE = 106

@@ -58,9 +58,9 @@ load-spike and fault, each with its -over; cached, stale-decision,
 residency-breach, replayed, lost.
 Of supply: retry-after, held-up, let-in, hedged.
 Of resilience: orphaned, wasted, skipped, retry-denied, breaker-open, breaker-half-open, breaker-closed, fallback.
-Of people: reviewed, wrong-approval.
 Of topics: published, back-pressure, delivered, redelivered, acknowledged, dead-letter; duplicated.
 Of workflows: called, returned, effect, effect-repeated, effect-suppressed, compensating, compensated.
+Of people: reviewed, wrong-approval, gathered.
 `docs/semantics.md` tells when each happens and what its value and detail are."""
 
 DECISIONS = pa.schema(

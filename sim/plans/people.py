@@ -26,7 +26,16 @@ class ReviewPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class BatchPlan:
+    """Batches of one desk."""
+
+    size: int
+    wait: int
+
+
+@dataclass(frozen=True, slots=True)
 class PeoplePlan:
     """What a scenario says of it. Entries go by desk, None where a desk has nothing of it."""
 
     reviews: tuple[ReviewPlan | None, ...]
+    batches: tuple[BatchPlan | None, ...]

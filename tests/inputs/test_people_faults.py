@@ -21,6 +21,8 @@ desks:
     service: 3m
     roster: [{days: daily, hours: "00:00-24:00", staff: 5}]
     holidays: [2026-01-06, 2026-12-25]
+    queue: {capacity: 50}
+    batch: {size: 50, wait: 1h}
     review:
       ought: 0.9
       sensitivity: 0.95
@@ -57,20 +59,23 @@ def faults(folder: Path, text: str) -> list[tuple[int, str, str]]:
             "`approves` and `review` both",
             "drop `approves`",
         ),
-        ("rest: 20m", "rest: 0s", 16, "`rest` is zero", "above zero"),
-        ("loss: 0.01, rest", "loss: 0, rest", 16, "0", "above 0"),
-        ("rest: 20m}", "rest: 20m}\n      floor: 0.95", 16, "`fatigue` takes nothing", "expected a `floor` below"),
-        ("rest: 20m}", "rest: 20m}\n      floor: 0.95", 18, "`load` takes nothing", "expected a `floor` below"),
-        ("ought: 0.9", "ought: unless-wrnog", 13, "unless-wrnog", "unless-wrong"),
-        ("ought: 0.9", "ought: 1.9", 13, "1.9", "from 0 to 1"),
-        ("slope: 0.1", "slop: 0.1", 18, "slop", "slope"),
-        ("{desk: care}", "{desk: other}", 13, "no chain asks desk `care`", "a level of a chain"),
-        ("{desk: care}", "{desk: other}", 25, "no chain asks desk `care`", "a level of a chain"),
+        ("rest: 20m", "rest: 0s", 18, "`rest` is zero", "above zero"),
+        ("loss: 0.01, rest", "loss: 0, rest", 18, "0", "above 0"),
+        ("rest: 20m}", "rest: 20m}\n      floor: 0.95", 18, "`fatigue` takes nothing", "expected a `floor` below"),
+        ("rest: 20m}", "rest: 20m}\n      floor: 0.95", 20, "`load` takes nothing", "expected a `floor` below"),
+        ("ought: 0.9", "ought: unless-wrnog", 15, "unless-wrnog", "unless-wrong"),
+        ("ought: 0.9", "ought: 1.9", 15, "1.9", "from 0 to 1"),
+        ("slope: 0.1", "slop: 0.1", 20, "slop", "slope"),
+        ("{desk: care}", "{desk: other}", 15, "no chain asks desk `care`", "a level of a chain"),
+        ("{desk: care}", "{desk: other}", 27, "no chain asks desk `care`", "a level of a chain"),
         ("2026-12-25", "2026-13-25", 11, "`2026-13-25` is not a date", "a day such as `2026-12-25`"),
         ("2026-12-25", "20261225", 11, "is not a date", "a day such as `2026-12-25`"),
         ("2026-12-25", "2026-01-06", 11, "holiday 2026-01-06 is named twice", "name it once"),
         ("2026-12-25", "2037-01-01", 11, "holiday 2037-01-01 is too far ahead", "until the end of 2036"),
-        ("desk: care, under", "desk: cara, under", 25, "unknown desk `cara`", "did you mean `care`"),
+        ("size: 50", "size: 51", 13, "a batch of 51 never gathers in a queue of 50", "at most the `capacity`"),
+        ("size: 50", "size: 1", 13, "1", "2"),
+        ("wait: 1h", "wait: 0s", 13, "`wait` is zero", "above zero"),
+        ("desk: care, under", "desk: cara, under", 27, "unknown desk `cara`", "did you mean `care`"),
     ],
 )
 def test_what_is_wrong_is_told(tmp_path: Path, good: str, bad: str, line: int, message: str, help: str) -> None:

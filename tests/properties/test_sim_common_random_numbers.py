@@ -69,6 +69,7 @@ desks:
     roster: [{days: daily, hours: "00:00-24:00", staff: 3}]
     service: exponential(mean=30s)
     review: {ought: 0.7, sensitivity: 0.9, specificity: 0.8, fatigue: {loss: 0.01}, rubber-stamp: {slope: 0.1}}
+    batch: {size: 5, wait: 2m}
 chains: {board: {levels: [{desk: clerk}]}}
 """
 ASKING_POOL = OTHER_POOL.replace("replicas: 2", "replicas: 2, principal: 'Agent::\"a\"'")

@@ -17,7 +17,7 @@ from models.load import load
 from sim.compile import compile_plan
 from sim.engine import Replication, Tables
 from sim.plan import Plan
-from sim.plans.people import PeoplePlan, ReviewPlan
+from sim.plans.people import BatchPlan, PeoplePlan, ReviewPlan
 from sim.rules import compile_rules
 
 HORIZON = 3600
@@ -231,6 +231,7 @@ desks:
     roster: [{{days: daily, hours: "08:00-09:00", staff: 2}}, {{days: daily, hours: "09:10-24:00", staff: 1}}]
     service: '{draw(LAWS)}'
     {draw(st.sampled_from(REVIEWS))}
+    {draw(st.sampled_from(["", "batch: {size: 2, wait: 90s}"]))}
     bounce-back: 0.3
     cost-per-hour: 60 USD
     queue: {{order: {order}{capacity}}}
@@ -339,6 +340,7 @@ def test_conservation(text: str, seed: int) -> None:
     finished_steps_are_undone_once_before_a_bad_end(cases, events)
     money_adds_up(cases, events, plan)
     reviews_end_in_their_answers(plan, events)
+    nobody_begins_before_a_batch(plan, events)
     figures_agree(cases, events, tables.decisions)
     samples_agree(tables.samples.to_pylist(), events, plan)
 
@@ -548,6 +550,27 @@ def an_open_breaker_lets_nothing_through(events: Rows) -> None:
             state, since = row["kind"], row["time"]
         elif row["kind"] == "attempt-failed" and row["detail"] == "breaker-open":
             assert state != "breaker-closed"
+
+
+def nobody_begins_before_a_batch(plan: Plan, events: Rows) -> None:
+    """What is begun has gathered before, in batches of the size at most, and of less only after the wait.
+
+    Whether what gives up had gathered is not in the log, so `ready` is how many at most have."""
+    (batch,) = plan.people.batches
+    ready, waiting = 0, 0
+    for row in events:
+        if row["place"] != "desk:people" or batch is None:
+            assert row["kind"] != "gathered"
+        elif row["kind"] == "gathered":
+            assert row["value"] == batch.size or row["detail"] == "wait"
+            assert 0 < row["value"] <= min(batch.size, waiting)
+            ready = min(ready + row["value"], waiting)
+        elif row["kind"] == "queued":
+            waiting += 1
+        elif row["kind"] in ("started", "abandoned"):
+            waiting -= 1
+            assert row["kind"] == "abandoned" or ready > 0
+            ready = min(ready, waiting) if row["kind"] == "abandoned" else ready - 1
 
 
 def reviews_end_in_their_answers(plan: Plan, events: Rows) -> None:
@@ -768,9 +791,27 @@ def test_a_second_end_and_lost_money_are_noticed(flight: tuple[Plan, Rows, Rows]
         money_adds_up([row | {"cost": row["cost"] - 1} for row in cases], events, plan)
 
 
+def test_work_that_begins_before_its_batch_is_noticed(flight: tuple[Plan, Rows, Rows]) -> None:
+    plan = replace(flight[0], people=PeoplePlan(reviews=(None,), batches=(BatchPlan(2, 90),)))
+    row = {"case": 0, "place": "desk:people", "time": 9, "value": 1, "detail": ""}
+    queued, started = row | {"kind": "queued"}, row | {"kind": "started"}
+    gathered = row | {"kind": "gathered", "value": 2, "detail": "size"}
+    nobody_begins_before_a_batch(plan, [queued, queued, gathered, started, started])
+    for rows in (
+        [queued, queued, started],
+        [queued, gathered],
+        [queued, gathered | {"value": 1}],
+        [queued, queued, gathered, started, started, queued, started],
+    ):
+        with pytest.raises(AssertionError):
+            nobody_begins_before_a_batch(plan, rows)
+    with pytest.raises(AssertionError):
+        nobody_begins_before_a_batch(flight[0], [queued, queued, gathered])
+
+
 def test_a_review_without_its_answer_is_noticed(flight: tuple[Plan, Rows, Rows]) -> None:
     review = ReviewPlan(1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0)
-    plan = replace(flight[0], people=PeoplePlan(reviews=(review,)))
+    plan = replace(flight[0], people=PeoplePlan(reviews=(review,), batches=(None,)))
     row = {"case": 0, "place": "desk:people", "time": 9, "value": 4, "detail": ""}
     finished, reviewed = row | {"kind": "finished"}, row | {"kind": "reviewed", "detail": "stamped, wrong, seat 1"}
     wrong, answered = row | {"kind": "wrong-approval"}, row | {"kind": "answered", "value": 1}
