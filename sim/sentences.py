@@ -158,6 +158,7 @@ OF_NO_CASE: Final = frozenset(
         "breaker-closed",
         "scaled-up",
         "scaled-down",
+        "gathered",
         "crash",
         "crash-over",
         "hang",
