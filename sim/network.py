@@ -44,6 +44,10 @@ class Network:
         from everywhere."""
         return self._cuts.connected(a, b)
 
+    def reaches(self, a: int, b: int) -> bool:
+        """Whether what is sent from site a arrives at b, whatever becomes of an answer."""
+        return self._cuts.reaches(a, b)
+
     def severity(self, place: int) -> float:
         """Share of calls to an endpoint, or to the decision point, that fail now: the worst of its outages."""
         severities = self._severities.get(place)

@@ -131,7 +131,7 @@ class Broker:
     def _send(self, token: Token, now: int) -> None:
         """Send the message, once more where no answer to it came."""
         step, topic = self._step(token), self._topic(token)
-        if not self._network.connected(step.site, topic.plan.site):
+        if not self._network.reaches(step.site, topic.plan.site):
             self._outside[token] = now
             self._event(Kind.BACK_PRESSURE, topic, token.case, now, len(self._outside), "partition")
             return
@@ -183,7 +183,7 @@ class Broker:
     def _confirm(self, token: Token, exit: int, now: int) -> None:
         """Tell the publisher; where that gets lost it sends the message again."""
         step, topic = self._step(token), self._topic(token)
-        if not self._network.connected(topic.plan.site, step.site):
+        if not self._network.reaches(topic.plan.site, step.site):
             self._outside[token] = now
             self._event(Kind.BACK_PRESSURE, topic, token.case, now, len(self._outside), "partition")
             return
@@ -260,7 +260,7 @@ class Broker:
         message.deliveries += 1
         plan = topic.plan
         leg = self._network.links.leg(plan.site, plan.consumers_site, *self._trip(topic, message, 0))
-        cut = not self._network.connected(plan.site, plan.consumers_site)
+        cut = not self._network.reaches(plan.site, plan.consumers_site)
         message.lost = cut or leg.lost_after >= 0
         kind = Kind.DELIVERED if message.deliveries == 1 else Kind.REDELIVERED
         case = message.publisher[0]
@@ -301,7 +301,7 @@ class Broker:
             consumed(delivery, now)
         topic.busy -= 1
         leg = self._network.links.leg(plan.consumers_site, plan.site, *self._trip(topic, message, 1))
-        if leg.lost_after < 0 and self._network.connected(plan.consumers_site, plan.site):
+        if leg.lost_after < 0 and self._network.reaches(plan.consumers_site, plan.site):
             self._after(leg.time, partial(self._answered, topic, message, number, outcome), delivery, now)
         self._serve(topic, now)
         return True

@@ -40,7 +40,12 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
     text = (SCENARIO / "scenario.yaml").read_text()
     caches = text[text.index("decision-points:") : text.index("agents:\n")]
     assert BY_HAND in text
-    variants = {"as-it-is": text, "no-caches": text.replace(caches, ""), "abroad": text.replace(BY_HAND, ABROAD)}
+    variants = {
+        "as-it-is": text,
+        "no-caches": text.replace(caches, ""),
+        "abroad": text.replace(BY_HAND, ABROAD),
+        "no-key": text.replace("idempotency-key: true", "idempotency-key: false"),
+    }
     return {name: fly(folder, name, variant) for name, variant in variants.items()}
 
 
@@ -74,6 +79,30 @@ def test_health_data_stays_at_home_for_the_price_of_waiting_for_people(runs: dic
     assert set(abroad) == {"agent:virginia", "endpoint:model-us"}
     assert abroad["endpoint:model-us"] == 4 * abroad["agent:virginia"]
     assert by_hand_minutes(runs["as-it-is"]) > 10 * by_hand_minutes(runs["abroad"])
+
+
+def test_the_broker_delivers_twice_what_the_partition_kept_its_word_of(runs: dict[str, Run]) -> None:
+    """The sites tell it again; the key makes one booking of both, and without it there are as many second ones."""
+    events = runs["as-it-is"].events()
+    kinds = events["kind"].value_counts()
+    again = events[(events["kind"] == "published") & (events["detail"] == "again")]
+    kept = events[(events["kind"] == "back-pressure") & (events["detail"] == "partition")]
+    assert len(kept) > 80
+    assert set(kept["case"]) <= set(again["case"])
+    assert kinds["effect-suppressed"] == len(again)
+    assert "effect-repeated" not in kinds
+    without = runs["no-key"].events()["kind"].value_counts()
+    assert without["effect-repeated"] == len(again)
+    assert without["effect"] == kinds["effect"]
+
+
+def test_every_payment_is_booked(runs: dict[str, Run]) -> None:
+    cases, events = runs["as-it-is"].cases(), runs["as-it-is"].events()
+    booked = events[events["kind"] == "effect"][["replication", "case"]]
+    paid = cases[cases["outcome"] == "completed"][["replication", "case"]]
+    # But for those whose booking is under way at the end.
+    assert len(set(map(tuple, paid.to_numpy())) - set(map(tuple, booked.to_numpy()))) <= 2
+    assert "dead-letter" not in set(events["kind"])
 
 
 def test_crashes_lose_no_claim(runs: dict[str, Run]) -> None:

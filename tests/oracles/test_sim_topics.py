@@ -280,6 +280,20 @@ def test_a_partition_holds_publishers_back_until_it_is_over(tmp_path: Path) -> N
     assert [row["time"] // SECOND for row in rows if row["kind"] == "ended"] == [0, 10, 10]
 
 
+def test_a_topic_whose_word_a_partition_keeps_back_gets_a_copy(tmp_path: Path) -> None:
+    fault = "{kind: partition, sites: [there], towards: [here], at: 1s, lasts: 9s}"
+    rows = fly(write(tmp_path, "consumers: {workflow: notify, concurrency: 9}", "0 2", FAULT=fault))
+    assert told(rows)[2:7] == [
+        (2.0, "published", 2, ""),
+        (2.0, "back-pressure", 1, "partition"),
+        (2.0, "delivered", 2, ""),
+        (4.0, "acknowledged", 1, ""),
+        (6.0, "acknowledged", 2, ""),
+    ]
+    assert told(rows)[7] == (10.0, "published", 3, "again")
+    assert [row["time"] // SECOND for row in rows if row["kind"] == "ended"] == [0, 10]
+
+
 # --- at least once ----------------------------------------------------------------------------------------------------
 
 
