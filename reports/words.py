@@ -55,10 +55,10 @@ def share(value: float) -> str:
 
 
 def rate(value: float) -> str:
-    """A number of things a second, for the shortest time that at least one comes in: `12.4/min`, `3.4/d`."""
+    """A number of things a second, for the shortest time that ten or more come in: `12.4/min`, `100/d`, `3.4/d`."""
     if not math.isfinite(value):
         return number(value)
-    scale, unit = next((u for u in _TIMES if value * u[0] >= SECOND), _TIMES[-1])
+    scale, unit = next((u for u in _TIMES if value * u[0] >= 10 * SECOND), _TIMES[-1])
     return f"{number(value * scale / SECOND)}/{unit}"
 
 
@@ -92,7 +92,7 @@ def span(interval: Interval, unit: Unit, currency: str = "") -> str:
         return f"{low} or more"
     if interval.low == interval.high:
         return f"{low} every time"
-    for sign in (" ", "%"):
+    for sign in (" ", "%", "/"):
         number_low, _, unit_low = low.partition(sign)
         if number_low != low and high.endswith(sign + unit_low):
             return f"{number_low} to {high}"

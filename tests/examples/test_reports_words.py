@@ -46,6 +46,18 @@ def test_a_share_below_one_never_reads_as_all(value: float, text: str) -> None:
     assert words.share(value) == text
 
 
+@pytest.mark.parametrize(
+    ("a_second", "text"),
+    [
+        (100 / 86_400, "100/d"), (0.5 / 86_400, "0.5/d"), (40 / 3600, "40/h"), (5 / 60, "300/h"), (600 / 60, "10/s"),
+        (12.34 / 60, "12.3/min"), (1000, "1,000/s"), (0, "0/d"), (math.nan, "not measured"), (math.inf, "without bound"),
+    ],
+)  # fmt: skip
+def test_rates_are_for_the_shortest_time_with_ten_or_more(a_second: float, text: str) -> None:
+    assert words.rate(a_second) == text
+    assert words.span(Interval(2 / 60, 1 / 60, 3 / 60, 0.95, 5), "rate") == "60 to 180/h"
+
+
 def test_intervals_share_a_unit_where_both_ends_have_it() -> None:
     assert words.span(Interval(12, 11.8 * MINUTE, 12.9 * MINUTE, 0.95, 9), "duration") == "11.8 to 12.9 min"
     assert words.span(Interval(1, 50 * MINUTE, 2 * HOUR, 0.95, 9), "duration") == "50 min to 2 h"

@@ -126,8 +126,8 @@ def test_throughput_counts_what_ends_after_the_warm_up(loss: tuple[Run, Outcomes
 def test_throughput_is_judged_and_told_in_its_unit(loss: tuple[Run, Outcomes]) -> None:
     told = {objective.name: objective for objective in loss[1].objectives}
     assert [told[name].verdict for name in ("out", "lost", "all")] == ["pass", "pass", "fail"]
-    assert "the rate at which cases are completed is 1.5" in told["out"].sentence
-    assert told["out"].sentence.endswith("the objective is at least 1/min.")
+    assert "the rate at which cases are completed is 9" in told["out"].sentence
+    assert told["out"].sentence.endswith("the objective is at least 60/h.")
     assert "at least 100/s" in told["all"].sentence
 
 

@@ -182,6 +182,26 @@ def test_branches_count_as_langgraph_counts_supersteps(tmp_path: Path, recursion
     assert (events[-1]["detail"] == "completed") == COMPLETED[recursion_limit]
 
 
+UNDONE = """\
+start: a
+    steps:
+      a: {kind: task, agent: bot, capability: do, next: b, compensate: back}
+      b: {kind: task, agent: bot, capability: do, next: c}
+      c: {kind: task, agent: bot, capability: do}
+      back: {kind: task, agent: bot, capability: do, next: again}
+      again: {kind: task, agent: bot, capability: do}
+"""
+
+
+def test_a_case_over_its_limit_is_undone_and_that_is_counted_by_itself(tmp_path: Path) -> None:
+    """`a` and `b` take a second each; `c` would be the third. Then `a` is undone, by two steps of a second each."""
+    events = flown(loaded(tmp_path, "limit: 2", UNDONE))
+    assert begun(events) == [0, 1, 2, 3]
+    told = [(row["time"] / 1e6, row["kind"]) for row in events if row["place"] == "step:flow.c"]
+    assert told[:2] == [(2, "entered"), (2, "step-limit")]
+    assert (events[-1]["time"] / 1e6, events[-1]["kind"], events[-1]["detail"]) == (4, "ended", "failed")
+
+
 Tree = Any
 """A number of tasks in a row, a sequence ("then", a, b) or two branches ("both", a, b)."""
 TREES: st.SearchStrategy[Tree] = st.recursive(
