@@ -1,4 +1,4 @@
-"""What steps that wait for others must satisfy: agents that agents call."""
+"""What steps that wait for others must satisfy: agents that agents call, workflows within workflows."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from models.diagnostics import Problem, quoted
 from models.problems import Keys, no_time, unknown_capability
-from models.scenario import Scenario, Task
+from models.scenario import Scenario, SubWorkflow, Task
 from models.workflows import undoing
 
 
@@ -33,8 +33,35 @@ def check_calls(scenario: Scenario) -> Iterator[Problem]:
 def check_consumed(scenario: Scenario) -> Iterator[Problem]:
     """Workflows of consumers: what a delivery has done is never undone."""
     for name, topic in scenario.topics.items():
-        workflow = scenario.workflows.get(topic.consumers.workflow)
-        for step in undoing(workflow) if workflow is not None else ():
-            keys: Keys = ("workflows", topic.consumers.workflow, "steps", step, "compensate")
-            message = f"deliveries of topic {quoted(name)} go through this workflow, and they are not undone"
-            yield Problem(keys, message, "drop `compensate`: a delivery that fails is delivered again")
+        taken = [topic.consumers.workflow] if topic.consumers.workflow in scenario.workflows else []
+        for workflow in taken:
+            taken += [inner for inner in scenario.within(workflow) if inner not in taken]
+            for step in undoing(scenario.workflows[workflow]):
+                keys: Keys = ("workflows", workflow, "steps", step, "compensate")
+                message = f"deliveries of topic {quoted(name)} go through this workflow, and they are not undone"
+                yield Problem(keys, message, "drop `compensate`: a delivery that fails is delivered again")
+
+
+def check_sub_workflows(scenario: Scenario) -> Iterator[Problem]:
+    """Workflows within workflows: that none is within itself."""
+    for name, workflow in scenario.workflows.items():
+        for step_name, step in workflow.steps.items():
+            if isinstance(step, SubWorkflow):
+                way = _way(scenario, step.workflow, name)
+                if way is not None:
+                    keys: Keys = ("workflows", name, "steps", step_name, "workflow")
+                    ring = " -> ".join(map(quoted, (name, *way)))
+                    message = f"workflow {quoted(name)} comes to itself: {ring}"
+                    yield Problem(keys, message, "make a loop of steps with a `limit` instead")
+
+
+def _way(scenario: Scenario, start: str, goal: str) -> tuple[str, ...] | None:
+    """A way from one workflow to another by sub-workflows."""
+    ways: dict[str, tuple[str, ...]] = {start: (start,)}
+    for name in (waiting := [start]):
+        if name == goal:
+            return ways[name]
+        fresh = [inner for inner in scenario.within(name) if inner not in ways]
+        ways |= {inner: (*ways[name], inner) for inner in fresh}
+        waiting += fresh
+    return None

@@ -73,7 +73,8 @@ def _endless(scenario: Scenario, keys: Keys, topic: Topic) -> Iterator[Problem]:
     reached: dict[str, None] = {}
     waiting = [start] if start in scenario.workflows else []
     while waiting:
-        for name in scenario.consumers_of(waiting.pop()):
+        at = waiting.pop()
+        for name in (*scenario.consumers_of(at), *scenario.within(at)):
             if name not in reached:
                 reached[name] = None
                 waiting.append(name)

@@ -31,6 +31,7 @@ from models.scenario import (
     Scenario,
     Slowdown,
     Step,
+    SubWorkflow,
     Task,
     Throughput,
     Workflow,
@@ -113,6 +114,8 @@ def _servers(scenario: Scenario, keys: Keys, step: Step) -> Iterator[Problem]:
         yield from unknown_capability(scenario, keys, step.agent, step.capability)
         yield from check_called(scenario, keys, step)
         yield from check_named(scenario, keys, step)
+    elif isinstance(step, SubWorkflow):
+        yield from unknown((*keys, "workflow"), step.workflow, scenario.workflows, "workflow")
     elif isinstance(step, DeskStep):
         yield from unknown((*keys, "desk"), step.desk, scenario.desks, "desk")
     elif isinstance(step, Publish):

@@ -83,7 +83,7 @@ from models.platform import Link, SitePoint, Topic
 from models.resilience import Breaker, Budget
 from models.retries import Retry
 from models.rollouts import Rollout
-from models.steps import Arm, ChoiceStep, DeskStep, End, Parallel, Publish, Step, Task, Wait, Workflow
+from models.steps import Arm, ChoiceStep, DeskStep, End, Parallel, Publish, Step, SubWorkflow, Task, Wait, Workflow
 from models.units import Duration
 from models.work import Arrivals, Modulated, Poisson, Renewal, Trace, Weekly, Work
 
@@ -163,6 +163,7 @@ __all__ = [
     "Slowdown",
     "Start",
     "Step",
+    "SubWorkflow",
     "Task",
     "Throughput",
     "TimedFault",
@@ -267,8 +268,8 @@ class Scenario(Part):
     """How approving is itself a request. No key: approvals are no requests to these policies."""
 
     def workflows_of(self, work: Work) -> tuple[str, ...]:
-        """The workflows that cases of a stream take: its own, one that is rolled out in its place, and those that
-        consume what these publish, and so on."""
+        """The workflows that cases of a stream take: its own, one that is rolled out in its place, their sub-workflows,
+        those that consume what these publish, and so on."""
         new = (
             rollout.to.workflow
             for rollout in self.rollouts.values()
@@ -277,7 +278,8 @@ class Scenario(Part):
         found = dict.fromkeys([work.workflow, *(name for name in new if name is not None)])
         waiting = list(found)
         while waiting:
-            more = [name for name in self.consumers_of(waiting.pop()) if name not in found]
+            name = waiting.pop()
+            more = [name for name in (*self.consumers_of(name), *self.within(name)) if name not in found]
             found |= dict.fromkeys(more)
             waiting += more
         return tuple(found)
@@ -288,6 +290,12 @@ class Scenario(Part):
         named = (self.topics.get(step.topic) for step in steps if isinstance(step, Publish))
         consumers = (topic.consumers.workflow for topic in named if topic is not None)
         return tuple(dict.fromkeys(name for name in consumers if name in self.workflows))
+
+    def within(self, workflow: str) -> tuple[str, ...]:
+        """The workflows that are steps of a workflow itself. Names that do not exist lead nowhere."""
+        steps = self.workflows[workflow].steps.values() if workflow in self.workflows else ()
+        named = (step.workflow for step in steps if isinstance(step, SubWorkflow))
+        return tuple(dict.fromkeys(name for name in named if name in self.workflows))
 
     def dump(self) -> dict[str, Any]:
         """The scenario as plain JSON values under the file's own keys, the inverse of loading."""

@@ -179,7 +179,25 @@ class End(_Step):
     """How the case ends."""
 
 
-Step = Annotated[Task | DeskStep | Publish | ChoiceStep | Parallel | Wait | End, Field(discriminator="kind")]
+class SubWorkflow(_Step):
+    """Another workflow that the case goes through here, as if its steps stood here. It ends where a case would."""
+
+    kind: Literal["sub-workflow"]
+    workflow: Name
+    """The workflow; it may have sub-workflows of its own, but never comes back to this one."""
+    next: Name | None = None
+    """Step after it has ended `completed`. No key: the case ends `completed`."""
+    on_failure: Name | None = None
+    """Step after it has ended `failed`. No key: the case ends `failed`."""
+    on_deny: Name | None = None
+    """Step after it has ended `denied`. No key: the case ends `denied`."""
+    on_timeout: Name | None = None
+    """Step after it has ended `expired`, by a desk's time-out. No key: the case ends `expired`."""
+
+
+Step = Annotated[
+    Task | DeskStep | Publish | ChoiceStep | Parallel | Wait | SubWorkflow | End, Field(discriminator="kind")
+]
 
 
 class Workflow(Part):

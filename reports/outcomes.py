@@ -39,6 +39,7 @@ from reports.sagas import CompensationOutcome, assess_compensation
 from reports.security import AttackOutcome, assess_attacks
 from reports.series import FaultBand, HarmCourse, QueueCourse, fault_bands, harm_courses, queue_courses, sample_every
 from reports.sites import SiteOutcome, assess_sites
+from reports.sub_workflows import SubWorkflowOutcome, assess_sub_workflows
 from reports.tables import RunTables, read_tables
 from reports.token_use import TokenOutcome, assess_tokens
 from reports.topics import TopicOutcome, assess_topics
@@ -116,6 +117,7 @@ class Outcomes:
     compensation: tuple[CompensationOutcome, ...]
     sites: tuple[SiteOutcome, ...]
     workflows: tuple[WorkflowOutcome, ...]
+    sub_workflows: tuple[SubWorkflowOutcome, ...]
 
 
 def assess(run: Run) -> Outcomes:
@@ -160,6 +162,7 @@ def assess(run: Run) -> Outcomes:
         compensation=assess_compensation(tables),
         sites=assess_sites(tables),
         workflows=assess_workflows(tables),
+        sub_workflows=assess_sub_workflows(tables),
     )
 
 

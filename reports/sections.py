@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from reports.accounts import costs, rules, sites, workflows
 from reports.change_sections import arms, attacks, noticed_attacks, policy_rollouts, rollouts, workflow_rollouts
 from reports.desks import batches, reviews
+from reports.flow_sections import compensation, sub_workflows
 from reports.section import Figure, Row, Section
 from reports.words import count, duration, share
 
@@ -286,34 +287,6 @@ def effects(outcomes: Outcomes) -> Section | None:
     )
 
 
-def compensation(outcomes: Outcomes) -> Section | None:
-    """Steps that were undone; none where no step says what undoes it."""
-    if not outcomes.compensation:
-        return None
-    return Section(
-        anchor="compensation",
-        label="Compensation",
-        title="Steps undone",
-        caption="Finished steps that were undone before their case ended otherwise than completed, in one replication, "
-        "means with 95% intervals. Where undoing a step failed, what it had done stands",
-        columns=("Step", "Undone", "Undoing failed", "Time it took"),
-        rows=tuple(
-            Row(
-                step.step,
-                f"by {step.by}",
-                (Figure(step.undone, "count"), Figure(step.failed, "count"), Figure(step.took, "duration")),
-            )
-            for step in outcomes.compensation
-        ),
-        nothing="",
-        headlines=tuple(
-            f"Undoing {step.step} failed {step.failed.estimate:.4g} times in one replication: what it had done stands."
-            for step in outcomes.compensation
-            if step.failed.estimate > 0
-        ),
-    )
-
-
 def limits(outcomes: Outcomes) -> Section | None:
     """Deadlines and withdrawals of cases."""
     if not outcomes.limits:
@@ -417,6 +390,7 @@ SECTIONS: Final[tuple[Callable[[Outcomes], Section | None], ...]] = (
     checks,
     effects,
     compensation,
+    sub_workflows,
     tokens,
     limits,
     scaling,

@@ -8,7 +8,19 @@ from dataclasses import replace
 from models.presets import retry_of, step_limit
 from models.resilience import Fallback
 from models.retries import Retry
-from models.scenario import ChoiceStep, DeskStep, End, Parallel, Publish, Scenario, Step, Task, Wait, Workflow
+from models.scenario import (
+    ChoiceStep,
+    DeskStep,
+    End,
+    Parallel,
+    Publish,
+    Scenario,
+    Step,
+    SubWorkflow,
+    Task,
+    Wait,
+    Workflow,
+)
 from models.steps import AgentCall
 from models.workflows import exits as ways_out
 from models.workflows import undone_by
@@ -58,14 +70,16 @@ def step_plans(scenario: Scenario, names: Names) -> Iterator[StepPlan]:
     """The steps of all workflows and the agents they call, in the order of `Names.steps`."""
     requests = 0
     consumed = {topic.consumers.workflow for topic in scenario.topics.values()}
+    # A case may come to a sub-workflow more than once, and a delivery to one of its consumers'.
+    often = consumed | {inner for name in scenario.workflows for inner in scenario.within(name)}
     for name, workflow in scenario.workflows.items():
         limit = bound(step_limit(workflow))
         cyclic = _on_cycles(workflow) | undone_by(workflow)  # one step may undo several, or a loop
         for step_name, step in workflow.steps.items():
             asks = isinstance(step, Task) and step.action is not None and scenario.policies is not None
-            counted = step_name in cyclic or step.limit is not None or name in consumed
+            counted = step_name in cyclic or step.limit is not None or name in often
             retry = _task_retry(workflow, step) if isinstance(step, Task) else NO_RETRY
-            plan = _step(names, name, step_name, step, counted, requests if asks else -1)
+            plan = _step(scenario, names, name, step_name, step, counted, requests if asks else -1)
             yield replace(plan, case_limit=limit, retry=retry)
             requests += asks
     for _, _, call in _calls(scenario):
@@ -82,7 +96,7 @@ def step_plans(scenario: Scenario, names: Names) -> Iterator[StepPlan]:
         workflow_name, _, step_name = main.partition(".")
         capability = names.capabilities.index(f"{fallback.agent}.{fallback.capability}")
         yield replace(
-            _step(names, workflow_name, step_name, step, False, -1),
+            _step(scenario, names, workflow_name, step_name, step, False, -1),
             capability=capability,
             timeout=bound(fallback.timeout),
             patience=None,
@@ -101,7 +115,9 @@ def _on_cycles(workflow: Workflow) -> set[str]:
     return {name for part in parts for name in part} | {name for name in graph if graph.has_edge(name, name)}
 
 
-def _step(names: Names, workflow: str, name: str, step: Step, counted: bool, request: int) -> StepPlan:
+def _step(
+    scenario: Scenario, names: Names, workflow: str, name: str, step: Step, counted: bool, request: int
+) -> StepPlan:
     def to(target: str | None, otherwise: Outcome) -> int:
         return ends(otherwise) if target is None else names.steps.index(f"{workflow}.{target}")
 
@@ -144,8 +160,11 @@ def _step(names: Names, workflow: str, name: str, step: Step, counted: bool, req
                 patience=law_plan(step.patience) if step.patience else None,
             )
         case Publish():
-            exits = to(step.next, done), to(step.on_failure, Outcome.FAILED)
-            return plan(StepKind.PUBLISH, exits, timeout=bound(step.timeout))
+            return plan(
+                StepKind.PUBLISH,
+                (to(step.next, done), to(step.on_failure, Outcome.FAILED)),
+                timeout=bound(step.timeout),
+            )
         case ChoiceStep():
             otherwise = to(step.otherwise, done)
             arms = (to(arm.next, done) for arm in step.arms)
@@ -156,6 +175,11 @@ def _step(names: Names, workflow: str, name: str, step: Step, counted: bool, req
             return plan(StepKind.PARALLEL, (to(step.join, done),), branches=branches, join=to(step.join, done))
         case Wait():
             return plan(StepKind.WAIT, (to(step.next, done),), service=law_plan(step.duration))
+        case SubWorkflow():
+            failed, expired = to(step.on_failure, Outcome.FAILED), to(step.on_timeout, Outcome.EXPIRED)
+            exits = (to(step.next, done), failed, to(step.on_deny, Outcome.DENIED), failed, expired)
+            start = names.steps.index(f"{step.workflow}.{scenario.workflows[step.workflow].start}")
+            return plan(StepKind.SUB_WORKFLOW, exits, branches=(start,))
         case End():
             return plan(StepKind.END, (ends(Outcome[step.outcome.upper()]),))
 

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from sim.chance import Draws, Purpose, Stream
 from sim.clock import Clock, Rank
 from sim.hooks import Arrived, Ended, Ending
 from sim.locks import LockInstance, Locks
 from sim.logs import PLACE, Kind, Log, pack
-from sim.plan import Exit, Outcome, Plan, StepKind, StepPlan
+from sim.plan import OUTCOME_NAMES, Exit, Outcome, Plan, StepKind, StepPlan
 from sim.tokens import Cases, Delivery, Token
 from sim.values import durations, share
 from sim.workload import Workload
 
 Action = Callable[[Token, int, int], None]
+
+_SUB_WORKFLOW: Final = int(StepKind.SUB_WORKFLOW)
+_EXITS: Final = {
+    int(Outcome.COMPLETED): Exit.NEXT,
+    int(Outcome.FAILED): Exit.FAILURE,
+    int(Outcome.DENIED): Exit.DENY,
+    int(Outcome.EXPIRED): Exit.EXPIRED,
+}
+"""By which exit of its step a sub-workflow leads on; nothing else ends one without its case."""
 
 
 class Flow:
@@ -31,6 +40,7 @@ class Flow:
             StepKind.PARALLEL: self._fork,
             StepKind.WAIT: self._wait,
             StepKind.END: self._finish,
+            StepKind.SUB_WORKFLOW: self._go_within,
         }
         self.begin: list[Callable[[Token, int], None]] = [own.get(StepKind(step.kind), _missing) for step in plan.steps]
         """What begins each step, once its locks are held. The task and desk parts set theirs."""
@@ -50,6 +60,8 @@ class Flow:
         self._names = plan.names
         self._units = plan.flows.units
         self._clock = clock
+        self._log = log
+        self._log = log
         self._write = log.write
         self._draws = draws
         self._workload = workload
@@ -63,10 +75,13 @@ class Flow:
             (work.start, work.level, codes[work.start] + Kind.ARRIVED, plan.steps[work.start].counted)
             for work in plan.works
         ]
+        self._codes = codes
         self._entered = [code + Kind.ENTERED for code in codes]
         self._ended = [code + Kind.ENDED for code in codes]
         self._visits: dict[int, dict[int, int]] = {}
         """Of each case under way, the visits to its counted steps."""
+        self._within: dict[Token, int] = {}
+        """Tokens at a sub-workflow, and since when."""
         self._streams: dict[tuple[int, int], Stream[Any]] = {}
         self._lock_values: dict[tuple[int, int], list[str]] = {}
         self._moving = False
@@ -305,9 +320,40 @@ class Flow:
         if token.held is not None:
             self._locks.retire(token, now)
 
+    # --- sub-workflows ------------------------------------------------------------------------------------------------
+
+    def _go_within(self, token: Token, now: int) -> None:
+        """A sub-workflow is one branch, which meets nobody: its end lets the token go on."""
+        self._within[token] = now
+        inner = token.branch()
+        inner.parent = token
+        token.children = [inner]
+        self._locks.fork(token, inner)
+        self.move(self._enter, inner, token.plan.branches[0], now)
+
+    def _come_back(self, outer: Token, ending: Token, outcome: int, now: int) -> None:
+        """One of the tokens within a sub-workflow has come to its end, and so has the sub-workflow."""
+        for inner in outer.children or ():
+            if inner.alive:
+                self._cancel(inner, ending, now)
+        outer.children = None
+        code = self._codes[outer.step] + Kind.SUB_WORKFLOW_ENDED
+        self._log.detailed(now, code, outer.case, now - self._within.pop(outer), OUTCOME_NAMES[outcome])
+        self.leave(outer, _EXITS[outcome], now)
+
     # --- the end of a case --------------------------------------------------------------------------------------------
 
     def _end(self, token: Token, outcome: int, now: int) -> None:
+        """A token has come to an end of its workflow: of the one that it is within, or of its case."""
+        outer = token.parent
+        while outer is not None and outer.plan.kind != _SUB_WORKFLOW:
+            outer = outer.parent
+        if outer is None:
+            self._end_case(token, outcome, now)
+        else:
+            self._come_back(outer, token, outcome, now)
+
+    def _end_case(self, token: Token, outcome: int, now: int) -> None:
         for ending in self.ending:
             if ending(token, outcome, now):
                 return
@@ -331,6 +377,7 @@ class Flow:
             if child.alive:
                 self._cancel(child, ending, now)
         if at is not ending:
+            self._within.pop(at, None)
             for cancel in self.cancel:
                 cancel(at, now)
         self._retire(at, now)
@@ -353,7 +400,7 @@ class Flow:
     def _stopped(self, token: Token, outcome: int, now: int) -> None:
         for cancel in self.cancel:
             cancel(token, now)
-        self._end(token, outcome, now)
+        self._end_case(token, outcome, now)
 
 
 def root(token: Token) -> Token:

@@ -204,7 +204,7 @@ class Locks:
         if token.held is not None and token.blocked_on is not None:
             yield token.blocked_on.place
         elif token.children:
-            yield "branches"
+            yield "sub-workflow" if token.plan.kind == StepKind.SUB_WORKFLOW else "branches"
         elif token.callee is not None:
             yield f"step:{self._step_names[token.callee.step]}"
         elif token.station is not None:

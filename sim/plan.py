@@ -31,6 +31,7 @@ class StepKind(IntEnum):
     PARALLEL = 3
     WAIT = 4
     END = 5
+    SUB_WORKFLOW = 6
     PUBLISH = 12
 
 

@@ -118,6 +118,7 @@ SENTENCES: Final[Mapping[str, Callable[[Event], str]]] = {
     "effect": lambda e: f"step {e.name} takes effect",
     "effect-repeated": lambda e: f"step {e.name} takes effect again, for the {_nth(e.value)} time",
     "effect-suppressed": lambda e: f"step {e.name} would take effect again; its key tells",
+    "sub-workflow-ended": lambda e: f"the workflow at step {e.name} ends {e.detail}, after {span(e.value or 0)}",
     "compensating": lambda e: f"step {e.name} is undone, by step {e.detail}",
     "compensated": lambda e: (
         f"step {e.name} is undone after {span(e.value or 0)}" if not e.detail else f"undoing step {e.name} {e.detail}"

@@ -46,7 +46,7 @@ class StepLimits:
             if step.kind == StepKind.TASK:
                 code = self._log.places.number(f"step:{replication.plan.names.steps[number]}") * PLACE
                 flow.begin[number] = self._limited(flow.begin[number], step.case_limit, code + Kind.STEP_LIMIT)
-            elif step.kind == StepKind.PARALLEL:
+            elif step.kind in (StepKind.PARALLEL, StepKind.SUB_WORKFLOW):
                 flow.begin[number] = self._forking(flow.begin[number])
 
     def _limited(self, begin: Callable[[Token, int], None], limit: int, code: int) -> Callable[[Token, int], None]:

@@ -61,6 +61,10 @@ Of resilience: orphaned, wasted, skipped, retry-denied, breaker-open, breaker-ha
 Of topics: published, back-pressure, delivered, redelivered, acknowledged, dead-letter; duplicated.
 Of workflows: called, returned, effect, effect-repeated, effect-suppressed, compensating, compensated.
 Of people: reviewed, wrong-approval, gathered.
+Of people: reviewed, wrong-approval.
+Of topics: published, back-pressure, delivered, redelivered, acknowledged, dead-letter.
+Of workflows: called, returned, effect, effect-repeated, effect-suppressed, compensating, compensated,
+sub-workflow-ended.
 `docs/semantics.md` tells when each happens and what its value and detail are."""
 
 DECISIONS = pa.schema(

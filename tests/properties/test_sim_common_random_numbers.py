@@ -135,10 +135,12 @@ SAGA_FLOW = """\
   second:
     start: type
     steps:
-      type: {kind: task, agent: other, capability: type, compensate: undo, next: again}
+      type: {kind: task, agent: other, capability: type, compensate: undo, next: within}
+      within: {kind: sub-workflow, workflow: inner, next: again}
       again: {kind: task, agent: other, capability: type}
       undo: {kind: task, agent: other, capability: type, next: slowly}
       slowly: {kind: wait, duration: exponential(mean=9s)}
+  inner: {start: rest, steps: {rest: {kind: wait, duration: exponential(mean=9s)}}}
 """
 FIRST_WORK = WORK.replace("work:\n", "work:\n" + OTHER_WORK)
 
@@ -187,7 +189,7 @@ def life(folder: Path, text: str, replication: int = 0) -> dict[int, list[tuple[
         "reviews of what another pool does",
         "bursts of cases with limits of their own, for checked answers of a pool that scales",
         "a topic whose consumers another pool has",
-        "a workflow that undoes its steps",
+        "a workflow that undoes its steps, with another in it",
     ],
 )
 def test_what_is_added_beside_changes_nothing(tmp_path: Path, changed: str) -> None:

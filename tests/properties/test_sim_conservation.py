@@ -46,7 +46,7 @@ def steps(draw: st.DrawFn) -> str:
         to = draw(st.sampled_from(onward))
         other = draw(st.sampled_from(onward))
         locks = {1: ", acquire: [key]", 3: ", acquire: [other], release: [other]"}.get(n, "") if locked else ""
-        kind = draw(st.sampled_from(["task", "asking task", "desk", "wait", "choice", "loop", "publish"]))
+        kind = draw(st.sampled_from(["task", "asking task", "desk", "wait", "choice", "loop", "sub", "publish"]))
         lines.append(f"      {name}: {{{_step(draw, kind, to, other)}{locks}}}")
     lines.append("      out: {kind: end}")
     lines.append("      undo: {kind: task, agent: pool, capability: think, acquire: [key], next: note}")
@@ -78,6 +78,8 @@ def _step(draw: st.DrawFn, kind: str, to: str, other: str) -> str:
     if kind == "publish":
         timeout = draw(st.sampled_from(["", ", timeout: 3m"]))
         return f"kind: publish, topic: news, site: near, next: {to}, on-failure: {other}{timeout}"
+    if kind == "sub":
+        return f"kind: sub-workflow, workflow: back, next: {to}, on-timeout: {other}"
     if kind == "loop":
         return f"kind: wait, duration: 10s, next: s0, limit: 2, on-limit: {to}"
     return f"kind: choice, arms: [{{when: 'context.size > 50', next: {to}}}], otherwise: {other}"
@@ -338,6 +340,7 @@ def test_conservation(text: str, seed: int) -> None:
     messages_are_delivered_in_turn_and_settled_once(plan, events)
     an_effect_comes_once_and_is_repeated_only_without_a_key(events, dict(plan.flows.keyed), plan.names.steps)
     finished_steps_are_undone_once_before_a_bad_end(cases, events)
+    workflows_within_others_end_once(cases, events)
     money_adds_up(cases, events, plan)
     reviews_end_in_their_answers(plan, events)
     nobody_begins_before_a_batch(plan, events)
@@ -689,6 +692,21 @@ def samples_agree(samples: Rows, events: Rows, plan: Plan) -> None:
             assert fewest - gone <= sample["capacity"] <= most
 
 
+def workflows_within_others_end_once(cases: Rows, events: Rows) -> None:
+    """None ends that was not begun so long before, and all that were begun have ended where their case completed."""
+    begun: dict[tuple[int, str], list[int]] = defaultdict(list)
+    inner = {row["place"] for row in events if row["kind"] == "sub-workflow-ended"}
+    completed = {row["case"] for row in cases if row["outcome"] == "completed"}
+    for row in events:
+        if row["place"] in inner and row["kind"] == "entered":
+            begun[row["case"], row["place"]].append(row["time"])
+        elif row["kind"] == "sub-workflow-ended":
+            began = row["time"] - row["value"]
+            times = begun[row["case"], row["place"]]
+            times.remove(max(time for time in times if time <= began))
+    assert not any(times for (case, _), times in begun.items() if case in completed)
+
+
 def finished_steps_are_undone_once_before_a_bad_end(cases: Rows, events: Rows) -> None:
     """One after the other, none more often than it took effect, and nothing of a case that ends well."""
     outcome = {row["case"]: row["outcome"] for row in cases}
@@ -904,3 +922,13 @@ def test_a_step_undone_out_of_turn_is_noticed() -> None:
             law(cases, wrong)
     with pytest.raises(AssertionError):
         law([{"case": 0, "outcome": "completed"}], [effect, undoing, undone, ended])
+
+
+def test_a_workflow_that_never_ends_is_noticed() -> None:
+    cases = [{"case": 0, "outcome": "completed"}]
+    entered = {"case": 0, "place": "step:flow.s0", "time": 5, "value": 1, "kind": "entered"}
+    ended = entered | {"kind": "sub-workflow-ended", "time": 9, "value": 4}
+    workflows_within_others_end_once(cases, [entered, ended])
+    for wrong in ([ended], [entered, entered, ended], [entered, ended, ended], [entered, ended | {"value": 5}]):
+        with pytest.raises((AssertionError, ValueError)):
+            workflows_within_others_end_once(cases, wrong)

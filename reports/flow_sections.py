@@ -1,0 +1,60 @@
+"""Sections of the report about ways through workflows: what was undone, workflows within workflows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reports.section import Figure, Row, Section
+
+if TYPE_CHECKING:
+    from reports.outcomes import Outcomes
+
+
+def compensation(outcomes: Outcomes) -> Section | None:
+    """Steps that were undone; none where no step says what undoes it."""
+    if not outcomes.compensation:
+        return None
+    return Section(
+        anchor="compensation",
+        label="Compensation",
+        title="Steps undone",
+        caption="Finished steps that were undone before their case ended otherwise than completed, in one replication, "
+        "means with 95% intervals. Where undoing a step failed, what it had done stands",
+        columns=("Step", "Undone", "Undoing failed", "Time it took"),
+        rows=tuple(
+            Row(
+                step.step,
+                f"by {step.by}",
+                (Figure(step.undone, "count"), Figure(step.failed, "count"), Figure(step.took, "duration")),
+            )
+            for step in outcomes.compensation
+        ),
+        nothing="",
+        headlines=tuple(
+            f"Undoing {step.step} failed {step.failed.estimate:.4g} times in one replication: what it had done stands."
+            for step in outcomes.compensation
+            if step.failed.estimate > 0
+        ),
+    )
+
+
+def sub_workflows(outcomes: Outcomes) -> Section | None:
+    """Steps that are workflows."""
+    if not outcomes.sub_workflows:
+        return None
+    return Section(
+        anchor="sub-workflows",
+        label="Sub-workflows",
+        title="Sub-workflows",
+        caption="Workflows that are steps of others, in one replication, means with 95% intervals.",
+        columns=("Step", "Ended", "Ended completed", "Time within"),
+        rows=tuple(
+            Row(
+                step.step,
+                f"workflow {step.workflow}",
+                (Figure(step.ended, "count"), Figure(step.completed, "count"), Figure(step.took, "duration")),
+            )
+            for step in outcomes.sub_workflows
+        ),
+        nothing="",
+    )
