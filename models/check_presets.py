@@ -1,4 +1,4 @@
-"""What frameworks' defaults and unlimited retries must satisfy."""
+"""What frameworks' defaults and unlimited retries must satisfy, and what a reader should know of them."""
 
 from __future__ import annotations
 
@@ -74,3 +74,23 @@ def _calls(scenario: Scenario, preset: Preset, task: Task) -> Iterator[Problem]:
         return
     message = f"{quoted(task.capability)} makes {capability.calls} calls, and {preset.title} stops an agent after "
     yield Problem(("capability",), message + str(preset.calls), "lower `calls`, or drop the `framework`")
+
+
+def endless_retries(scenario: Scenario) -> Iterator[str]:
+    """Steps whose unlimited attempts nothing bounds, as sentences: they are no fault, and cases may never end."""
+    for name, workflow in scenario.workflows.items():
+        for step_name, step in workflow.steps.items():
+            retry = retry_of(workflow, step) if isinstance(step, Task) else None
+            if not isinstance(step, Task) or retry is None or retry.attempts != "unlimited":
+                continue
+            if step.deadline is None and step.budget is None and not _all_cases_end(scenario):
+                yield (
+                    f"Nothing bounds the unlimited attempts of step {quoted(step_name)} of {quoted(name)}: cases may "
+                    "never end. A `deadline` of the step bounds them, or of the work with `on-deadline: cancel`."
+                )
+
+
+def _all_cases_end(scenario: Scenario) -> bool:
+    """Whether every case is ended from outside at some time."""
+    works = scenario.work.values()
+    return all(work.withdrawal is not None or (work.deadline and work.on_deadline == "cancel") for work in works)

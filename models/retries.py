@@ -17,7 +17,7 @@ class Retry(Part):
         Annotated[int, Field(ge=1, le=1000), Tag(VALUE)] | Annotated[Literal["unlimited"], Tag(WORD)], OR_WORD
     ] = 1
     """Attempts at most, the first included. `unlimited`: as many as the case lives to see, which a `deadline` of the
-    step, or one of the work with `on-deadline: cancel`, may bound."""
+    step, or one of the work with `on-deadline: cancel`, may bound; `verify` notes where nothing does."""
     backoff: Duration = SECOND
     """Wait before the second attempt."""
     factor: Annotated[float, Field(ge=1.0, le=10.0)] = 2.0

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from models.cedar.policies import PolicySet
+from models.check_presets import endless_retries
 from verify.catalogue import CATALOGUE, CHANGES, SPELLING
 from verify.checked import listed, solving
 from verify.checks.silence import not_asked
@@ -117,7 +118,11 @@ def _checked(
     if loaded is not None:
         about["scenario"] = loaded.scenario.name
         about["chains"] = sorted(loaded.scenario.chains)
-    return about if policies is None else {**about, **_policies_checked(policies, effort)}
+    if policies is not None:
+        about |= _policies_checked(policies, effort)
+    if loaded is not None and (notes := list(endless_retries(loaded.scenario))):
+        about["warnings"] = [*about.get("warnings", ()), *notes]
+    return about
 
 
 def _policies_checked(policies: PolicySet, effort: Effort) -> Mapping[str, Any]:

@@ -8,6 +8,7 @@ import pytest
 
 from models.diagnostics import InputError
 from models.load import load
+from verify.verify import verify
 
 GOOD = """\
 windtunnel: 1
@@ -90,3 +91,22 @@ def test_a_cycle_without_a_task_needs_its_own_limit_all_the_same(tmp_path: Path)
     loop = "        next: rest\n      rest: {kind: wait, duration: 1s, next: rest}\n"
     text = GOOD.replace("        retry: framework\n", loop)
     assert any("go round" in message for _, message, _ in faults(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("keys", "limit", "noted"),
+    [
+        ("", "", True),
+        (", deadline: 1h", "", False),
+        ("", ", deadline: 2h, on-deadline: cancel", False),
+        ("", ", deadline: 2h", True),
+        ("", ", withdrawal: 2h", False),
+    ],
+)
+def test_attempts_without_an_end_are_noted(tmp_path: Path, keys: str, limit: str, noted: bool) -> None:
+    text = GOOD.replace("langgraph-1.2.22", "temporal-1.35.0").replace("rate: 1/s}", "rate: 1/s}" + limit)
+    text = text.replace("retry: framework", "retry: framework\n" + keys.replace(", ", " " * 8))
+    (tmp_path / "scenario.yaml").write_text(text)
+    found = verify(None, load(tmp_path))
+    assert [("unlimited attempts of step `job` of `flow`" in note) for note in found.caveats] == [True] * noted
+    assert found.verdict == "pass"
