@@ -245,6 +245,42 @@ def test_windows_agree_with_a_walk_over_holidays(tmp_path: Path) -> None:
         assert met != any(begin <= came < end for begin, end in gaps), timedelta(microseconds=came)
 
 
+@pytest.mark.parametrize(
+    ("timeout", "wait", "verdict"),
+    [("2h", "1h59m", "holds"), ("2h", "2h", "violated"), ("2h", "3h", "violated"), ("15h", "1h", "holds")],
+)
+def test_who_asks_alone_is_met_only_once_a_batch_has_waited(
+    tmp_path: Path, timeout: str, wait: str, verdict: str
+) -> None:
+    """Somebody is always there; a time-out that ends with the wait comes first, for it was set before."""
+    (tmp_path / "rules.cedar").write_text(RULES.format(""))
+    night = {**BASE["desks"]["night"], "batch": {"size": 4, "wait": wait}}
+    with (tmp_path / "scenario.yaml").open("w") as file:
+        chains = {"main": {"levels": levels(("night", timeout))}}
+        YAML().dump({**BASE, "desks": {"night": night}, "chains": chains}, file)
+    finding = found(load(tmp_path), "E503")["main"]
+    assert finding.verdict == verdict
+    assert "on duty once it has gathered to a batch within the" in finding.message
+
+
+def test_a_batch_that_gathers_until_the_desk_closes_waits_for_the_next_day(tmp_path: Path) -> None:
+    """From 16:00 on, with an hour to gather: until 08:00 are 16 hours."""
+    (tmp_path / "rules.cedar").write_text(RULES.format(""))
+    daily = {**BASE["desks"]["office"], "roster": [{"days": "daily", "hours": "08:00-17:00", "staff": 2}]}
+    verdicts = {}
+    for timeout in ("15h30m", "16h"):
+        with (tmp_path / "scenario.yaml").open("w") as file:
+            desks = {"day": daily | {"batch": {"size": 4, "wait": "1h"}}}
+            chains = {"main": {"levels": levels(("day", timeout))}}
+            YAML().dump({**BASE, "start": "2026-01-07T10:00:00Z", "desks": desks, "chains": chains}, file)
+        finding = found(load(tmp_path), "E503")["main"]
+        verdicts[timeout] = finding.verdict
+        if timeout == "15h30m":
+            assert "comes at Wed 2026-01-07 16:00 Europe/Stockholm" in finding.message
+            assert "until Wed 2026-01-07 16:30" in finding.message
+    assert verdicts == {"15h30m": "violated", "16h": "holds"}
+
+
 def test_levels_that_are_never_asked(tmp_path: Path) -> None:
     after = found(scenario(tmp_path, {"main": {"levels": levels("office", "night")}}), "E506")["main"]
     assert after.verdict == "violated"

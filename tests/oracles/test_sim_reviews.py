@@ -189,6 +189,29 @@ def test_nobody_reviews_on_a_holiday(tmp_path: Path) -> None:
     assert all(later - sooner == 0.5 for sooner, later in pairwise(hours[10:]))
 
 
+@pytest.mark.parametrize(("wait", "kinds"), [("119m", ["answered"]), ("2h", ["exhausted"]), ("3h", ["exhausted"])])
+def test_who_asks_alone_is_answered_only_once_a_batch_has_waited(tmp_path: Path, wait: str, kinds: list[str]) -> None:
+    """What verification says (E503): a level's time-out that ends with the wait comes first."""
+    keys = {"arrivals": "kind: renewal, rate: 0.1/h, cv: 0", "horizon": "19h", "service": "0s"}
+    review = f"ought: 1, sensitivity: 1, specificity: 1}}\n    batch: {{size: 4, wait: {wait}"
+    rows = events(tmp_path, review, levels="[{desk: clerk, timeout: 2h}]", **keys)
+    assert list(rows.loc[rows["kind"].isin(["answered", "exhausted"]), "kind"]) == kinds
+
+
+def test_other_work_tires_too(tmp_path: Path) -> None:
+    """Each case is a step for the clerk and then a review by her. So the second review is her fourth piece of work."""
+    tired = "ought: 1, sensitivity: 1, specificity: 1, floor: 0, fatigue: {after: 3, loss: 1, rest: 1h}"
+    prepare(tmp_path, tired, service="1m", **EVERY_10)
+    text = (tmp_path / "scenario.yaml").read_text()
+    text = text.replace("kind: task, agent: payer, capability: draft, next", "kind: desk, desk: clerk, next")
+    (tmp_path / "scenario.yaml").write_text(text)
+    loaded = load(tmp_path)
+    replication = Replication(compile_plan(loaded), compile_rules(loaded), 5, 0)
+    replication.run()
+    details = [what for _, what in told(replication.tables("", 5).events.to_pandas())]
+    assert details[:3] == ["right, seat 1", "wrong, seat 1", "wrong, seat 1"]
+
+
 # --- by formulas ------------------------------------------------------------------------------------------------------
 
 

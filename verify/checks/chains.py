@@ -180,16 +180,17 @@ class _Chains:
         bound, rule = min(self.bounds(name), key=lambda each: (each[0] is None, each[0] or 0))
         gaps = self._gaps(way, bound)
         limit = _limit(way, bound, rule)
+        once = " once it has gathered to a batch" if any(self._gathers(level) for level in way) else ""
         if not gaps:
             close = limit and self._gaps(way, limit.time - 1)
             tie = ", at worst by a shift that begins as that time ends" if close else ""
-            message = f"{self._told(name)}: someone is on duty{limit.text if limit else ''}, at any time{tie}."
+            message = f"{self._told(name)}: someone is on duty{once}{limit.text if limit else ''}, at any time{tie}."
             return self._finding("E503", "holds", [name], message)
         zone = desks[way[0].desk].timezone
         first, worst = gaps[0], longest(gaps)
         message = (
             f"{self._told(name)}: a request that comes at {moment_text(start, first[0], zone)} finds nobody on duty"
-            f"{limit.text if limit else ' at any level while it is there'}. "
+            f"{once}{limit.text if limit else ' at any level while it is there'}. "
             f"The longest such time is {format_duration(worst[1] - worst[0])}, "
             f"from {moment_text(start, worst[0], zone)} until {moment_text(start, worst[1], zone)}."
         )
@@ -198,8 +199,17 @@ class _Chains:
     def _gaps(self, way: Sequence[_Level], bound: int | None) -> list[Window]:
         """When a request comes that finds nobody on its way, which a bound may cut."""
         desks = self.loaded.scenario.desks
-        waits = [(desks[level.desk], wait) for level in way if (wait := _wait(level, bound)) is not None]
+        waits = [
+            (desks[level.desk], wait)
+            for level in way
+            if (wait := _wait(level, bound, self._gathers(level))) is not None
+        ]
         return unstaffed(waits, self.loaded.scenario.start)
+
+    def _gathers(self, level: _Level) -> int:
+        """How long a request that comes alone gathers to a batch before anybody takes it up, in microseconds."""
+        batch = self.loaded.scenario.desks[level.desk].batch
+        return 0 if batch is None else batch.wait
 
     # --- E506, E507 ---------------------------------------------------------------------------------------------------
 
@@ -299,9 +309,10 @@ def _by_rule(bound: int | None, rule: Policy | None) -> _Limit | None:
     return _Limit(bound, f" within the {format_duration(bound)} that {told(rule)} allows")
 
 
-def _wait(level: _Level, bound: int | None) -> Wait | None:
-    """The time that a request spends at a level, cut at a bound; None where it never gets there."""
+def _wait(level: _Level, bound: int | None, gathers: int) -> Wait | None:
+    """The time in which a request at a level can be taken up, cut at a bound; None where there is none."""
+    start = level.start + gathers
     end = None if level.stay is None else level.start + level.stay
     if bound is not None:
         end = bound if end is None else min(end, bound)
-    return None if end is not None and end <= level.start else Wait(level.start, end)
+    return None if end is not None and end <= start else Wait(start, end)
