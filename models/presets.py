@@ -21,7 +21,7 @@ Framework = Literal[
     "crewai-1.15.30",
     "openai-agents-0.24.0",
     "microsoft-agent-framework-1.23.0",
-    "camunda-8.9",
+    "camunda-8.10",
 ]
 
 READ: Final = "2026-11-23"
@@ -146,7 +146,7 @@ PRESETS: Final[Mapping[Framework, Preset]] = {
             "`agent_framework/_workflows/_runner.py`, `agent_framework/_tools.py` `DEFAULT_MAX_ITERATIONS`",
         ),
     ),
-    "camunda-8.9": Preset(
+    "camunda-8.10": Preset(
         title="Camunda 8",
         retry=_retry(attempts=3, backoff="0s"),
         retried=(
@@ -154,14 +154,15 @@ PRESETS: Final[Mapping[Framework, Preset]] = {
             "operator. Here the step is then over by `on-failure`."
         ),
         limit=None,
-        limited="No limit of steps. An agent makes 10 model calls (`maxModelCalls`), and fails at one more.",
+        limited="No limit of steps. An agent makes 10 model calls, and fails at one more (`maxModelCalls`).",
         calls=10,
         absent="The time-out of a job is its worker's own.",
         sources=(
-            "<https://docs.camunda.io/docs/8.9/components/connectors/use-connectors/outbound/>",
-            "camunda/connectors: "
-            "`connectors/agentic-ai/element-templates/versioned/agenticai-aiagent-job-worker-11.json` "
-            "(`retryCount`, `retryBackoff`, `data.limits.maxModelCalls`)",
+            "camunda/connectors: `connectors/agentic-ai/element-templates/versioned/"
+            "agenticai-aiagent-job-worker-11.json`, the template of an AI agent for Camunda ^8.10: `retryCount`, "
+            "`retryBackoff`, `data.limits.maxModelCalls`",
+            "<https://docs.camunda.io/docs/8.4/components/connectors/use-connectors/outbound>: three times, "
+            "without delays",
         ),
     ),
 }

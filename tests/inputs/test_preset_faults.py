@@ -73,7 +73,7 @@ def test_a_framework_that_changes_nothing_is_a_fault(tmp_path: Path) -> None:
 
 
 def test_an_agent_that_a_framework_stops_every_time_is_a_fault(tmp_path: Path) -> None:
-    text = GOOD.replace("langgraph-1.2.22", "camunda-8.9")
+    text = GOOD.replace("langgraph-1.2.22", "camunda-8.10")
     (tmp_path / "scenario.yaml").write_text(text.replace("calls: 2", "calls: 10"))
     load(tmp_path)
     ((line, message, _),) = faults(tmp_path, text.replace("calls: 2", "calls: 11"))

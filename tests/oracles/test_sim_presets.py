@@ -76,7 +76,7 @@ def retried(folder: Path, name: str, limit: str = "") -> list[dict[str, Any]]:
     ("name", "starts", "end"),
     [
         ("crewai-1.15.30", [0, 1, 2], 3),
-        ("camunda-8.9", [0, 1, 2], 3),
+        ("camunda-8.10", [0, 1, 2], 3),
         ("openai-agents-0.24.0", [0], 1),
         ("microsoft-agent-framework-1.23.0", [0], 1),
     ],
