@@ -166,8 +166,20 @@ class Recovery(_Objective):
     """Greatest mean number of times in one replication that it is not back by then."""
 
 
+class FalseAlarms(_Objective):
+    """False alarms of a monitor in 1000 of its labels: those before anything that it watches changes, by a drift, by a
+    rollout of a model or by an attack. Where this is asked for, the event log tells how many labels came before."""
+
+    kind: Literal["false-alarms"]
+    monitor: Name
+    """The monitor."""
+    at_most: Annotated[float, Field(ge=0, le=1000)]
+    """Most alarms in 1000 labels that pass."""
+
+
 Objective = Annotated[
     CaseTime
+    | FalseAlarms
     | CaseShare
     | DeskWait
     | DeskLoad

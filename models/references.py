@@ -8,6 +8,7 @@ from models.check_flows import check_called
 from models.check_resilience import check_named
 from models.diagnostics import Problem, quoted, suggestion
 from models.faults import CertificateExpiry
+from models.objectives import FalseAlarms
 from models.problems import Keys, unknown, unknown_capability, unknown_work
 from models.scenario import (
     Absence,
@@ -167,6 +168,8 @@ def _objectives(scenario: Scenario) -> Iterator[Problem]:
                 yield from unknown_work((*keys, "work"), objective.work, scenario.work)
             case DeskWait() | DeskLoad() | ReviewShare():
                 yield from unknown((*keys, "desk"), objective.desk, scenario.desks, "desk")
+            case FalseAlarms():
+                yield from unknown((*keys, "monitor"), objective.monitor, scenario.monitors, "monitor")
             case Recovery():
                 yield from unknown_work((*keys, "work"), objective.work, scenario.work)
                 named = [fault.name for fault in scenario.faults if fault.name and not isinstance(fault, Drift)]

@@ -9,12 +9,10 @@ import numpy as np
 import pandas as pd
 
 from models.faults import struck
-from models.scenario import Drift, Monitor, Scenario, Task
+from models.scenario import Drift, Scenario, Task
+from models.watching import first_change, looks_for
 from reports.intervals import Array, Interval, bounded, exact, student
-from reports.tables import RunTables
-
-_SHOWN_IN = {"quality": "errors", "latency": "latency", "cost": "cost", "format": "format", "contract": "format"}
-"""What a monitor of the capability watches that looks for a drift of each kind."""
+from reports.tables import RunTables, ratio
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +40,9 @@ class DriftOutcome:
     harm: Interval
     """Wrong effects of the capability, or of the stream's cases, between the onset and the alarm (the roll-back, where
     the monitor does one), in one replication."""
+    false_alarm_rate: Interval | None
+    """Alarms in 1000 labels, of both those before anything that the monitor watches changes; None where the run does
+    not tell its labels, which an objective `false-alarms` has it do."""
     alarms: tuple[float, ...]
     """Moment of the first alarm after the onset for each replication, us; nan where it is missed."""
 
@@ -54,6 +55,8 @@ class QuietMonitor:
     agent: str
     capability: str
     false_alarms: Interval
+    false_alarm_rate: Interval | None
+    """As of a drift."""
 
 
 def assess_drift(tables: RunTables) -> tuple[DriftOutcome, ...]:
@@ -69,27 +72,21 @@ def assess_quiet_monitors(tables: RunTables) -> tuple[QuietMonitor, ...]:
     }
     attacked = {attack.agent for attack in tables.scenario.attacks.values()}
     return tuple(
-        QuietMonitor(name, monitor.agent, monitor.capability, tables.mean_count(at_monitor(tables, "alarm", name)))
+        QuietMonitor(
+            name,
+            monitor.agent,
+            monitor.capability,
+            tables.mean_count(at_monitor(tables, "alarm", name)),
+            _rate(name, tables),
+        )
         for name, monitor in tables.scenario.monitors.items()
         if name not in drifting and not (monitor.watches == "refusals" and monitor.agent in attacked)
     )
 
 
 def _monitors(drift: Drift, tables: RunTables) -> list[str]:
-    def watches(monitor: Monitor) -> bool:
-        if drift.of == "input":
-            return monitor.attribute == drift.attribute and _reaches(tables.scenario, drift, monitor)
-        who = (monitor.agent, monitor.capability) == (drift.agent, drift.capability)
-        return who and monitor.watches == _SHOWN_IN[drift.of]
-
-    return [name for name, monitor in tables.scenario.monitors.items() if watches(monitor)]
-
-
-def _reaches(scenario: Scenario, drift: Drift, monitor: Monitor) -> bool:
-    """Whether cases of the stream come to the capability that is watched."""
-    flows = [scenario.workflows[name] for name in scenario.workflows_of(scenario.work[drift.work or ""])]
-    steps = [step for flow in flows for step in flow.steps.values() if isinstance(step, Task)]
-    return any((step.agent, step.capability) == (monitor.agent, monitor.capability) for step in steps)
+    scenario = tables.scenario
+    return [name for name, monitor in scenario.monitors.items() if looks_for(scenario, monitor, drift)]
 
 
 def _drift(drift: Drift, name: str, tables: RunTables) -> DriftOutcome:
@@ -112,8 +109,24 @@ def _drift(drift: Drift, name: str, tables: RunTables) -> DriftOutcome:
         replications=tables.replications,
         false_alarms=tables.mean_count(alarms[alarms["time"] < drift.at]),
         harm=student(exact(_harm(drift, stopped, tables)), floor=0.0),
+        false_alarm_rate=_rate(name, tables),
         alarms=tuple(map(float, first)),
     )
+
+
+def false_alarm_rates(monitor: str, tables: RunTables) -> Array:
+    """Alarms of a monitor in 1000 of its labels, for each replication, of those before anything that it watches
+    changes; nan without labels, or where they are not told."""
+    until = first_change(tables.scenario, tables.scenario.monitors[monitor])
+    alarms = at_monitor(tables, "alarm", monitor)
+    labels = tables.total(at_monitor(tables, "labels", monitor), "value")
+    return ratio(1000.0 * tables.count(alarms[alarms["time"] < until]), labels)
+
+
+def _rate(monitor: str, tables: RunTables) -> Interval | None:
+    if not len(at_monitor(tables, "labels", monitor)):
+        return None
+    return student(exact(false_alarm_rates(monitor, tables)), floor=0.0)
 
 
 def at_monitor(tables: RunTables, kind: str, name: str) -> pd.DataFrame:

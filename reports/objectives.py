@@ -17,6 +17,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from models.objectives import FalseAlarms
 from models.scenario import (
     CaseCost,
     CaseShare,
@@ -32,6 +33,7 @@ from models.scenario import (
 )
 from models.units import SECOND
 from reports.compliance import decisions_of, enforced_share
+from reports.drift import false_alarm_rates
 from reports.intervals import Array, Interval, Sample, bounded, decide, exact, student, too_few, unseen, with_trials
 from reports.people import desk_load
 from reports.recovery import baselines, first_begins, goodput, time_back
@@ -381,6 +383,16 @@ def _(objective: Compliance, tables: RunTables) -> Measure:
         ceiling=1.0,
         trials=len(decided),  # decisions of one case are not independent
         obstacle="" if len(rows) else "policy was asked for no decision",
+    )
+
+
+@measured.register
+def _(objective: FalseAlarms, tables: RunTables) -> Measure:
+    return Measure(
+        f"false alarms of {objective.monitor} in 1000 labels",
+        "count",
+        exact(false_alarm_rates(objective.monitor, tables)),
+        at_most=objective.at_most,
     )
 
 

@@ -7,9 +7,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from models.monitors import DDM, KS, PSI, Adwin, Cusum, Detector, PageHinkley
-from models.objectives import CaseCost, CaseShare, CaseTime
+from models.objectives import CaseCost, CaseShare, CaseTime, FalseAlarms
 from models.rollouts import RollBack, Rollout
 from models.scenario import Drift, Scenario
+from models.watching import first_change
 from sim.compile_attacks import attack_plan
 from sim.compile_values import attribute_plan, bound, law_plan, law_texts, place, success_plan
 from sim.plan import Outcome
@@ -80,7 +81,8 @@ def _input_drifts(scenario: Scenario, names: Names) -> Iterator[InputDriftPlan]:
 
 
 def _monitors(scenario: Scenario, names: Names) -> Iterator[MonitorPlan]:
-    for monitor in scenario.monitors.values():
+    asked = {goal.monitor for goal in scenario.objectives.values() if isinstance(goal, FalseAlarms)}
+    for name, monitor in scenario.monitors.items():
         yield MonitorPlan(
             names.pools.index(monitor.agent),
             place(names.capabilities, f"{monitor.agent}.{monitor.capability}"),
@@ -91,6 +93,7 @@ def _monitors(scenario: Scenario, names: Names) -> Iterator[MonitorPlan]:
             Action[monitor.action.upper().replace("-", "_")],
             place(names.desks, monitor.to),
             tuple(place(attributes, monitor.attribute) for attributes in names.attributes),
+            first_change(scenario, monitor) if name in asked else -1,
         )
 
 

@@ -79,9 +79,22 @@ class Monitors:
         self._of: dict[int, list[int]] = {}
         for number, monitor in enumerate(self._monitors):
             self._of.setdefault(monitor.capability, []).append(number)
+            if monitor.counts_until >= 0:
+                self._count_labels(number, monitor.counts_until)
         self._samples: dict[tuple[int, int, int], Stream[float]] = {}
         self._of_requests: dict[tuple[int, str], tuple[Stream[float], Stream[int]]] = {}
         self._delays: dict[tuple[int, int, int], Stream[int]] = {}
+
+    def _count_labels(self, number: int, until: int) -> None:
+        """Tell the labels before a moment, or before the last microsecond of the run."""
+        horizon = self._replication.plan.horizon
+        # Labels come after faults at their instant: those of this one are not among them.
+        at, rank = (until, Rank.FAULT) if until < horizon else (horizon - 1, Rank.SAMPLE)
+        self._replication.clock.at(at, rank, self._tell_labels, _Label(number, 0.0))
+
+    def _tell_labels(self, label: _Label, now: int) -> None:
+        place = f"monitor:{self._names.monitors[label.monitor]}"
+        self._replication.log.event(now, Kind.LABELS, place, value=self._seen[label.monitor])
 
     def judged(self, token: Token, wrong: bool, now: int) -> None:
         """An attempt has produced something; a share of such attempts gets a label after a delay."""

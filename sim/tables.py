@@ -49,8 +49,8 @@ EVENTS = pa.schema(
 attempt-wrong, asked, answered, exhausted, bounced, locked, unlocked, blocked, deadlock, resolved, outage, outage-over,
 partition, partition-over, drift, alarm, rolled-back, handed-off, ended, violation; crash, hang, slowdown, absence,
 load-spike and fault, each with its -over.
-Of change: routed, stopped, stage, canary, enrolled, shadow-difference, attack-stopped, attack-through, quarantined,
-quarantine-over.
+Of change: routed, stopped, stage, canary, enrolled, shadow-difference, labels, attack-stopped, attack-through,
+quarantined, quarantine-over.
 partition, partition-over, drift, alarm, rolled-back, handed-off, ended, violation; voted, self-check-stopped,
 guardrail-stopped, shed, case-late, withdrawn, scaled-up, scaled-down; crash, hang, slowdown, loss,
 certificate-expiry, absence,

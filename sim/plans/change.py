@@ -100,6 +100,8 @@ class MonitorPlan:
     desk: int
     columns: tuple[int, ...] = ()
     """Of an ATTRIBUTE: its position among those of each stream, -1 where the stream has none."""
+    counts_until: int = -1
+    """When its labels so far are told; -1 where nobody asks."""
 
 
 @dataclass(frozen=True, slots=True)
