@@ -153,6 +153,7 @@ OF_NO_CASE: Final = frozenset(
         "partition-over",
         "drift",
         "alarm",
+        "labels",
         "rolled-back",
         "breaker-open",
         "breaker-half-open",
