@@ -49,7 +49,7 @@ def assess_reviews(tables: RunTables) -> tuple[ReviewOutcome, ...]:
 
 def _desk(name: str, judged: bool, glance: int, tables: RunTables) -> ReviewOutcome:
     answered, reviewed, granted = (_at(tables, kind, name) for kind in ("answered", "reviewed", "wrong-approval"))
-    detail = reviewed["detail"]
+    detail = reviewed["detail"].fillna("").astype("str")
     wrong, stamped = detail.str.contains("wrong", regex=False), detail.str.startswith("stamped")
     count = tables.count(reviewed)
     refused = tables.count(reviewed[wrong]) - tables.count(granted)

@@ -159,6 +159,17 @@ def test_a_long_queue_is_stamped_away(tmp_path: Path) -> None:
     assert list(of_kind(rows, "wrong-approval")["time"]) == [70.5 * MINUTE]
 
 
+def test_a_stamp_is_never_sent_back(tmp_path: Path) -> None:
+    """At the upper level every look sends back, to a boss who has no time. Three wait behind the first, which is looked
+    at and sent back; the second is stamped, for two wait behind it and soon the first again."""
+    review = "ought: 0, sensitivity: 1, specificity: 1, rubber-stamp: {queue: 0, slope: 1, takes: 30s}"
+    keys = {"horizon": "72m", "service": "10m", "levels": "[{desk: boss, timeout: 1s}, {desk: clerk}]"}
+    keys["arrivals"] = "kind: renewal, rate: 1/h, cv: 0}, batch: 4, attributes: {"
+    rows = events(tmp_path, f"{review}}}\n    bounce-back: 1\n    queue: {{capacity: 99", **keys)
+    assert [time / MINUTE for time in of_kind(rows, "bounced")["time"]] == [70 + 1 / 60]
+    assert [what for _, what in told(rows)] == ["stamped, wrong, seat 1"] * 3
+
+
 def test_all_who_are_asked_for_an_approval_are_asked_for_the_same(tmp_path: Path) -> None:
     """Clerks who answer, against bosses who are asked where clerks do not, and send half of it back once or twice."""
     review = "ought: 0.4, sensitivity: 1, specificity: 1"
@@ -225,6 +236,15 @@ def test_reviews_have_their_sensitivity_and_specificity(tmp_path: Path) -> None:
     assert agrees(wrong - passed, reviewed, 0.6 * 0.1)
     assert not agrees(passed, reviewed, 0.4 * 0.1), "specificity is not the sensitivity"
     assert agrees(int(of_kind(rows, "answered")["value"].sum()), reviewed, 0.6 * 0.9 + 0.4 * 0.2)
+
+
+def test_stamps_have_their_most(tmp_path: Path) -> None:
+    """Far more comes than one clerk can do, so that there are always more waiting than the slope needs."""
+    review = "ought: 1, sensitivity: 1, specificity: 1, rubber-stamp: {queue: 5, slope: 0.5, most: 0.3, takes: 1s}"
+    reviewed = of_kind(events(tmp_path, review, arrivals="kind: poisson, rate: 900/h", horizon="1500m"), "reviewed")
+    late = reviewed[reviewed["time"] > 60 * MINUTE]
+    assert agrees(int(late["detail"].str.startswith("stamped").sum()), len(late), 0.3)
+    assert not agrees(int(late["detail"].str.startswith("stamped").sum()), len(late), 0.36)
 
 
 def test_what_agents_spoilt_ought_not_to_be_granted(tmp_path: Path) -> None:
