@@ -133,6 +133,7 @@ class EventCount(_Objective):
         "attacks-through",
         "wrong-approvals",
         "dead-letters",
+        "cases-over-limit",
     ]
     """What is counted. `violations` are steps that took effect though policy would have denied or escalated them: the
     decision point failed open, and the step then succeeded; or a compromised agent's request got through so.
@@ -142,7 +143,8 @@ class EventCount(_Objective):
     that a cache gave past their time, `duplicate-effects` effects, at steps without an idempotency key, that their case
     or message had already, `dead-letters` messages of topics that nobody dealt with,
     `shadow-differences` decisions that the policies of a rollout in shadow mode would make otherwise,
-    `wrong-approvals` reviews that granted what ought not to be granted, at desks with a `review`."""
+    `wrong-approvals` reviews that granted what ought not to be granted, at desks with a `review`,
+    `cases-over-limit` times that a limit of steps ended a case."""
     at_most: Annotated[float, Field(ge=0)]
     """Greatest mean that passes."""
 

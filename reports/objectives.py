@@ -51,6 +51,7 @@ MISSING_SHARE_MAX: Final = 0.5
 """Share of replications with nothing to measure above which there is no verdict. An assumption."""
 
 COUNTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "cases-over-limit": ("step-limit",),
     "dead-letters": ("dead-letter",),
     "attacks-through": ("attack-through",),
     "deadlocks": ("deadlock",),
