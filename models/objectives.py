@@ -144,7 +144,7 @@ class EventCount(_Objective):
     or message had already, `dead-letters` messages of topics that nobody dealt with,
     `shadow-differences` decisions that the policies of a rollout in shadow mode would make otherwise,
     `wrong-approvals` reviews that granted what ought not to be granted, at desks with a `review`,
-    `cases-over-limit` times that a limit of steps ended a case."""
+    `cases-over-limit` times that a limit of steps ended a case, or the delivery of a message."""
     at_most: Annotated[float, Field(ge=0)]
     """Greatest mean that passes."""
 

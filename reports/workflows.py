@@ -20,7 +20,7 @@ class StepOutcome:
     ended: Interval
     """Measured cases that ended at it."""
     over_limit: Interval
-    """Those of them that a limit of steps ended."""
+    """Times that a limit of steps ended a case, or the delivery of a message, at it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -202,6 +202,30 @@ def test_a_case_over_its_limit_is_undone_and_that_is_counted_by_itself(tmp_path:
     assert (events[-1]["time"] / 1e6, events[-1]["kind"], events[-1]["detail"]) == (4, "ended", "failed")
 
 
+HEARD = """\
+start: tell
+    steps:
+      tell: {kind: publish, topic: news, next: a}
+      a: {kind: task, agent: bot, capability: do, next: b}
+      b: {kind: task, agent: bot, capability: do}
+  hear:
+    limit: 1
+    start: c
+    steps:
+      c: {kind: task, agent: bot, capability: do, next: d}
+      d: {kind: task, agent: bot, capability: do}
+topics: {news: {attempts: 2, acknowledge-within: 30s, consumers: {workflow: hear}}}
+"""
+
+
+def test_a_delivery_over_the_limit_fails_and_its_case_goes_on(tmp_path: Path) -> None:
+    """The message is heard twice, each time as far as `d`; the case has two steps itself, and its limit is two."""
+    events = flown(loaded(tmp_path, "limit: 2", HEARD))
+    told = [(row["time"] / 1e6, row["kind"]) for row in events if row["kind"] in ("step-limit", "dead-letter", "ended")]
+    assert told == [(1, "step-limit"), (2, "ended"), (2, "step-limit"), (2, "dead-letter")]
+    assert [row["detail"] for row in events if row["kind"] == "ended"] == ["completed"]
+
+
 Tree = Any
 """A number of tasks in a row, a sequence ("then", a, b) or two branches ("both", a, b)."""
 TREES: st.SearchStrategy[Tree] = st.recursive(
