@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from reports.section import Figure, Row, Section
-from reports.words import count
+from reports.words import count, number
 
 if TYPE_CHECKING:
     from reports.outcomes import Outcomes
@@ -101,6 +101,63 @@ def _workflow_rows(workflow: WorkflowOutcome) -> Iterator[Row]:
     for step in workflow.steps:
         seen = (Figure(step.entered, "count"), Figure(step.ended, "count"))
         yield Row(step.step, workflow.workflow, ("", "", "", "", *seen))
+
+
+def places(outcomes: Outcomes) -> Section | None:
+    """Pools and endpoints."""
+    if not outcomes.places:
+        return None
+    return Section(
+        anchor="places",
+        label="Agents, endpoints",
+        title="Agents and endpoints",
+        caption=(
+            "Pools and endpoints in one replication, means with 95% intervals. Load is the share of slots that are "
+            "busy, where there is a limit. Served are attempts that got a slot, or calls; turned away are attempts "
+            "that found the queue full, or that a limit on calls failed. Calls and costs are counted up to the last "
+            "sample, a 200th before the end."
+        ),
+        columns=(
+            "Place",
+            "Load",
+            "Busy",
+            "Queue",
+            "Served",
+            "Turned away",
+            "Shed",
+            "Kept out",
+            "Gave up",
+            "Made again",
+            "Cost",
+            "Failures",
+        ),
+        rows=tuple(
+            Row(
+                place.place,
+                "",
+                (
+                    Figure(place.load, "share") if place.load.estimate == place.load.estimate else "no limit",
+                    *(
+                        Figure(each, "count")
+                        for each in (
+                            place.busy,
+                            place.queue,
+                            place.served,
+                            place.rejected,
+                            place.shed,
+                            place.kept_out,
+                            place.abandoned,
+                            place.hedged,
+                        )
+                    ),
+                    Figure(place.cost, "money"),
+                    ", ".join(f"{reason} {number(times.estimate)}" for reason, times in place.failures.items()),
+                ),
+            )
+            for place in outcomes.places
+        ),
+        nothing="",
+    )
 
 
 def sites(outcomes: Outcomes) -> Section | None:

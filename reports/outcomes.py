@@ -19,6 +19,7 @@ from reports.escalation import ChainOutcome, assess_escalation
 from reports.locks import LockOutcome, assess_locks
 from reports.objectives import ObjectiveOutcome, judge_objective
 from reports.people import DeskOutcome, assess_people
+from reports.places import PlaceOutcome, assess_places
 from reports.platform import BreachOutcome, PointOutcome, assess_breaches, assess_points
 from reports.quality import CheckOutcome, VoteOutcome, assess_checks, assess_votes
 from reports.recovery import RecoveryOutcome, assess_recovery
@@ -118,6 +119,7 @@ class Outcomes:
     sites: tuple[SiteOutcome, ...]
     workflows: tuple[WorkflowOutcome, ...]
     sub_workflows: tuple[SubWorkflowOutcome, ...]
+    places: tuple[PlaceOutcome, ...]
 
 
 def assess(run: Run) -> Outcomes:
@@ -163,6 +165,7 @@ def assess(run: Run) -> Outcomes:
         sites=assess_sites(tables),
         workflows=assess_workflows(tables),
         sub_workflows=assess_sub_workflows(tables),
+        places=assess_places(tables),
     )
 
 

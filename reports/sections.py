@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from reports.accounts import costs, rules, sites, workflows
+from reports.accounts import costs, places, rules, sites, workflows
 from reports.change_sections import arms, attacks, noticed_attacks, policy_rollouts, rollouts, workflow_rollouts
 from reports.desks import batches, reviews
 from reports.flow_sections import compensation, sub_workflows
@@ -407,6 +407,7 @@ SECTIONS: Final[tuple[Callable[[Outcomes], Section | None], ...]] = (
     batches,
     rules,
     costs,
+    places,
     workflows,
     sites,
 )

@@ -76,8 +76,5 @@ def _site(name: str, served: pd.DataFrame, failed: pd.DataFrame, cut: pd.DataFra
 
 
 def _busy(rows: pd.DataFrame, tables: RunTables) -> Interval:
-    """How many were at work on average: each start adds the rest of the run, each end takes its rest away again."""
-    horizon = tables.scenario.horizon
-    sign = (rows["kind"] == "started").astype("int64") - (rows["kind"] == "finished").astype("int64")
-    work = tables.total(rows.assign(work=sign * (horizon - rows["time"])), "work")
-    return student(exact(work / horizon), floor=0.0)
+    """How many were at work on average."""
+    return student(exact(tables.at_work(rows)), floor=0.0)

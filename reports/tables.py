@@ -68,6 +68,14 @@ class RunTables:
         weights = rows[column].to_numpy(dtype="float64")
         return np.bincount(rows["replication"].to_numpy(), weights=weights, minlength=self.replications)
 
+    def at_work(self, rows: pd.DataFrame) -> Array:
+        """How many were at work on average over each replication, by events `started` and `finished`: each start adds
+        the rest of the run, each end takes its rest away again."""
+        horizon = self.scenario.horizon
+        sign = (rows["kind"] == "started").astype("int64") - (rows["kind"] == "finished").astype("int64")
+        work: Array = self.total(rows.assign(work=sign * (horizon - rows["time"])), "work") / horizon
+        return work
+
     def mean_count(self, rows: pd.DataFrame) -> Interval:
         """Mean number of rows in one replication."""
         return student(exact(self.count(rows)), floor=0.0)

@@ -47,7 +47,7 @@ def assess_workflows(tables: RunTables) -> tuple[WorkflowOutcome, ...]:
     keys = ["replication", "case"]
     arrived = tables.of_kind("arrived")[[*keys, "place"]]
     cases = tables.measured.merge(arrived, on=keys, how="left")
-    cases = cases.assign(workflow=cases["place"].astype(str).str.removeprefix("step:").str.partition(".")[0])
+    cases = cases.assign(workflow=cases["place"].astype(str).str.extract(r"^step:([^.]*)", expand=False))
     rows = tables.of_kind("entered", "ended", "step-limit").merge(tables.measured[keys], on=keys)
     steps = _counts(rows, tables)
     return tuple(_workflow(name, cases[cases["workflow"] == name], steps, tables) for name in tables.scenario.workflows)

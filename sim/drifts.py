@@ -88,7 +88,9 @@ class Drifts:
 
     def _pace(self, token: Token, busy: int, _: int) -> int:
         number = token.law.number
-        self._replication.cases.cost[token.case] += self._more(token.law.cost, number)
+        more = self._more(token.law.cost, number)
+        self._replication.cases.cost[token.case] += more
+        token.law.pool.spent += more
         return int(busy * self.factor[Change.LATENCY][number] + 0.5)
 
     def _call_pace(self, call: Call, latency: int, _: int) -> int:
@@ -96,6 +98,7 @@ class Drifts:
         more = self._more(self._replication.plan.endpoints[call.endpoint].price, number)
         self._replication.cases.cost[call.case] += more
         self._replication.cases.cost_calls[call.case] += more
+        self._replication.endpoints.stations[call.endpoint].spent += more
         return int(latency * self.factor[Change.LATENCY][number] + 0.5)
 
     def _more(self, cost: int, capability: int) -> int:

@@ -77,6 +77,8 @@ class Endpoints:
             Station(endpoint.station, f"endpoint:{name}", log, cases.cost, plan.levels, quiet=True)
             for endpoint, name in zip(plan.endpoints, names, strict=True)
         ]
+        for station in self.stations:
+            station.calls = 0
         self._limits = [RateLimit(endpoint.gap, endpoint.burst) for endpoint in plan.endpoints]
         self._latencies: dict[tuple[int, int], Stream[int]] = {}
         self._failures: dict[tuple[int, int], Stream[float]] = {}
@@ -141,7 +143,10 @@ class Endpoints:
     def charge(self, call: Call) -> None:
         """What the endpoint takes for a call that reaches it."""
         price = self._plan.endpoints[call.endpoint].price
+        station = self.stations[call.endpoint]
+        station.calls += 1
         if price:
+            station.spent += price
             self._cases.cost[call.case] += price
             self._cases.cost_calls[call.case] += price
         for charge in self.charges:

@@ -204,7 +204,8 @@ class _Sampler:
         self._schedule()
         for place, number in self._places:
             servers = place.servers if place.servers < FOREVER else -1
-            self._log.samples += (now, number, place.waiting, place.busy, servers)
+            calls, spent = (place.calls, place.spent) if isinstance(place, Station) else (-1, -1)
+            self._log.samples += (now, number, place.waiting, place.busy, servers, calls, spent)
 
 
 def _in_blocks(times: npt.NDArray[np.int64]) -> Iterator[int]:

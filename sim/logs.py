@@ -167,7 +167,7 @@ class Log:
         self.decisions: list[tuple[int | str | None, ...]] = []
         """(time, case, step, action, decision, enforced, reason, approvals), and the policies where rows name them."""
         self.samples: list[int] = []
-        """Flat rows of (time, place, queue, busy, capacity)."""
+        """Flat rows of (time, place, queue, busy, capacity, calls, spent)."""
 
     def code(self, kind: Kind, place: str) -> int:
         return self.places.number(place) * PLACE + kind
@@ -237,14 +237,14 @@ class Log:
         return pa.Table.from_arrays(arrays, schema=schema)
 
     def sample_table(self, replication: int) -> pa.Table:
-        rows = np.array(self.samples, np.int64).reshape(-1, 5)
+        rows = np.array(self.samples, np.int64).reshape(-1, 7)
         columns = [
             pa.array(np.full(len(rows), replication, np.int32)),
             pa.array(rows[:, 0]),
             _texts(rows[:, 1], self.places.array()),
             pa.array(rows[:, 2]),
             pa.array(rows[:, 3]),
-            _nullable(rows[:, 4]),
+            *(_nullable(rows[:, column]) for column in (4, 5, 6)),
         ]
         return pa.Table.from_arrays(columns, schema=SAMPLES)
 

@@ -66,6 +66,7 @@ class Quality:
                 return wrong, "self-check"
         if plan.stops >= 0:
             self._costs[token.case] += plan.price
+            token.law.pool.spent += plan.price
             if self._draw(Purpose.GUARDRAIL, token, token.index) < (plan.stops if wrong else plan.alarm):
                 self._stopped(Kind.GUARDRAIL_STOPPED, token, wrong, now)
                 return wrong, "guardrail"

@@ -102,7 +102,9 @@ class _Rollout:
         self.new.add(token)
         if self.plan.success is not None:
             token.success = self.plan.success
-        self._replication.cases.cost[token.case] += self._more(token.law.cost)
+        more = self._more(token.law.cost)
+        self._replication.cases.cost[token.case] += more
+        token.law.pool.spent += more
         return int(busy * self.plan.latency + 0.5)
 
     def called(self, call: Call, latency: int) -> int:
@@ -112,6 +114,7 @@ class _Rollout:
         more = self._more(self._replication.plan.endpoints[call.endpoint].price)
         self._replication.cases.cost[call.case] += more
         self._replication.cases.cost_calls[call.case] += more
+        self._replication.endpoints.stations[call.endpoint].spent += more
         return int(latency * self.plan.latency + 0.5)
 
     def _more(self, cost: int) -> int:

@@ -63,6 +63,10 @@ class Station:
         `follow`: it costs a twentieth."""
         self.seats: Seats | None = None
         """Who of its people is at what, at a followed desk that asks."""
+        self.spent = 0
+        """What has been paid for work here."""
+        self.calls = -1
+        """Calls that have been made here, where such are counted."""
         self._staffed = plan.servers
         self._away = 0
         self.spare = 0
@@ -153,6 +157,7 @@ class Station:
             write(pack(now, self._finished, job.case, now - job.since))
         if self._cost_per_hour:
             paid = ((now - job.since) * self._cost_per_hour + _HOUR // 2) // _HOUR
+            self.spent += paid
             self._costs[job.case] += paid
             if self.paid is not None:
                 self.paid[job.case] += paid

@@ -102,6 +102,8 @@ SAMPLES = pa.schema(
         ("queue", pa.int64()),  # items waiting
         ("busy", pa.int64()),  # servers at work
         ("capacity", pa.int64()),  # servers there (staff on duty, slots)
+        ("calls", pa.int64()),  # of an endpoint, calls that have been made so far; null elsewhere
+        ("spent", pa.int64()),  # millionths of the currency paid so far for work here; null where nothing can be
     ]
 )
 """Queues and servers at evenly spaced moments."""

@@ -192,6 +192,7 @@ class Tasks:
         self._attempts[token.case] += 1
         if law.cost:
             self._cases.cost[token.case] += law.cost
+            law.pool.spent += law.cost
         busy = law.service.at(token.entity, token.index) if law.works else 0
         if law.watched:
             for pace in self.pace:

@@ -98,6 +98,7 @@ class TokenUse:
             paid = (into * plan.price_in + out * plan.price_out + _MILLION // 2) // _MILLION
             self._cases.cost[call.case] += paid
             self._cases.cost_tokens[call.case] += paid
+            self._endpoints.stations[call.endpoint].spent += paid
 
     def of(self, call: Call) -> tuple[int, int]:
         """The tokens that go in and come out, the same each time they are asked for."""
