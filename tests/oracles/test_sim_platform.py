@@ -152,3 +152,64 @@ def test_bounded_retransmission_fails_as_often_as_prism_says(tmp_path: Path) -> 
     failed, cases = outcomes.count("failed"), len(outcomes) - outcomes.count("in-flight")
     assert stats.binomtest(failed, cases, brp_fails(THERE, BACK)).pvalue > SURE
     assert stats.binomtest(failed, cases, brp_fails(THERE, 0)).pvalue < SURE
+
+
+# --- availability under random outages --------------------------------------------------------------------------------
+
+
+OUTAGES = """\
+windtunnel: 1
+name: outages
+start: 2026-01-05T00:00:00Z
+horizon: 3650d
+endpoints: {api: {latency: 0sOWN}}
+agents: {pool: {capabilities: {ask: {endpoint: api}}}}
+workflows: {flow: {start: ask, steps: {ask: {kind: task, agent: pool, capability: ask}}}}
+work: {asks: {workflow: flow, arrivals: {kind: poisson, rate: 1/d}}}
+FAULT
+"""
+SHAPE, SCALE = 0.720, 70.6
+"""Time between failures of the OpenAI API, September 2023 to August 2024, as a Weibull law in hours: the figures of
+../shared/reference/data.md."""
+LOG_MEDIAN, SIGMA = 0.4257, 1.2264
+"""And their length, as a lognormal law in hours."""
+UP = f"weibull(shape={SHAPE}, scale={SCALE}h)"
+DOWN = f"lognormal(median={math.exp(LOG_MEDIAN) * 3600:.6f}s, sigma={SIGMA})"
+
+
+def availability(shape: float, scale: float, mu: float, sigma: float) -> float:
+    """Share of time without outage of an alternating renewal process: mean up over mean up plus mean down (renewal
+    reward; Ross, Stochastic Processes, section 3.4), whatever the laws are."""
+    up, down = scale * math.gamma(1 + 1 / shape), math.exp(mu + sigma**2 / 2)
+    return up / (up + down)
+
+
+@pytest.mark.parametrize(
+    ("own", "fault"),
+    [
+        (f", outages: {{between: '{UP}', repair: '{DOWN}', severity: 1}}", ""),
+        ("", f"faults: [{{kind: outage, endpoint: api, between: '{UP}', repair: '{DOWN}'}}]"),
+    ],
+    ids=["outages of the endpoint", "a fault by chance"],
+)
+def test_availability_is_that_of_the_alternating_renewal_process(tmp_path: Path, own: str, fault: str) -> None:
+    """By the clock, and as Poisson calls see it."""
+    (tmp_path / "scenario.yaml").write_text(OUTAGES.replace("OWN", own).replace("FAULT", fault))
+    loaded = load(tmp_path)
+    plan, rules = compile_plan(loaded), compile_rules(loaded)
+    by_clock, by_calls = [], []
+    for number in range(30):
+        replication = Replication(plan, rules, 5, number)
+        replication.run()
+        rows = replication.tables("", 5).events.to_pylist()
+        outages = [min(row["value"], plan.horizon - row["time"]) for row in rows if row["kind"] == "outage"]
+        by_clock.append(1 - sum(outages) / plan.horizon)
+        failed = sum(row["kind"] == "attempt-failed" for row in rows)
+        by_calls.append(1 - failed / len(replication.workload.arrived))
+    theory = availability(SHAPE, SCALE, LOG_MEDIAN, SIGMA)
+    assert theory == pytest.approx(0.9641, abs=1e-4)
+    for measured in (by_clock, by_calls):
+        assert not is_apart(measured, theory)
+        # The test can say no: repairs that take a tenth longer, and the median taken for the mean.
+        assert is_apart(measured, availability(SHAPE, SCALE, LOG_MEDIAN + math.log(1.1), SIGMA))
+        assert is_apart(measured, availability(SHAPE, SCALE, LOG_MEDIAN, 0))
