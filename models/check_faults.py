@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from models.diagnostics import Problem, quoted
-from models.faults import CertificateExpiry
+from models.faults import CertificateExpiry, ContractSkew
 from models.problems import no_time, repeated
 from models.scenario import (
     Absence,
@@ -49,6 +49,9 @@ def check_timed(scenario: Scenario, fault: TimedFault) -> Iterator[Problem]:
         case Loss():
             if fault.loss == 0:
                 yield Problem(("loss",), "a loss of nothing", "expected a loss above 0")
+        case ContractSkew():
+            if (fault.endpoint is None) == (fault.topic is None):
+                yield Problem((), "a `contract-skew` needs one thing to strike", "one of `endpoint` and `topic`", True)
         case LoadSpike():
             work = scenario.work.get(fault.work)
             if work is not None and not isinstance(work.arrivals, Poisson | Weekly | Renewal):

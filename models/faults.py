@@ -105,6 +105,20 @@ class Loss(_Timed):
     """Share that is lost of what the link itself, and other faults, let through."""
 
 
+class ContractSkew(_Timed):
+    """A share of an endpoint's answers, or of a topic's messages, is in a version of the contract that the other side
+    cannot read. Such a call fails (`contract`) when it is answered; it is paid, and has taken effect. Such a message
+    comes back from each delivery meanwhile."""
+
+    kind: Literal["contract-skew"]
+    endpoint: Name | None = None
+    """The endpoint; either this or `topic`."""
+    topic: Name | None = None
+    """The topic."""
+    share: Annotated[float, Field(gt=0.0, le=1.0)]
+    """Share of the answers, drawn for each call, or of the messages, drawn for each and its copies alike."""
+
+
 class CertificateExpiry(_Timed):
     """The certificate that sites show each other (mutual TLS) has run out, until it is renewed: no two of them connect,
     in either direction. What crosses fails as across a partition."""
@@ -164,7 +178,9 @@ class Drift(_Fault):
     """The attribute's law for cases that arrive from then on, of the same type; goes with `input`."""
 
 
-TimedFault = Partition | OutageFault | Crash | Hang | Slowdown | Loss | CertificateExpiry | LoadSpike | Absence
+TimedFault = (
+    Partition | OutageFault | Crash | Hang | Slowdown | Loss | ContractSkew | CertificateExpiry | LoadSpike | Absence
+)
 """The faults that end."""
 Fault = Annotated[TimedFault | Drift, Field(discriminator="kind")]
 
@@ -182,6 +198,8 @@ def struck(fault: Fault) -> str:
             return fault.endpoint or fault.link or fault.agent or ""
         case Loss():
             return fault.link
+        case ContractSkew():
+            return fault.endpoint or fault.topic or ""
         case LoadSpike():
             return fault.work
         case Absence():

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from models.check_flows import check_called
 from models.check_resilience import check_named
 from models.diagnostics import Problem, quoted, suggestion
-from models.faults import CertificateExpiry
+from models.faults import CertificateExpiry, ContractSkew
 from models.objectives import FalseAlarms
 from models.problems import Keys, unknown, unknown_capability, unknown_work
 from models.scenario import (
@@ -148,6 +148,9 @@ def _faults(scenario: Scenario) -> Iterator[Problem]:
             case CertificateExpiry():
                 for index, site in enumerate(fault.sites):
                     yield from unknown((*keys, "sites", index), site, scenario.sites, "site")
+            case ContractSkew():
+                yield from unknown((*keys, "endpoint"), fault.endpoint, scenario.endpoints, "endpoint")
+                yield from unknown((*keys, "topic"), fault.topic, scenario.topics, "topic")
             case Loss():
                 yield from unknown((*keys, "link"), fault.link, scenario.links, "link")
             case LoadSpike():

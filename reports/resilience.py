@@ -19,6 +19,7 @@ _FAULTS: Final = (
     "hang",
     "slowdown",
     "loss",
+    "contract-skew",
     "certificate-expiry",
     "absence",
     "load-spike",

@@ -74,6 +74,7 @@ class Purpose(IntEnum):
     LINK_LATENCY = 52
     LINK_LOSS = 53
     LINK_DUPLICATION = 55
+    CONTRACT_SKEW = 56
     ROUTED_SERVICE = 65
     FORMAT = 66
     CONTRACT = 67

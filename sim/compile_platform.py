@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from models.faults import CertificateExpiry, struck
+from models.faults import CertificateExpiry, ContractSkew, struck
 from models.platform import EventSourced, NotDurable
 from models.scenario import (
     Absence,
@@ -44,6 +44,7 @@ from sim.plans.platform import (
     PlatformPlan,
     PointPlan,
     PublishPlan,
+    SkewPlan,
     SlowdownPlan,
     SpikePlan,
     StopPlan,
@@ -78,6 +79,7 @@ def compile_platform(loaded: LoadedScenario, names: Names) -> PlatformPlan:
         spikes=tuple(plan for plan in plans if isinstance(plan, SpikePlan)),
         absences=tuple(plan for plan in plans if isinstance(plan, AbsencePlan)),
         losses=tuple(plan for plan in plans if isinstance(plan, LossPlan)),
+        skews=tuple(plan for plan in plans if isinstance(plan, SkewPlan)),
         links=tuple(_link(name, link, names) for name, link in loaded.scenario.links.items()),
         topics=tuple(_topic(name, topic, loaded.scenario, names) for name, topic in loaded.scenario.topics.items()),
         publishes=tuple(_publish(step, loaded.scenario, names) for step in names.steps),
@@ -128,6 +130,9 @@ def _plan(fault: TimedFault, common: _Common, scenario: Scenario, names: Names) 
             return SlowdownPlan(*common, pool_, endpoint, _link_number(fault.link, scenario), fault.factor)
         case Loss():
             return LossPlan(*common, _link_number(fault.link, scenario), fault.loss)
+        case ContractSkew():
+            topic = list(scenario.topics).index(fault.topic) if fault.topic else -1
+            return SkewPlan(*common, place(names.endpoints, fault.endpoint), topic, fault.share)
         case LoadSpike():
             return SpikePlan(*common, names.works.index(fault.work), fault.factor, _usual(fault.work, scenario))
         case Absence():

@@ -30,6 +30,7 @@ from sim.queues import install_shedding
 from sim.residency import install_residency
 from sim.retry_after import install_retry_after
 from sim.sagas import install_sagas
+from sim.skew import install_skews
 from sim.step_limits import install_step_limits
 from sim.strain import install_strain
 from sim.strikes import install_strikes
@@ -54,6 +55,7 @@ PARTS: Final[tuple[Callable[[Replication], None], ...]] = (
     install_autoscaling,
     install_links,
     install_effects,  # behind all that tells whether a call reaches its endpoint
+    install_skews,  # behind effects: an answer that cannot be read is one
     install_topics,  # before residency: it looks at what is published
     install_residency,
     install_attacks,

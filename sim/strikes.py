@@ -26,6 +26,7 @@ _KINDS = {
     "hang": (Kind.HANG, Kind.HANG_OVER),
     "slowdown": (Kind.SLOWDOWN, Kind.SLOWDOWN_OVER),
     "loss": (Kind.LOSS, Kind.LOSS_OVER),
+    "contract-skew": (Kind.CONTRACT_SKEW, Kind.CONTRACT_SKEW_OVER),
     "absence": (Kind.ABSENCE, Kind.ABSENCE_OVER),
     "load-spike": (Kind.LOAD_SPIKE, Kind.LOAD_SPIKE_OVER),
 }
@@ -48,36 +49,38 @@ def install_strikes(replication: Replication) -> None:
         strikes.spike(spike)
 
 
+def schedule(
+    replication: Replication,
+    fault: FaultPlan,
+    place: str,
+    detail: str,
+    start: Callable[[Window, int], None],
+    stop: Callable[[Window, int], None],
+) -> None:
+    """Let a fault come and go at a place, and the log tell of it."""
+    began, over = _KINDS[fault.kind]
+    for window in windows(fault, replication.draws, replication.plan.horizon):
+
+        def begin(now: int, window: Window = window) -> None:
+            replication.log.event(now, began, place, value=window.end - now, detail=detail)
+            start(window, now)
+
+        def end(now: int, window: Window = window) -> None:
+            replication.log.event(now, over, place)
+            stop(window, now)
+
+        replication.faults.schedule(Fault(fault.name, fault.kind, window.begin, window.end, begin, end))
+
+
 class Strikes:
     """The faults of one replication that strike its places."""
 
     def __init__(self, replication: Replication) -> None:
         self._replication = replication
         self._durability = Durability(replication)
+        self._schedule = partial(schedule, replication)
         self._pool_factors: dict[int, list[float]] = {}
         self._endpoint_factors: dict[int, list[float]] = {}
-
-    def _schedule(
-        self,
-        fault: FaultPlan,
-        place: str,
-        detail: str,
-        start: Callable[[Window, int], None],
-        stop: Callable[[Window, int], None],
-    ) -> None:
-        replication = self._replication
-        began, over = _KINDS[fault.kind]
-        for window in windows(fault, replication.draws, replication.plan.horizon):
-
-            def begin(now: int, window: Window = window) -> None:
-                replication.log.event(now, began, place, value=window.end - now, detail=detail)
-                start(window, now)
-
-            def end(now: int, window: Window = window) -> None:
-                replication.log.event(now, over, place)
-                stop(window, now)
-
-            replication.faults.schedule(Fault(fault.name, fault.kind, window.begin, window.end, begin, end))
 
     # --- agents that stop ---------------------------------------------------------------------------------------------
 

@@ -58,7 +58,8 @@ load-spike and fault, each with its -over; cached, stale-decision,
 residency-breach, replayed, lost.
 Of supply: retry-after, held-up, let-in, hedged.
 Of resilience: orphaned, wasted, skipped, retry-denied, breaker-open, breaker-half-open, breaker-closed, fallback.
-Of topics: published, back-pressure, delivered, redelivered, acknowledged, dead-letter; duplicated.
+Of topics: published, back-pressure, delivered, redelivered, acknowledged, dead-letter.
+Of the platform: duplicated, contract-skew, contract-skew-over.
 Of workflows: called, returned, effect, effect-repeated, effect-suppressed, compensating, compensated.
 Of people: reviewed, wrong-approval, gathered.
 Of people: reviewed, wrong-approval.

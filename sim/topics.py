@@ -18,6 +18,7 @@ from sim.flow import root
 from sim.logs import NONE, Kind
 from sim.plan import OUTCOME_NAMES, Exit, Outcome, StepKind
 from sim.plans.platform import WHEN_FULL, PublishPlan, TopicPlan
+from sim.skew import Skew
 from sim.tokens import Delivery, Origin, Token
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ class Broker:
     def __init__(self, replication: Replication) -> None:
         self._replication = replication
         self._plan = plan = replication.plan
+        self._names = plan.names
         self._clock = replication.clock
         self._log = replication.log
         self._flow = flow = replication.flow
@@ -114,6 +116,10 @@ class Broker:
         """How many copies of what a token is publishing are in the topic."""
         self._running: dict[Token, tuple[Topic, Message, int]] = {}
         """Deliveries under way: the message, and the how-manieth of it each is."""
+        self._skews = [Skew(replication, topic.place) for topic in self.topics]
+        for skew in plan.platform.skews:
+            if skew.topic >= 0:
+                self._skews[skew.topic].add(skew)
         flow.begins(StepKind.PUBLISH, lambda _: self._publish)
         flow.cancel.append(self._cancel)
         # First of all: what ends a delivery ends no case, and concerns none of the others.
@@ -274,13 +280,26 @@ class Broker:
             self._after(leg.time, self._begin, delivery, now)
 
     def _begin(self, delivery: Delivery, now: int) -> None:
-        topic, _, _ = self._running[delivery]
+        topic, message, _ = self._running[delivery]
+        if self._skews[self.topics.index(topic)].strikes(*self._key_of(message)):
+            # As a move: what is set off by it, such as the next delivery, waits its turn.
+            self._flow.move(self._reject, delivery, 0, now)
+            return
         self._flow.enter(delivery, topic.plan.start, now)
+
+    def _key_of(self, message: Message) -> tuple[str, int, int]:
+        """The key among the draws of a message, its copies and all their deliveries alike."""
+        _, work, entity, _ = message.publisher
+        step = word(self._names.steps[message.origin.step])
+        return self._names.works[work], entity, key(step, message.origin.visit) >> _VISITS
+
+    def _reject(self, delivery: Token, _: int, now: int) -> None:
+        self._over(delivery, "contract", now)
 
     def _first(self, message: Message) -> int:
         """The number of a delivery's first visit, for its draws: none that another delivery has, for all it is worth,
         and the same whatever other cases do."""
-        step = word(self._plan.names.steps[message.origin.step])
+        step = word(self._names.steps[message.origin.step])
         return key(step, message.origin.visit, message.copy * _DELIVERIES + message.deliveries) >> _VISITS
 
     def _trip(self, topic: Topic, message: Message, leg: int) -> tuple[str, int, int]:
@@ -293,6 +312,11 @@ class Broker:
         """A delivery has come to an end, by one of its tokens; True where it is one."""
         if not isinstance(token, Delivery):
             return False
+        self._over(token, "" if outcome == Outcome.COMPLETED else OUTCOME_NAMES[outcome], now)
+        return True
+
+    def _over(self, token: Token, failure: str, now: int) -> None:
+        """A delivery is over, by this token of it; `failure` tells why in vain."""
         delivery = root(token)
         topic, message, number = self._running.pop(delivery)
         plan = topic.plan
@@ -302,15 +326,14 @@ class Broker:
         topic.busy -= 1
         leg = self._network.links.leg(plan.consumers_site, plan.site, *self._trip(topic, message, 1))
         if leg.lost_after < 0 and self._network.reaches(plan.consumers_site, plan.site):
-            self._after(leg.time, partial(self._answered, topic, message, number, outcome), delivery, now)
+            self._after(leg.time, partial(self._answered, topic, message, number, failure), delivery, now)
         self._serve(topic, now)
-        return True
 
-    def _answered(self, topic: Topic, message: Message, number: int, outcome: int, _: Token, now: int) -> None:
+    def _answered(self, topic: Topic, message: Message, number: int, failure: str, _: Token, now: int) -> None:
         """The topic hears how a delivery ended."""
         if message.done:
             return
-        if outcome == Outcome.COMPLETED:
+        if not failure:
             message.done = True
             message.epoch += 1
             if message.waits:
@@ -318,7 +341,7 @@ class Broker:
             self._found(topic, message)
             self._event(Kind.ACKNOWLEDGED, topic, message.publisher[0], now, message.number)
         elif number == message.deliveries and not message.waits:
-            self._come_back(topic, message, OUTCOME_NAMES[outcome], now)
+            self._come_back(topic, message, failure, now)
         self._serve(topic, now)
 
     def _late(self, topic: Topic, message: Message, now: int) -> None:

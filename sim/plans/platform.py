@@ -79,6 +79,15 @@ class LossPlan(FaultPlan):
 
 
 @dataclass(frozen=True, slots=True)
+class SkewPlan(FaultPlan):
+    """A share of an endpoint's answers or of a topic's messages cannot be read; the other is -1."""
+
+    endpoint: int
+    topic: int
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
 class SpikePlan(FaultPlan):
     """`pieces` is the stream's usual rate."""
 
@@ -168,6 +177,7 @@ class PlatformPlan:
     spikes: tuple[SpikePlan, ...] = ()
     absences: tuple[AbsencePlan, ...] = ()
     losses: tuple[LossPlan, ...] = ()
+    skews: tuple[SkewPlan, ...] = ()
     links: tuple[LinkPlan, ...] = ()
     points: tuple[PointPlan, ...] = ()
     topics: tuple[TopicPlan, ...] = ()

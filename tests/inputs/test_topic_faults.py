@@ -38,6 +38,7 @@ workflows:
   idle: {start: rest, steps: {rest: {kind: wait, duration: 1s}}}
 work: {stream: {workflow: flow, arrivals: {kind: poisson, rate: 1/s}, attributes: {amount: 'uniform(low=0, high=9)'}}}
 data: {personal: {regions: [eu]}}
+faults: [{kind: contract-skew, topic: orders, share: 0.5, at: 1h, lasts: 2h}]
 """
 
 
@@ -56,7 +57,7 @@ def write(folder: Path, text: str) -> Path:
 @pytest.mark.parametrize(
     ("good", "bad", "message", "help"),
     [
-        ("topic: orders", "topic: order", "unknown topic `order`", "did you mean `orders`"),
+        ("topic: orders, site", "topic: order, site", "unknown topic `order`", "did you mean `orders`"),
         ("topic: orders, site: eu", "topic: orders, site: ue", "unknown site `ue`", "known sites"),
         ("orders: {site: us", "orders: {site: uk", "unknown site `uk`", "known sites"),
         ("workflow: pay, site: eu", "workflow: pay, site: uu", "unknown site `uu`", "eu"),
@@ -68,6 +69,14 @@ def write(folder: Path, text: str) -> Path:
         ("orders: {site: us, ", "orders: {", "the consumers have a site and the topic has none", "add `site`"),
         ("capacity: 9, ", "", "a topic without a `capacity` is never full", "add `capacity`"),
         ("capacity: 9", "capacity: 0", "`0` is out of range", ""),
+        ("topic: orders, share", "topic: order, share", "unknown topic `order`", "did you mean `orders`"),
+        (
+            "topic: orders, share",
+            "share",
+            "a `contract-skew` needs one thing to strike",
+            "one of `endpoint` and `topic`",
+        ),
+        ("share: 0.5", "share: 0", "`0` is out of range", ""),
         ("timeout: 9s", "timeout: 0s", "`timeout` is zero", "above zero"),
         ("topic: notes}", "topic: notes, next: tell}", "steps go round without a `limit`", "limit"),
         (

@@ -294,6 +294,43 @@ def test_a_topic_whose_word_a_partition_keeps_back_gets_a_copy(tmp_path: Path) -
     assert [row["time"] // SECOND for row in rows if row["kind"] == "ended"] == [0, 10]
 
 
+def test_messages_that_cannot_be_read_come_back_until_they_are_dead_letters(tmp_path: Path) -> None:
+    fault = "{kind: contract-skew, name: new, topic: events, share: 1, at: 0s, lasts: 5s}"
+    rows = fly(write(tmp_path, "attempts: 3, consumers: {workflow: notify}", "0 6", FAULT=fault))
+    assert told(rows) == [
+        (0.0, "contract-skew", 5 * SECOND, "1 cannot be read"),
+        (0.0, "published", 1, ""),
+        (0.0, "delivered", 1, ""),
+        (0.0, "redelivered", 1, "contract"),
+        (0.0, "redelivered", 1, "contract"),
+        (0.0, "dead-letter", 1, "contract"),
+        (5.0, "contract-skew-over", None, ""),
+        (6.0, "published", 2, ""),
+        (6.0, "delivered", 2, ""),
+        (10.0, "acknowledged", 2, ""),
+    ]
+    assert [row["kind"] for row in rows if row["case"] == 0 and row["place"] == "step:notify.send"] == []
+
+
+def test_a_message_is_struck_in_all_its_deliveries_or_in_none(tmp_path: Path) -> None:
+    fault = "{kind: contract-skew, topic: events, share: SHARE, at: 0s, lasts: 1h}"
+    topic = "attempts: 4, consumers: {workflow: notify, concurrency: 9}"
+    arrivals = "{kind: poisson, rate: 5/s}"
+    struck = {}
+    for share in ("0.1", "0.4"):
+        rows = fly(write(tmp_path, topic, FAULT=fault.replace("SHARE", share), ARRIVALS=arrivals, SERVICE="100ms"))
+        dead = {row["value"] for row in rows if row["kind"] == "dead-letter"}
+        back = Counter(row["value"] for row in rows if row["kind"] == "redelivered")
+        assert dead == back.keys()
+        assert set(back.values()) == {3}
+        struck[share] = {row["case"] for row in rows if row["kind"] == "dead-letter"}
+    assert struck["0.1"] < struck["0.4"]
+    published = count(rows, "published")
+    assert published > 900
+    assert stats.binomtest(len(dead), published, 0.4).pvalue > SURE
+    assert stats.binomtest(len(dead), published, 0.5).pvalue < SURE
+
+
 # --- at least once ----------------------------------------------------------------------------------------------------
 
 

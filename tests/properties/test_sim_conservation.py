@@ -127,6 +127,8 @@ PLATFORM_FAULTS = (
     "kind: slowdown, endpoint: api, factor: 2",
     "kind: slowdown, link: way, factor: 9",
     "kind: loss, link: way, loss: 0.5",
+    "kind: contract-skew, endpoint: api, share: 0.5",
+    "kind: contract-skew, topic: news, share: 0.5",
     "kind: load-spike, work: many, factor: 2",
     "kind: absence, desk: people, staff: 1",
     "kind: partition, sites: [near], towards: [far], flapping: {down: 20s, up: 40s}",
