@@ -173,6 +173,8 @@ OF_NO_CASE: Final = frozenset(
         "absence-over",
         "loss",
         "loss-over",
+        "contract-skew",
+        "contract-skew-over",
         "certificate-expiry",
         "certificate-expiry-over",
         "stopped",
