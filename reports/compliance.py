@@ -47,7 +47,8 @@ class Compliance:
     approved: Interval
     """Decisions taken after some chain had approved."""
     unenforced: Interval
-    """Decisions enforced otherwise than policy says, because the decision point was unreachable."""
+    """Decisions enforced otherwise than policy says, because the decision point was unreachable, or gave an answer
+    that it kept of other policies."""
     failed_open: Interval
     """Those of them that let a step begin which policy would have denied or escalated."""
     violations: Interval

@@ -156,10 +156,12 @@ def _shown(value: object) -> str:
 
 def _decision_line(row: dict[str, Any]) -> str:
     asked, said, done, reason = row["action"], row["decision"], row["enforced"], row["reason"]
+    by = f" by {row['policies']}" if "policies" in row else ""
     if said == done:
         approved = f"; approved by {row['approvals']}" if row["approvals"] else ""
-        by = f" by {row['policies']}" if "policies" in row else ""
         return f"decision on {asked}{by}: {said} ({reason}){approved}"
+    if reason == "cached":
+        return f"decision on {asked}{by}: {done}, a kept answer of other policies, though policy says {said}"
     fails = f"decision on {asked}: no answer ({reason}), so the decision point fails"
     if done == "allow":
         return f"{fails} open: goes on, though policy says {said}; a violation if the step succeeds"

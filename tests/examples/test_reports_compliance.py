@@ -77,5 +77,5 @@ def test_the_report_tells_both_apart(run: Run, outcomes: Outcomes) -> None:
     page = render_html(run.scenario, None, outcomes, judge(None, outcomes))
     cases = let_through(run)
     done = (cases["outcome"] == "completed").sum() / REPLICATIONS
-    assert f"failed open for {len(cases) / REPLICATIONS:.3g} in a replication" in page
-    assert f"{done:.3g} of these steps then succeeded" in page
+    assert f"let {len(cases) / REPLICATIONS:.3g} through in a replication" in page
+    assert f"{done:.3g} of these then took effect" in page

@@ -21,6 +21,7 @@ from sim.audit import audit
 from sim.compile import compile_plan
 from sim.decision_log import chained_hashes, identity, seal
 from sim.engine import Replication, Tables
+from sim.replay import replay
 from sim.rules import compile_rules
 from sim.run import Run
 from sim.simulate import simulate
@@ -213,6 +214,11 @@ def test_an_answer_kept_of_one_set_is_given_to_cases_of_the_other(home: Path) ->
     tables = flight.tables("", 1)
     rows = {(r["policies"], r["decision"], r["enforced"], r["reason"]) for r in tables.decisions.to_pylist()}
     assert rows == {("old", "allow", "allow", "may"), ("new", "escalate", "allow", "cached")}
+    run = simulate(loaded, home / "out", workers=1)
+    row = run.decisions().query("reason == 'cached'").iloc[0]
+    (told,) = [line for line in replay(run, int(row["case"]), int(row["replication"])) if "decision on" in line]
+    words = "allow, a kept answer of other policies, though policy says escalate"
+    assert told.endswith(f'decision on Action::"pay" by new: {words}')
 
 
 # --- runs -------------------------------------------------------------------------------------------------------------

@@ -103,8 +103,24 @@ rollouts:
     stages: [{share: 0.5, lasts: 10m}]
     roll-back: {errors: 0.4, labels: 5, delay: 1m}
 """
+ATTACK = """\
+attacks:
+  raid:
+    agent: pool
+    actions: ['Action::"act"', 'Action::"else"']
+    resource: Thing::"thing"
+    context: {size: 80}
+    every: exponential(mean=20s)
+    at: 6m
+    lasts: 20m
+    quarantine: {refused: 9, within: 90s}
+"""
+WATCHMAN = """\
+  guard: {agent: pool, watches: refusals, detector: {kind: page-hinkley, minimum: 5, threshold: 4}, action: quarantine}
+"""
 OBJECTIVES = """\
 objectives:
+  calm: {kind: false-alarms, monitor: eye, at-most: 9}
   most: {kind: case-share, within: 5m, at-least: 0.7}
 """
 POLICY_ROLLOUT = "  rules: {{of: policies, path: new.cedar, at: 5m, mode: {}, stages: [{{share: 0.5, lasts: 10m}}]{}}}"
@@ -285,6 +301,7 @@ work:
 faults: [{faults}]
 monitors:
   eye: {{agent: pool, capability: think, watches: {watches}, detector: {detector}, action: {action}}}
+{draw(st.sampled_from(["", WATCHMAN + ATTACK]))}
 {rollout}
 {OBJECTIVES}
 """
@@ -656,8 +673,13 @@ def figures_agree(cases: Rows, events: Rows, decisions: pa.Table) -> None:
         assert row["approvals"] == grants[row["case"]]
         assert row["hand_offs"] == per_case["handed-off"][row["case"]]
         assert row["wrong"] == (per_case["attempt-wrong"][row["case"]] > 0)
-    open_doors: Counter[tuple[int, str, str]] = Counter()
+    open_doors: Counter[tuple[int | None, str, str]] = Counter()
     for row in decisions.to_pylist():
+        if row["case"] is None:
+            assert row["step"] == "attack:raid"
+            if row["enforced"] == "allow" != row["decision"]:
+                open_doors[None, row["step"], row["decision"]] += 1
+            continue
         if row["enforced"] != row["decision"]:
             # A kept answer is wrong only where it is of other policies.
             assert row["reason"].startswith("unreachable") or (row["reason"] == "cached" and "policies" in row)
@@ -690,7 +712,7 @@ def samples_agree(samples: Rows, events: Rows, plan: Plan) -> None:
                 busy += {"started": 1, "finished": -1}.get(row["kind"], 0)
                 row = next(steps)
             assert (sample["queue"], sample["busy"]) == (waiting.total(), busy)
-            gone = sum(stop.slots for stop in plan.platform.stops)
+            gone = sum(stop.slots for stop in plan.platform.stops) + sum(raid.slots for raid in plan.change.attacks)
             assert fewest - gone <= sample["capacity"] <= most
 
 
