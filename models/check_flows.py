@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from models.diagnostics import Problem, quoted
-from models.problems import Keys, no_time, unknown_capability
-from models.scenario import Scenario, SubWorkflow, Task
+from models.problems import Keys, no_time, or_near, unknown_capability
+from models.scenario import Receive, Scenario, Send, SubWorkflow, Task
 from models.workflows import undoing
 
 
@@ -65,3 +65,38 @@ def _way(scenario: Scenario, start: str, goal: str) -> tuple[str, ...] | None:
         ways |= {inner: (*ways[name], inner) for inner in fresh}
         waiting += fresh
     return None
+
+
+def check_messages(scenario: Scenario) -> Iterator[Problem]:
+    """Messages between cases: that each is sent and received, with a key on both sides or on neither."""
+    steps = [(("workflows", name, "steps", at), step) for name, at, step in _messages(scenario)]
+    sent = {step.message: step for _, step in steps if isinstance(step, Send)}
+    received = {step.message: step for _, step in steps if isinstance(step, Receive)}
+    for keys, step in steps:
+        others, does = (received, "receives") if isinstance(step, Send) else (sent, "sends")
+        if step.message not in others:
+            message = f"no step {does} the message {quoted(step.message)}"
+            yield Problem((*keys, "message"), message, f"add one{or_near(step.message, others)}")
+        elif isinstance(step, Receive) and (step.key is None) != (sent[step.message].key is None):
+            message = f"the message {quoted(step.message)} has a `key` on one side only"
+            yield Problem(keys, message, "give both steps a `key`, or neither", True)
+        if isinstance(step, Receive):
+            yield from no_time((*keys, "timeout"), step.timeout)
+            if step.on_timeout is not None and step.timeout is None:
+                yield Problem((*keys, "on-timeout"), "`on-timeout` without a `timeout`", "add a `timeout`", True)
+        else:
+            yield from no_time((*keys, "lasts"), step.lasts)
+        yield from _message_key(scenario, keys, step)
+
+
+def _messages(scenario: Scenario) -> Iterator[tuple[str, str, Send | Receive]]:
+    for name, workflow in scenario.workflows.items():
+        yield from ((name, at, step) for at, step in workflow.steps.items() if isinstance(step, Send | Receive))
+
+
+def _message_key(scenario: Scenario, keys: Keys, step: Send | Receive) -> Iterator[Problem]:
+    for name, work in scenario.work.items():
+        if step.key is not None and keys[1] in scenario.workflows_of(work) and step.key not in work.attributes:
+            message = f"work {quoted(name)} comes here and has no attribute {quoted(step.key)}"
+            help = f"add the attribute to `work.{name}.attributes`{or_near(step.key, work.attributes)}"
+            yield Problem((*keys, "key"), message, help)

@@ -83,7 +83,21 @@ from models.platform import Link, SitePoint, Topic
 from models.resilience import Breaker, Budget
 from models.retries import Retry
 from models.rollouts import Rollout
-from models.steps import Arm, ChoiceStep, DeskStep, End, Parallel, Publish, Step, SubWorkflow, Task, Wait, Workflow
+from models.steps import (
+    Arm,
+    ChoiceStep,
+    DeskStep,
+    End,
+    Parallel,
+    Publish,
+    Receive,
+    Send,
+    Step,
+    SubWorkflow,
+    Task,
+    Wait,
+    Workflow,
+)
 from models.units import Duration
 from models.work import Arrivals, Modulated, Poisson, Renewal, Trace, Weekly, Work
 
@@ -149,6 +163,7 @@ __all__ = [
     "Policies",
     "Publish",
     "Queue",
+    "Receive",
     "Recovery",
     "Renewal",
     "Retry",
@@ -157,6 +172,7 @@ __all__ = [
     "Rollout",
     "Scenario",
     "SelfCheck",
+    "Send",
     "Shift",
     "Site",
     "SitePoint",

@@ -195,8 +195,41 @@ class SubWorkflow(_Step):
     """Step after it has ended `expired`, by a desk's time-out. No key: the case ends `expired`."""
 
 
+class Send(_Step):
+    """A message to another case, or to another branch. Whoever waits longest for it gets it; where nobody waits, it is
+    kept for the first that comes. The case goes on at once."""
+
+    kind: Literal["send"]
+    message: Name
+    """What the message is called. Some step must receive it."""
+    key: AttributeName | None = None
+    """Case attribute whose value tells whom the message is for: those with the same value of theirs. No key: for
+    anybody who receives messages of this name."""
+    lasts: Duration | None = None
+    """How long it is kept. No key: until somebody receives it."""
+    next: Name | None = None
+    """Step after sending. No key: the case ends `completed`."""
+
+
+class Receive(_Step):
+    """Waits for a message of another case, or of another branch. One message goes to one receiver."""
+
+    kind: Literal["receive"]
+    message: Name
+    """What the message is called. Some step must send it."""
+    key: AttributeName | None = None
+    """Case attribute whose value tells which messages are for it. No key: any of this name, which then have none."""
+    timeout: Duration | None = None
+    """Longest wait. No key: it waits as long as it takes."""
+    next: Name | None = None
+    """Step after the message has come. No key: the case ends `completed`."""
+    on_timeout: Name | None = None
+    """Step after the timeout. No key: the case ends `expired`."""
+
+
 Step = Annotated[
-    Task | DeskStep | Publish | ChoiceStep | Parallel | Wait | SubWorkflow | End, Field(discriminator="kind")
+    Task | DeskStep | Publish | ChoiceStep | Parallel | Wait | SubWorkflow | Send | Receive | End,
+    Field(discriminator="kind"),
 ]
 
 

@@ -7,7 +7,20 @@ from typing import NamedTuple
 
 from models.diagnostics import Problem, quoted
 from models.presets import step_limit
-from models.scenario import ChoiceStep, DeskStep, End, Parallel, Publish, Step, SubWorkflow, Task, Wait, Workflow
+from models.scenario import (
+    ChoiceStep,
+    DeskStep,
+    End,
+    Parallel,
+    Publish,
+    Receive,
+    Send,
+    Step,
+    SubWorkflow,
+    Task,
+    Wait,
+    Workflow,
+)
 
 Graph = Mapping[str, tuple[str, ...]]
 
@@ -42,6 +55,10 @@ def exits(step: Step) -> Iterator[Exit]:
             yield Exit(("join",), step.join)
         case Wait():
             yield from _named(("next", step.next))
+        case Send():
+            yield from _named(("next", step.next))
+        case Receive():
+            yield from _named(("next", step.next), ("on-timeout", step.on_timeout))
         case SubWorkflow():
             yield from _named(("next", step.next), ("on-failure", step.on_failure))
             yield from _named(("on-deny", step.on_deny), ("on-timeout", step.on_timeout))
@@ -131,9 +148,9 @@ def _unbounded(step: Step) -> tuple[str, ...]:
 
 
 def _takes_no_time(step: Step) -> bool:
-    """Whether a case can pass without the clock moving on: a choice, a message to a topic, a workflow that may be of
-    these, or a step that its limit bars."""
-    return isinstance(step, ChoiceStep | Publish | SubWorkflow) or step.limit is not None
+    """Whether a case can pass without the clock moving on: a choice, a message, a workflow that may be of these, or a
+    step that its limit bars."""
+    return isinstance(step, ChoiceStep | Publish | Send | Receive | SubWorkflow) or step.limit is not None
 
 
 def _within(graph: Graph, ways: tuple[str, ...]) -> tuple[str, ...]:
@@ -155,6 +172,8 @@ def _may_end(step: Step | None) -> bool:
         return True
     if isinstance(step, Publish):
         return step.on_failure is None
+    if isinstance(step, Receive) and step.timeout is not None:
+        return step.on_timeout is None
     if isinstance(step, SubWorkflow) and None in (step.on_failure, step.on_deny, step.on_timeout):
         return True
     return isinstance(step, Task) and (step.on_failure is None or (step.action is not None and step.on_deny is None))
@@ -240,7 +259,7 @@ def _branch(workflow: Workflow, name: str, step: Parallel, position: int, region
 
 def _completes(step: Step) -> str | None:
     """The key whose absence lets a case end `completed` at this step, if it is absent."""
-    if isinstance(step, Task | DeskStep | Publish | Wait | SubWorkflow):
+    if isinstance(step, Task | DeskStep | Publish | Wait | Send | Receive | SubWorkflow):
         return "next" if step.next is None else None
     if isinstance(step, ChoiceStep) and step.otherwise is None:
         shares = [arm.share for arm in step.arms if arm.share is not None]

@@ -58,3 +58,29 @@ def sub_workflows(outcomes: Outcomes) -> Section | None:
         ),
         nothing="",
     )
+
+
+def messages(outcomes: Outcomes) -> Section | None:
+    """Messages between cases."""
+    if not outcomes.messages:
+        return None
+    return Section(
+        anchor="messages",
+        label="Messages",
+        title="Messages between cases",
+        caption="Messages in one replication, means with 95% intervals. One is received once; one that nobody waits "
+        "for is kept, for as long as it lasts.",
+        columns=("Message", "Sent", "Received", "Expired", "Waits in vain", "Mean wait of receivers"),
+        rows=tuple(
+            Row(
+                each.message,
+                "",
+                (
+                    *(Figure(cell, "count") for cell in (each.sent, each.received, each.expired, each.in_vain)),
+                    Figure(each.waited, "duration"),
+                ),
+            )
+            for each in outcomes.messages
+        ),
+        nothing="",
+    )

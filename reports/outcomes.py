@@ -17,6 +17,7 @@ from reports.drift import DriftOutcome, QuietMonitor, assess_drift, assess_quiet
 from reports.effects import EffectOutcome, assess_effects
 from reports.escalation import ChainOutcome, assess_escalation
 from reports.locks import LockOutcome, assess_locks
+from reports.messages import MessageOutcome, assess_messages
 from reports.objectives import ObjectiveOutcome, judge_objective
 from reports.people import DeskOutcome, assess_people
 from reports.places import PlaceOutcome, assess_places
@@ -120,6 +121,7 @@ class Outcomes:
     workflows: tuple[WorkflowOutcome, ...]
     sub_workflows: tuple[SubWorkflowOutcome, ...]
     places: tuple[PlaceOutcome, ...]
+    messages: tuple[MessageOutcome, ...]
 
 
 def assess(run: Run) -> Outcomes:
@@ -166,6 +168,7 @@ def assess(run: Run) -> Outcomes:
         workflows=assess_workflows(tables),
         sub_workflows=assess_sub_workflows(tables),
         places=assess_places(tables),
+        messages=assess_messages(tables),
     )
 
 

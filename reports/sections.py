@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from reports.accounts import costs, places, rules, sites, workflows
 from reports.change_sections import arms, attacks, noticed_attacks, policy_rollouts, rollouts, workflow_rollouts
 from reports.desks import batches, reviews
-from reports.flow_sections import compensation, sub_workflows
+from reports.flow_sections import compensation, messages, sub_workflows
 from reports.section import Figure, Row, Section
 from reports.words import count, duration, share
 
@@ -391,6 +391,7 @@ SECTIONS: Final[tuple[Callable[[Outcomes], Section | None], ...]] = (
     effects,
     compensation,
     sub_workflows,
+    messages,
     tokens,
     limits,
     scaling,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from models.scenario import Scenario, Task
+from models.scenario import Receive, Scenario, Send, Task
 from sim.compile_steps import fallback_steps
 from sim.plans.flows import FlowsPlan
 
@@ -20,7 +20,7 @@ def compile_flows(loaded: LoadedScenario, names: Names) -> FlowsPlan:
     units = tuple(lock.count for lock in scenario.locks.values())
     keyed = dict(_keyed(scenario, names))
     keyed |= {fallback: keyed[main] for fallback, main in fallback_steps(scenario, names) if main in keyed}
-    return FlowsPlan(units, tuple(keyed.items()))
+    return FlowsPlan(units, tuple(keyed.items()), tuple(_messages(scenario, names)))
 
 
 def _keyed(scenario: Scenario, names: Names) -> Iterator[tuple[int, bool]]:
@@ -28,3 +28,10 @@ def _keyed(scenario: Scenario, names: Names) -> Iterator[tuple[int, bool]]:
         for step_name, step in workflow.steps.items():
             if isinstance(step, Task) and step.idempotency_key is not None:
                 yield names.steps.index(f"{name}.{step_name}"), step.idempotency_key
+
+
+def _messages(scenario: Scenario, names: Names) -> Iterator[tuple[int, str, str]]:
+    for name, workflow in scenario.workflows.items():
+        for step_name, step in workflow.steps.items():
+            if isinstance(step, Send | Receive):
+                yield names.steps.index(f"{name}.{step_name}"), step.message, step.key or ""

@@ -14,7 +14,9 @@ from models.scenario import (
     End,
     Parallel,
     Publish,
+    Receive,
     Scenario,
+    Send,
     Step,
     SubWorkflow,
     Task,
@@ -175,6 +177,12 @@ def _step(
             return plan(StepKind.PARALLEL, (to(step.join, done),), branches=branches, join=to(step.join, done))
         case Wait():
             return plan(StepKind.WAIT, (to(step.next, done),), service=law_plan(step.duration))
+        case Send():
+            return plan(StepKind.SEND, (to(step.next, done),), timeout=bound(step.lasts))
+        case Receive():
+            expired = to(step.on_timeout, Outcome.EXPIRED)
+            ways = (to(step.next, done), expired, expired, expired, expired)
+            return plan(StepKind.RECEIVE, ways, timeout=bound(step.timeout))
         case SubWorkflow():
             failed, expired = to(step.on_failure, Outcome.FAILED), to(step.on_timeout, Outcome.EXPIRED)
             exits = (to(step.next, done), failed, to(step.on_deny, Outcome.DENIED), failed, expired)

@@ -13,7 +13,7 @@ from sim.locks import LockInstance, Locks
 from sim.logs import PLACE, Kind, Log, pack
 from sim.plan import OUTCOME_NAMES, Exit, Outcome, Plan, StepKind, StepPlan
 from sim.tokens import Cases, Delivery, Token
-from sim.values import durations, share
+from sim.values import durations, keyed_places, share
 from sim.workload import Workload
 
 Action = Callable[[Token, int, int], None]
@@ -254,13 +254,8 @@ class Flow:
         return self._locks.instance(values[token.entity if len(values) > 1 else 0], self._units[lock])
 
     def _values(self, work: int, lock: int) -> list[str]:
-        name, key = self._names.locks[lock], self._names.lock_keys[lock]
-        if not key:
-            return [f"lock:{name}"]
-        if key not in self._names.attributes[work]:
-            return [f"lock:{name}[]"]
-        column = self._workload.attributes[work][self._names.attributes[work].index(key)].tolist()
-        return [f"lock:{name}[{str(v).lower() if isinstance(v, bool) else v}]" for v in column]
+        place, key = f"lock:{self._names.locks[lock]}", self._names.lock_keys[lock]
+        return keyed_places(place, key, self._names.attributes[work], self._workload.attributes[work])
 
     # --- step kinds that need no server -------------------------------------------------------------------------------
 

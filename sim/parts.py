@@ -23,6 +23,7 @@ from sim.fallbacks import install_fallbacks
 from sim.hedging import install_hedging
 from sim.links import install_links
 from sim.locks import install_review
+from sim.messages import install_messages
 from sim.monitors import install_monitors
 from sim.policy_rollouts import install_policy_rollouts
 from sim.quality import install_quality
@@ -70,4 +71,5 @@ PARTS: Final[tuple[Callable[[Replication], None], ...]] = (
     install_blocking,
     install_hedging,
     install_sagas,
+    install_messages,
 )

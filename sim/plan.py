@@ -32,6 +32,8 @@ class StepKind(IntEnum):
     WAIT = 4
     END = 5
     SUB_WORKFLOW = 6
+    SEND = 7
+    RECEIVE = 8
     PUBLISH = 12
 
 

@@ -118,6 +118,9 @@ SENTENCES: Final[Mapping[str, Callable[[Event], str]]] = {
     "effect": lambda e: f"step {e.name} takes effect",
     "effect-repeated": lambda e: f"step {e.name} takes effect again, for the {_nth(e.value)} time",
     "effect-suppressed": lambda e: f"step {e.name} would take effect again; its key tells",
+    "sent": lambda e: f"sends {e.place}",
+    "received": lambda e: f"receives {e.place}" + (f" after {span(e.value)}" if e.value else ""),
+    "not-received": lambda e: f"no {e.place} comes within {span(e.value or 0)}" + (e.detail and f": {e.detail}"),
     "sub-workflow-ended": lambda e: f"the workflow at step {e.name} ends {e.detail}, after {span(e.value or 0)}",
     "compensating": lambda e: f"step {e.name} is undone, by step {e.detail}",
     "compensated": lambda e: (
@@ -147,6 +150,7 @@ SENTENCES: Final[Mapping[str, Callable[[Event], str]]] = {
 
 OF_NO_CASE: Final = frozenset(
     {
+        "message-expired",
         "outage",
         "outage-over",
         "partition",

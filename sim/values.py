@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy.typing as npt
 
 from models.laws import Law
 from sim.plan import FOREVER, LAW_KINDS, LawPlan, SuccessPlan
@@ -73,3 +76,14 @@ def share(shares: tuple[float, ...], u: float) -> int:
         if u < reached:
             return position
     return len(shares) - 1 if reached >= 1 - 1e-6 else -1
+
+
+def keyed_places(place: str, key: str, names: Sequence[str], columns: Sequence[npt.NDArray[Any]]) -> list[str]:
+    """A place as each case of a stream sees it: `lock:x[value]` by its value of the attribute `key`; one for all
+    without a key, or where the stream has no such attribute."""
+    if not key:
+        return [place]
+    if key not in names:
+        return [f"{place}[]"]
+    values = columns[names.index(key)].tolist()
+    return [f"{place}[{str(v).lower() if isinstance(v, bool) else v}]" for v in values]

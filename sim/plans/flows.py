@@ -13,3 +13,5 @@ class FlowsPlan:
     """Of each lock, how many tokens may hold it at a time."""
     keyed: tuple[tuple[int, bool], ...] = ()
     """Steps whose effects are counted, and whether an idempotency key tells a repeated one."""
+    messages: tuple[tuple[int, str, str], ...] = ()
+    """Steps that send or receive: the message's name, and the attribute that is its key; empty for none."""

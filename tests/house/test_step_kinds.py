@@ -14,7 +14,7 @@ from sim.plan import StepKind
 ROOT = Path(__file__).parents[2]
 KINDS: tuple[type[Part], ...] = get_args(get_args(Step)[0])
 """The classes of steps."""
-NO_WAYS = {"agent", "budget", "breaker", "capability", "compensate", "desk", "site", "topic", "workflow"}
+NO_WAYS = {"agent", "budget", "breaker", "capability", "compensate", "desk", "message", "site", "topic", "workflow"}
 """Keys of steps with one name that lead to no step of the workflow by themselves."""
 
 

@@ -140,7 +140,12 @@ SAGA_FLOW = """\
       again: {kind: task, agent: other, capability: type}
       undo: {kind: task, agent: other, capability: type, next: slowly}
       slowly: {kind: wait, duration: exponential(mean=9s)}
-  inner: {start: rest, steps: {rest: {kind: wait, duration: exponential(mean=9s)}}}
+  inner:
+    start: rest
+    steps:
+      rest: {kind: wait, duration: exponential(mean=9s), next: tell}
+      tell: {kind: send, message: word, next: hear}
+      hear: {kind: receive, message: word, timeout: 5s}
 """
 FIRST_WORK = WORK.replace("work:\n", "work:\n" + OTHER_WORK)
 

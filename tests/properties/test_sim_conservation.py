@@ -33,6 +33,7 @@ POLICIES = """\
 LAWS = st.sampled_from(
     ["0s", "20s", "exponential(mean=40s)", "lognormal(median=30s, p95=3m)", "uniform(low=0s, high=1m)"]
 )
+KINDS = ("wait", "choice", "loop", "sub", "send", "publish")
 STEPS = ("s0", "s1", "s2", "s3", "s4")
 
 
@@ -46,7 +47,9 @@ def steps(draw: st.DrawFn) -> str:
         to = draw(st.sampled_from(onward))
         other = draw(st.sampled_from(onward))
         locks = {1: ", acquire: [key]", 3: ", acquire: [other], release: [other]"}.get(n, "") if locked else ""
-        kind = draw(st.sampled_from(["task", "asking task", "desk", "wait", "choice", "loop", "sub", "publish"]))
+        kind = draw(
+            st.sampled_from(["task", "asking task", "desk", "wait", "choice", "loop", "sub", "send", "publish"])
+        )
         lines.append(f"      {name}: {{{_step(draw, kind, to, other)}{locks}}}")
     lines.append("      out: {kind: end}")
     lines.append("      undo: {kind: task, agent: pool, capability: think, acquire: [key], next: note}")
@@ -78,6 +81,8 @@ def _step(draw: st.DrawFn, kind: str, to: str, other: str) -> str:
     if kind == "publish":
         timeout = draw(st.sampled_from(["", ", timeout: 3m"]))
         return f"kind: publish, topic: news, site: near, next: {to}, on-failure: {other}{timeout}"
+    if kind == "send":
+        return f"kind: send, message: word, key: part, lasts: 9m, next: {to}"
     if kind == "sub":
         return f"kind: sub-workflow, workflow: back, next: {to}, on-timeout: {other}"
     if kind == "loop":
@@ -277,7 +282,9 @@ workflows:
     steps:
       b0: {{kind: wait, duration: 1m, acquire: [other], next: b1}}
       b1: {{kind: desk, desk: people, acquire: [key], release: [key, other], next: b2}}
-      b2: {{kind: publish, topic: news, site: near}}
+      b2: {{kind: publish, topic: news, site: near, next: b3}}
+      b3: {{kind: receive, message: word, key: part, timeout: 4m, next: b4, on-timeout: b4}}
+      b4: {{kind: send, message: word, key: part}}
   hear:
     start: h0
     steps:
@@ -360,6 +367,7 @@ def test_conservation(text: str, seed: int) -> None:
     an_effect_comes_once_and_is_repeated_only_without_a_key(events, dict(plan.flows.keyed), plan.names.steps)
     finished_steps_are_undone_once_before_a_bad_end(cases, events)
     workflows_within_others_end_once(cases, events)
+    a_message_is_received_once_or_expires(events)
     money_adds_up(cases, events, plan)
     reviews_end_in_their_answers(plan, events)
     nobody_begins_before_a_batch(plan, events)
@@ -716,6 +724,19 @@ def samples_agree(samples: Rows, events: Rows, plan: Plan) -> None:
             assert fewest - gone <= sample["capacity"] <= most
 
 
+def a_message_is_received_once_or_expires(events: Rows) -> None:
+    """None is received that was not sent, nobody waits beside one that is kept, and those who wait are told of."""
+    kept: Counter[str] = Counter()
+    for row in events:
+        place = row["place"]
+        if row["kind"] == "sent":
+            kept[place] += 1
+        elif row["kind"] in ("received", "message-expired"):
+            kept[place] -= 1
+            assert kept[place] >= 0
+            assert row["kind"] == "message-expired" or not row["value"] or not kept[place]
+
+
 def workflows_within_others_end_once(cases: Rows, events: Rows) -> None:
     """None ends that was not begun so long before, and all that were begun have ended where their case completed."""
     begun: dict[tuple[int, str], list[int]] = defaultdict(list)
@@ -956,3 +977,12 @@ def test_a_workflow_that_never_ends_is_noticed() -> None:
     for wrong in ([ended], [entered, entered, ended], [entered, ended, ended], [entered, ended | {"value": 5}]):
         with pytest.raises((AssertionError, ValueError)):
             workflows_within_others_end_once(cases, wrong)
+
+
+def test_a_message_received_twice_is_noticed() -> None:
+    row = {"case": 0, "place": "message:word[x]", "time": 5, "value": 0}
+    sent, received = row | {"kind": "sent"}, row | {"kind": "received"}
+    a_message_is_received_once_or_expires([sent, received, sent, row | {"kind": "message-expired"}])
+    for wrong in ([received], [sent, received, received], [sent, sent, received | {"value": 4}]):
+        with pytest.raises(AssertionError):
+            a_message_is_received_once_or_expires(wrong)
