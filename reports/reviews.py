@@ -38,12 +38,13 @@ class ReviewOutcome:
 
 
 def assess_reviews(tables: RunTables) -> tuple[ReviewOutcome, ...]:
-    """Every desk that has a `review` or an objective on its reviews, in the scenario's order."""
+    """Every desk that a chain asks, in the scenario's order."""
+    asked = {level.desk for chain in tables.scenario.chains.values() for level in chain.levels}
     glances = {o.desk: o.under for o in tables.scenario.objectives.values() if isinstance(o, ReviewShare)}
     return tuple(
         _desk(name, desk.review is not None, glances.get(name, GLANCE), tables)
         for name, desk in tables.scenario.desks.items()
-        if desk.review is not None or name in glances
+        if name in asked
     )
 
 
