@@ -435,3 +435,5 @@ def test_the_time_of_an_approval_is_that_of_its_own_review(tmp_path: Path) -> No
     theory = (0.6 * (1 - np.exp(-0.5)) + 0.2 * (1 - np.exp(-1))) / 0.8
     assert outcomes.objectives[0].interval.estimate == pytest.approx(theory, abs=0.03)
     assert not outcomes.reviews[0].judged
+    assert "not told" in next(x for x in sections(outcomes) if x.anchor == "reviews").rows[0].cells
+    assert [desk.desk for desk in outcomes.reviews] == ["clerk"], "no chain asks the boss"
