@@ -129,8 +129,9 @@ def test_an_unknown_key_is_shown_with_a_caret_and_the_known_ones(faults: Faults)
         "scenario.yaml:28:5: unknown key `zzz`\n"
         "   28 |     zzz: 1\n"
         "            ^\n"
-        "  help: known keys: `site`, `people`, `approves`, `bounce-back`, `review`, `queue`, `cost-per-hour`"
-    ).replace("known keys:", "known keys here:")
+        "  help: known keys here: `site`, `people`, `holidays`, `approves`, `bounce-back`, `review`, `queue`, `batch`, "
+        "`cost-per-hour`"
+    )
 
 
 def test_a_part_that_is_empty_says_so(faults: Faults) -> None:
