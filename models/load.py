@@ -146,6 +146,7 @@ def _outside(read: Readable, document: Document, folder: Path) -> _Outside:
     for keys, given in _named_policies(scenario):
         if not any(place[: len(keys)] == keys for place in missing):
             try:
+                given = _completed(given, scenario.policies, folder)
                 sets[keys] = _policies(given, folder)
                 inputs |= _digests(_policy_files(given, folder), folder)
             except InputError as error:
@@ -182,6 +183,22 @@ def _named_policies(scenario: Scenario) -> Iterator[tuple[Keys, Policies]]:
         for name, rollout in scenario.rollouts.items():
             if rollout.path is not None:
                 yield ("rollouts", name), Policies(path=rollout.path, profile=scenario.policies.profile)
+
+
+def _completed(given: Policies, own: Policies | None, folder: Path) -> Policies:
+    """The policies of a rollout, with the scenario's own schema and entities where they have none beside them."""
+    from models.cedar.folder import entities_beside, schema_beside
+
+    if own is None or given is own:
+        return given
+    new, old = folder / given.path, folder / own.path
+    schema = None if schema_beside(new, folder) else own.schema_ or _named(schema_beside(old, folder), folder)
+    entities = None if entities_beside(new, folder) else own.entities or _named(entities_beside(old, folder), folder)
+    return given.model_copy(update={"schema_": schema, "entities": entities})
+
+
+def _named(file: Path | None, folder: Path) -> str | None:
+    return None if file is None else _relative(file, folder)
 
 
 def _missing_files(scenario: Scenario, folder: Path) -> Iterator[Problem]:

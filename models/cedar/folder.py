@@ -51,6 +51,11 @@ def schema_beside(path: Path, root: Path | None = None) -> Path | None:
     return beside(path, ("*.cedarschema", "schema.json"), (".cedarschema", ".cedarschema.json"), root)
 
 
+def entities_beside(path: Path, root: Path | None = None) -> Path | None:
+    """The entities of a file or folder of policies, where there are some beside them."""
+    return beside(path, ("entities.json",), (".entities.json",), root)
+
+
 def beside(path: Path, patterns: Sequence[str], suffixes: Sequence[str], root: Path | None) -> Path | None:
     """The one file of a kind that goes with the policies."""
     if path.is_dir():

@@ -30,7 +30,7 @@ from models.cedar.faults import (
     validation_help,
     validation_message,
 )
-from models.cedar.folder import beside, left_out, policy_files, schema_beside, shown
+from models.cedar.folder import beside, entities_beside, left_out, policy_files, schema_beside, shown
 from models.cedar.inference import Inferred, infer
 from models.cedar.invariants import beside as invariants_beside
 from models.cedar.invariants import invariant_faults
@@ -69,7 +69,7 @@ def load_policies(
     invariant_file = invariants or invariants_beside(path)
     files = policy_files(path, root, invariant_file)
     schema_file = schema or schema_beside(path, root)
-    entity_file = entities or beside(path, ("entities.json",), (".entities.json",), root)
+    entity_file = entities or entities_beside(path, root)
     link_file = links or beside(path, ("links.json",), (".links.json",), root)
     named = [*files, *(file for file in (schema_file, entity_file, link_file, invariant_file) if file)]
     sources, faults = _read_all(named, root)

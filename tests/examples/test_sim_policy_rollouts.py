@@ -257,6 +257,37 @@ def test_the_report_counts_differences_by_rule(home: Path) -> None:
     assert [o.verdict for o in outcomes.objectives] == ["fail"]
 
 
+@pytest.mark.parametrize("named", [False, True])
+def test_new_policies_without_schema_and_entities_have_those_of_the_scenario(home: Path, named: bool) -> None:
+    rules = '@id("may") permit(principal in Team::"t", action, resource) when { context.amount < 90 };'
+    for folder in ("old", "same"):
+        (home / folder / "rules.cedar").write_text(rules)
+    known = home if named else home / "old"
+    context = "{amount: Long, night: Bool}"
+    applies = f"{{ principal: Agent, resource: Account, context: {context} }}"
+    (known / "x.cedarschema").write_text(
+        f'entity Team, Account; entity Agent in Team; action "pay" appliesTo {applies};'
+    )
+    agent = {"uid": {"type": "Agent", "id": "a"}, "attrs": {}, "parents": [{"type": "Team", "id": "t"}]}
+    (known / "entities.json").write_text(json.dumps([agent]))
+    text = TEXT.replace("{path: old}", "{path: old, schema: x.cedarschema, entities: entities.json}") if named else TEXT
+    (home / "scenario.yaml").write_text(text + rollout("shadow", path="same"))
+    loaded = load(home)
+    assert loaded.rollouts["rules"].schema_text == (loaded.policies and loaded.policies.schema_text)
+    flight = Replication(compile_plan(loaded), compile_rules(loaded), 1, 0)
+    flight.run()
+    tables = flight.tables("", 1)
+    assert {row["decision"] for row in tables.decisions.to_pylist()} == {"allow", "deny"}
+    assert not told(tables)
+    (home / "same" / "entities.json").write_text("[]")
+    assert len(load(home).inputs) == len(loaded.inputs) + 1
+    flight = Replication(compile_plan(load(home)), compile_rules(load(home)), 1, 0)
+    flight.run()
+    assert {row["detail"].split("new: ")[1] for row in of_kind(flight.tables("", 1), "shadow-difference")} == {
+        "deny by not permitted"
+    }
+
+
 def test_a_change_of_the_new_policies_is_another_scenario(home: Path) -> None:
     (home / "scenario.yaml").write_text(TEXT + rollout("shadow"))
     before = load(home).digest
