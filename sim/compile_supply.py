@@ -11,6 +11,7 @@ from models.scenario import (
     Capability,
     ChoiceStep,
     Degradation,
+    Drift,
     Endpoint,
     Modulated,
     Step,
@@ -124,10 +125,16 @@ def _next_tasks(workflow: Workflow, step: Step) -> Iterator[Task]:
 def priorities(scenario: Scenario) -> tuple[int, ...]:
     """The priorities that cases may have, ascending."""
     found = set()
-    for work in scenario.work.values():
-        law = work.attributes[work.priority_from] if work.priority_from else None
-        low, high = law.support if isinstance(law, Law) else (work.priority, work.priority)
-        found |= set(range(_priority(low), _priority(high) + 1))
+    for name, work in scenario.work.items():
+        if work.priority_from is None:
+            found.add(work.priority)
+            continue
+        drifts = (fault for fault in scenario.faults if isinstance(fault, Drift) and fault.work == name)
+        later = [drift.to for drift in drifts if drift.attribute == work.priority_from]
+        for law in (work.attributes[work.priority_from], *later):
+            if isinstance(law, Law):
+                low, high = law.support
+                found |= set(range(_priority(low), _priority(high) + 1))
     return tuple(sorted(found))
 
 

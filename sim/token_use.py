@@ -117,7 +117,8 @@ class TokenUse:
             # A request that is made again has the same tokens in; what comes out is another answer.
             index = call.index % COPY if purpose == Purpose.TOKENS_IN else call.index
             return self._stream(token.law, purpose, of).at(token.entity, index)
-        return min(int(self._attributes[token.work][source][token.entity]), TOKENS_MAX)
+        # A drift of the attribute may go below nothing.
+        return min(max(int(self._attributes[token.work][source][token.entity]), 0), TOKENS_MAX)
 
     def _stream(self, law: TaskLaw, purpose: Purpose, of: LawPlan) -> Stream[int]:
         stream = self._streams.get((law, purpose))

@@ -170,3 +170,28 @@ def test_a_priority_that_is_not_clamped_would_be_seen(tmp_path: Path) -> None:
     """101 and 1000 are equals, so the first to come is served first; and 0 goes before 1."""
     order, _ = ranked(tmp_path, [0, 1000, 101, 1, -5, 0], TASK, "{order: priority}")
     assert order == [0, 4, 5, 3, 1, 2]
+
+
+def test_priorities_and_tokens_follow_an_attribute_that_drifts(tmp_path: Path) -> None:
+    """From 495 s on ranks are those of another law, that no case had before. Below nothing there are no tokens."""
+    text = """\
+windtunnel: 1
+name: drift
+start: 2026-01-05T00:00:00Z
+horizon: 1000s
+endpoints: {llm: {latency: 1s}}
+agents:
+  pool:
+    queue: {order: priority}
+    capabilities: {work: {service: 90s, endpoint: llm, tokens: {input: "1", output: "1", input-from: rank}}}
+workflows: {flow: {start: s, steps: {s: {kind: task, agent: pool, capability: work}}}}
+work:
+  main: {workflow: flow, priority-from: rank, arrivals: {kind: renewal, rate: 6/min, cv: 0}, attributes: {rank: "7"}}
+faults: [{kind: drift, of: input, work: main, attribute: rank, to: "values(-5=0.5, 300=0.5)", at: 495s}]
+"""
+    tables = run(tmp_path, text)
+    cases = tables.cases.to_pylist()
+    assert {row["attr.rank"] for row in cases} == {7, -5, 300}
+    served = [row["case"] for row in tables.events.to_pylist() if row["kind"] == "started" and row["time"] > 600e6]
+    assert {cases[case]["attr.rank"] for case in served} == {-5}, "those who came later go first"
+    assert {row["tokens_in"] for row in cases if row["attr.rank"] == -5} == {0}
