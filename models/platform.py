@@ -28,7 +28,20 @@ class EventSourced(Part):
     """Events after which a snapshot is kept, so that only later ones are replayed. No key: all are."""
 
 
-Durability = Annotated[NotDurable | EventSourced, Field(discriminator="kind")]
+class Snapshots(Part):
+    """The state of a case is kept before some of its steps: after a crash it goes back to the last of these, and the
+    steps since then are done again, with what they do to the outside world."""
+
+    kind: Literal["snapshot"]
+    every: Count = 1
+    """Steps from one snapshot to the next. The first is taken before the first step of the case, or of a branch."""
+    takes: Duration = 0
+    """Time that a snapshot takes, before the step begins."""
+    restore: Duration = 0
+    """Time to restore one."""
+
+
+Durability = Annotated[NotDurable | EventSourced | Snapshots, Field(discriminator="kind")]
 
 
 class Link(Part):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from models.faults import CertificateExpiry, ContractSkew, struck
-from models.platform import EventSourced, NotDurable
+from models.platform import EventSourced, NotDurable, Snapshots
 from models.scenario import (
     Absence,
     Crash,
@@ -46,6 +46,7 @@ from sim.plans.platform import (
     PublishPlan,
     SkewPlan,
     SlowdownPlan,
+    SnapshotPlan,
     SpikePlan,
     StopPlan,
     TopicPlan,
@@ -185,7 +186,7 @@ def _step(step: str, scenario: Scenario) -> Step:
     return scenario.workflows[workflow].steps[name.partition("/")[0]]
 
 
-def _durability(step: str, scenario: Scenario) -> DurabilityPlan | None:
+def _durability(step: str, scenario: Scenario) -> DurabilityPlan | SnapshotPlan | None:
     match scenario.workflows[step.partition(".")[0]].durability:
         case None:
             return None
@@ -193,6 +194,8 @@ def _durability(step: str, scenario: Scenario) -> DurabilityPlan | None:
             return DurabilityPlan(True, 0, -1)
         case EventSourced() as kept:
             return DurabilityPlan(False, kept.replay, bound(kept.snapshot_every))
+        case Snapshots() as taken:
+            return SnapshotPlan(taken.every, taken.takes, taken.restore)
 
 
 def _data(step: str, scenario: Scenario) -> tuple[tuple[str, tuple[str, ...]], ...]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from sim.clock import Rank
 from sim.logs import Kind
 from sim.plan import Outcome
+from sim.plans.platform import SnapshotPlan
 
 if TYPE_CHECKING:
     from sim.engine import Replication
@@ -28,6 +29,8 @@ class Durability:
         plan = self._plans[token.step]
         if plan is None or token.plan.called:
             replication.tasks.fail(token, "crash", now)
+        elif isinstance(plan, SnapshotPlan):
+            replication.snapshots.restore(token, now)
         elif plan.lost:
             self._log(token, Kind.LOST, now, -1, "crash")
             replication.flow.end(token, Outcome.FAILED, now)

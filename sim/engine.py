@@ -34,6 +34,7 @@ from sim.parts import PARTS
 from sim.plan import FOREVER, OUTCOME_NAMES, Outcome, Plan, StationPlan, StepKind
 from sim.points import Points
 from sim.rules import Rules
+from sim.snapshots import Snapshots
 from sim.stations import Station
 from sim.tables import EVENTS, SAMPLES, decision_schema
 from sim.tasks import Tasks
@@ -69,6 +70,8 @@ class Tables(NamedTuple):
 
 class Replication:
     """One replication under way: owns the clock, the draws and the log, and joins the parts of the engine."""
+
+    snapshots: Snapshots
 
     def __init__(self, plan: Plan, rules: Rules, seed: int, replication: int) -> None:
         self.plan = plan

@@ -214,6 +214,12 @@ class Flow:
         self._clock.count()  # a loop of instant steps schedules nothing
         return visit + 1
 
+    def uncount(self, token: Token, step: int) -> None:
+        """The token's last visit to a step counts as not made."""
+        visits = token.visits if isinstance(token, Delivery) else self._visits.get(token.case, {})
+        if visits.get(step):
+            visits[step] -= 1
+
     def _leave(self, token: Token, exit: int, now: int) -> None:
         token.epoch += 1
         plan = token.plan
@@ -403,6 +409,11 @@ def root(token: Token) -> Token:
     while token.parent is not None:
         token = token.parent
     return token
+
+
+def whole(token: Token) -> int | Token:
+    """What a token is a part of: its case, by number, or the delivery of a message."""
+    return token.case if token.origin is None else root(token)
 
 
 def _missing(_: Token, __: int) -> None:

@@ -32,6 +32,7 @@ from sim.residency import install_residency
 from sim.retry_after import install_retry_after
 from sim.sagas import install_sagas
 from sim.skew import install_skews
+from sim.snapshots import install_snapshots
 from sim.step_limits import install_step_limits
 from sim.strain import install_strain
 from sim.strikes import install_strikes
@@ -72,4 +73,5 @@ PARTS: Final[tuple[Callable[[Replication], None], ...]] = (
     install_hedging,
     install_sagas,
     install_messages,
+    install_snapshots,
 )

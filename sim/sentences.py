@@ -133,7 +133,9 @@ SENTENCES: Final[Mapping[str, Callable[[Event], str]]] = {
     "cached": lambda e: f"{e.place} gives an answer it keeps since {span(e.value or 0)}",
     "stale-decision": lambda e: f"{e.place} gives an answer it keeps since {span(e.value or 0)}, past its time",
     "residency-breach": lambda e: f"{e.place} handles data outside its regions: {e.detail}",
-    "replayed": lambda e: f"its history is replayed ({e.detail}) in {span(e.value or 0)}, and step {e.name} goes on",
+    "replayed": lambda e: (
+        f"its state is restored ({e.detail}) in {span(e.value or 0)}, and it goes on at step {e.name}"
+    ),
     "lost": lambda e: f"its state is lost at step {e.name}: {e.detail}",
     "published": lambda e: f"{e.place} takes its message, number {e.value}" + (e.detail and ", which it has already"),
     "back-pressure": lambda e: (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from sim.flow import root
+from sim.flow import whole
 from sim.logs import PLACE, Kind
 from sim.plan import Outcome, StepKind
 
@@ -73,7 +73,7 @@ class StepLimits:
         return forked
 
     def _depth(self, token: Token) -> _Depth:
-        case = self._cases.setdefault(_whole(token), {})
+        case = self._cases.setdefault(whole(token), {})
         depth = case.get(token)
         if depth is None:
             depth = case[token] = _Depth(0 if token.parent is None else self._depth(token.parent).own)
@@ -81,7 +81,7 @@ class StepLimits:
 
     def _reached(self, token: Token | None, depth: int) -> None:
         while token is not None:
-            parent = self._cases[_whole(token)][token]
+            parent = self._cases[whole(token)][token]
             parent.branches = max(parent.branches, depth)
             token = token.parent
 
@@ -90,8 +90,3 @@ class StepLimits:
 
     def _consumed(self, delivery: Token, _: int) -> None:
         self._cases.pop(delivery, None)
-
-
-def _whole(token: Token) -> int | Token:
-    """What the steps are counted for: the case, or the delivery of a message."""
-    return token.case if token.origin is None else root(token)

@@ -166,6 +166,15 @@ class DurabilityPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class SnapshotPlan:
+    """What a crash leaves of a case: the state of the last snapshot, taken before every so-manieth step."""
+
+    every: int
+    takes: int
+    restore: int
+
+
+@dataclass(frozen=True, slots=True)
 class PlatformPlan:
     """What a scenario says of the platform, empty by default."""
 
@@ -183,7 +192,7 @@ class PlatformPlan:
     topics: tuple[TopicPlan, ...] = ()
     publishes: tuple[PublishPlan | None, ...] = ()
     """Of each step; None where it is of another kind."""
-    durability: tuple[DurabilityPlan | None, ...] = ()
+    durability: tuple[DurabilityPlan | SnapshotPlan | None, ...] = ()
     """Of each step, by its workflow; None where a crash fails the attempt alone."""
     regions: tuple[str, ...] = ()
     """Of each site, empty where it is not told."""

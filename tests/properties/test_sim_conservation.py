@@ -213,7 +213,14 @@ def scenarios(draw: st.DrawFn) -> str:
     link = link.replace("TWICE", twice)
     points = draw(st.sampled_from(["", "{site: near}", "{site: near, cache: {for: 2m, stale-for: 5m, entries: 20}}"]))
     durability = draw(
-        st.sampled_from(["", "durability: {kind: none}", "durability: {kind: event-sourced, replay: 3s}"])
+        st.sampled_from(
+            [
+                "",
+                "durability: {kind: none}",
+                "durability: {kind: event-sourced, replay: 3s}",
+                "durability: {kind: snapshot, every: 2, takes: 1s, restore: 5s}",
+            ]
+        )
     )
     faults = ", ".join(filter(None, (fault, outage, drift, *timed)))
     bound = draw(st.sampled_from(["", "", "limit: 2", "framework: langgraph-1.2.22"]))
