@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections import Counter, defaultdict
 from dataclasses import replace
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -380,6 +382,40 @@ def test_conservation(text: str, seed: int) -> None:
     nobody_begins_before_a_batch(plan, events)
     figures_agree(cases, events, tables.decisions)
     samples_agree(tables.samples.to_pylist(), events, plan)
+
+
+@settings(max_examples=15, deadline=None)
+@given(scenarios(), st.integers(0, 5))
+def test_policies_that_look_on_or_are_the_same_change_nothing(text: str, seed: int) -> None:
+    """Whatever the scenario: a shadow leaves every row but its own, and so does a canary of the very same policies, but
+    for the name of the set."""
+    _, bare = fly(with_policies(text, ""), seed)
+    _, shadow = fly(with_policies(text, "path: new.cedar, mode: shadow"), seed)
+    _, same = fly(with_policies(text, "path: policies.cedar, mode: canary"), seed)
+    own = pc.field("kind").isin(["stage", "enrolled", "shadow-difference"]) & pc.field("place").isin(["rollout:rules"])
+    for other in (shadow, same):
+        assert other.cases.equals(bare.cases)
+        assert other.samples.equals(bare.samples)
+        assert others(other, ~own) == others(bare, ~own)
+    assert shadow.decisions.equals(bare.decisions)
+    assert same.decisions.drop_columns(["policies", "hash"]).equals(bare.decisions.drop_columns(["hash"]))
+
+
+def with_policies(text: str, rollout: str) -> str:
+    """The text with this rollout of policies instead of the one that it has."""
+    text = re.sub(r"\n  rules: .*", "", text)
+    line = f"  rules: {{of: policies, {rollout}, at: 5m, stages: [{{share: 0.5, lasts: 10m}}]}}\n" if rollout else ""
+    text = re.sub(r"rollouts:\n(?!  )", "", text)
+    return (
+        text.replace("rollouts:\n", "rollouts:\n" + line)
+        if "rollouts:\n" in text
+        else text + "rollouts:\n" * bool(line) + line
+    )
+
+
+def others(tables: Tables, kept: pc.Expression) -> Rows:
+    """The events that are kept, without their numbers."""
+    return list(tables.events.filter(kept).drop_columns(["sequence"]).to_pylist())
 
 
 Rows = list[dict[str, Any]]
