@@ -11,6 +11,7 @@ import pandas as pd
 
 from models.units import DAY
 from reports.intervals import Interval, bounded, exact, student
+from reports.kept import NotKeptError
 from reports.tables import RunTables, quantiles, ratio
 
 OUTCOMES: Final = ("completed", "denied", "failed", "expired", "aborted", "cancelled", "in-flight", "stuck")
@@ -63,8 +64,6 @@ def _work(name: str, tables: RunTables) -> WorkOutcome:
     begun = tables.count(cases)
     days = (tables.scenario.horizon - tables.scenario.warm_up) / DAY
     by_outcome = cases["outcome"].value_counts()
-    handed = tables.of_kind("handed-off")
-    needless = handed[handed["detail"] == "not needed"]
 
     def share_of(rows: pd.Series) -> Interval:
         return student(exact(ratio(tables.count(cases[rows]), begun)), floor=0.0, ceiling=1.0)
@@ -80,10 +79,20 @@ def _work(name: str, tables: RunTables) -> WorkOutcome:
         wrong=share_of(cases["wrong"]),
         attempts=student(exact(ratio(tables.total(cases, "attempts"), begun)), floor=0.0),
         handed_off=share_of(cases["hand_offs"] > 0),
-        needless_hand_off=share_of(_among(cases, needless)),
+        needless_hand_off=_needless(cases, tables),
         missed_hand_off=share_of(cases["missed_hand_off"]),
         approved=share_of(cases["approvals"] > 0),
     )
+
+
+def _needless(cases: pd.DataFrame, tables: RunTables) -> Interval:
+    """Share of the cases handed off without need; unknown where the events that tell it are not kept."""
+    try:
+        handed = tables.of_kind("handed-off")
+    except NotKeptError:
+        return student(exact([math.nan] * tables.replications))
+    hit = cases[_among(cases, handed[handed["detail"] == "not needed"])]
+    return student(exact(ratio(tables.count(hit), tables.count(cases))), floor=0.0, ceiling=1.0)
 
 
 def _among(cases: pd.DataFrame, events: pd.DataFrame) -> pd.Series:

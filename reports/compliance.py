@@ -71,7 +71,7 @@ def assess_compliance(tables: RunTables) -> Compliance:
         approved=tables.mean_count(decisions[decisions["approvals"] != ""]),
         unenforced=tables.mean_count(unenforced),
         failed_open=tables.mean_count(unenforced[unenforced["enforced"] == "allow"]),
-        violations=tables.mean_count(violations(tables)),
+        violations=student(exact(tables.occurrences("violation")), floor=0.0),
         by_rule=_by_rule(decisions, tables.replications),
         as_policy_says=student(exact(enforced_share(tables, decisions)), floor=0.0, ceiling=1.0),
     )
@@ -105,11 +105,6 @@ def assess_rules(tables: RunTables) -> tuple[RuleOutcome, ...]:
 def _rule(name: str, rows: pd.DataFrame, tables: RunTables) -> RuleOutcome:
     kept = (rows, rows[rows["shared"]], *(rows[rows["enforced"] == o] for o in ("allow", "deny", "escalate")))
     return RuleOutcome(name, *(tables.mean_count(part) for part in kept))
-
-
-def violations(tables: RunTables) -> pd.DataFrame:
-    """Steps that took effect though policy would not have allowed them."""
-    return tables.of_kind("violation")
 
 
 def _by_rule(decisions: pd.DataFrame, replications: int) -> tuple[DecisionCount, ...]:

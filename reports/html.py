@@ -19,6 +19,7 @@ from models.diagnostics import input_error
 from models.units import DAY
 from reports import words
 from reports.charts import RING_SHOWN, Chart, drift_chart, objectives_chart, queues_chart, ring_chart
+from reports.kept import kept
 from reports.limits import not_measured
 from reports.locks import longer_lock
 from reports.outcomes import Outcomes, assess
@@ -126,13 +127,11 @@ def render_html(scenario: Scenario, findings: Findings | None, outcomes: Outcome
         held=_held(findings) if findings else (),
         layers=_layers(findings) if findings else (),
         objectives_chart=objectives_chart(outcomes.objectives, made.currency),
-        queues_chart=queues_chart(
-            outcomes.queues, outcomes.faults, made.replications, longer_lock(outcomes.locks, outcomes.people)
-        ),
-        queue_rows=_queue_rows(outcomes.queues),
+        queues_chart=_queues_chart(outcomes),
+        queue_rows=_queue_rows(kept(outcomes.queues, ())),
         drift_charts=drifts,
         ring_charts=_ring_charts(outcomes),
-        deadlock_headline=headline(outcomes.deadlock) if outcomes.deadlock.found else "",
+        deadlock_headline=_deadlock_headline(outcomes),
         rules=outcomes.compliance.by_rule[:RULES],
         rules_left=outcomes.compliance.by_rule[RULES:],
         sections=sections(outcomes),
@@ -164,6 +163,7 @@ def _environment(currency: str) -> Environment:
         "unnamed": unnamed,
         "told_as": told_as,
         "layer": _layer,
+        "kept": kept,
     }
     environment.globals |= {"count": words.count, "style": Markup(_style()), "drawn": _drawn}  # noqa: S704 - our own file
     return environment
@@ -187,15 +187,29 @@ def _drawn(chart: Chart) -> Markup:
     return Markup(chart.svg)  # noqa: S704
 
 
+def _queues_chart(outcomes: Outcomes) -> Chart | None:
+    """The queues with the faults meanwhile; none where some of it is not kept."""
+    if not {"queues", "faults", "locks", "people"}.isdisjoint(outcomes.not_kept):
+        return None
+    longer = longer_lock(outcomes.locks, outcomes.people)
+    return queues_chart(outcomes.queues, outcomes.faults, outcomes.provenance.replications, longer)
+
+
 def _drift_charts(outcomes: Outcomes) -> list[Chart]:
     charts = []
-    for number, course in enumerate(outcomes.harm, 1):
-        drifts = [d for d in outcomes.drift if (d.agent, d.capability) == (course.agent, course.capability)]
+    for number, course in enumerate(kept(outcomes.harm, ()), 1):
+        drifts = [d for d in kept(outcomes.drift, ()) if (d.agent, d.capability) == (course.agent, course.capability)]
         charts.append(drift_chart(course, drifts, f"drift-{number}"))
     return charts
 
 
+def _deadlock_headline(outcomes: Outcomes) -> str:
+    return headline(outcomes.deadlock) if "deadlock" not in outcomes.not_kept and outcomes.deadlock.found else ""
+
+
 def _ring_charts(outcomes: Outcomes) -> list[Chart]:
+    if "deadlock" in outcomes.not_kept:
+        return []
     numbered = enumerate(outcomes.deadlock.rings, 1)
     drawn = [(number, ring) for number, ring in numbered if 0 < len(ring.members) <= RING_SHOWN and not ring.knot]
     return [ring_chart(ring, f"ring-{number}") for number, ring in drawn]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 
 from models.cedar.types import RequestEnvironment
 from models.diagnostics import input_error
+from reports.kept import NotKept
 from sim.run import FINDINGS
 from verify.findings import SCHEMA as FINDINGS_SCHEMA
 from verify.findings import Clause, Edit, Finding, Findings, Location, PolicyRef, Proof, Role, Suggestion, Witness
@@ -56,7 +57,9 @@ def _open(findings: Findings | None, outcomes: Outcomes | None) -> list[dict[str
 
 
 def plain(value: Any) -> Any:
-    """A value of frozen dataclasses, tuples, mappings and scalars as JSON values."""
+    """A value of frozen dataclasses, tuples, mappings and scalars as JSON values; what is not kept is null."""
+    if isinstance(value, NotKept):
+        return None
     if is_dataclass(value) and not isinstance(value, type):
         return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, Mapping):

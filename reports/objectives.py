@@ -35,6 +35,7 @@ from models.units import SECOND
 from reports.compliance import decisions_of, enforced_share
 from reports.drift import false_alarm_rates
 from reports.intervals import Array, Interval, Sample, bounded, decide, exact, student, too_few, unseen, with_trials
+from reports.kept import NotKeptError
 from reports.people import desk_load
 from reports.recovery import baselines, first_begins, goodput, time_back
 from reports.resilience import named_windows, windows
@@ -103,11 +104,16 @@ class Measure:
     notes: tuple[str, ...] = ()
     obstacle: str = ""
     """Why it cannot pass however good its interval looks; empty where nothing stands in the way."""
+    kept: bool = True
+    """Whether the run keeps what it is measured by."""
 
 
 def judge_objective(name: str, objective: Objective, tables: RunTables) -> ObjectiveOutcome:
     """Measure an objective in a run and judge it."""
-    measure = measured(objective, tables)
+    try:
+        measure = measured(objective, tables)
+    except NotKeptError as error:
+        measure = _unmeasured(objective, tables, str(error))
     interval = student(measure.sample, objective.confidence, floor=0.0, ceiling=measure.ceiling)
     interval = with_trials(interval, measure.trials)
     verdict = decide(interval, at_most=measure.at_most, at_least=measure.at_least)
@@ -134,6 +140,20 @@ def judge_objective(name: str, objective: Objective, tables: RunTables) -> Objec
     )
 
 
+def _unmeasured(objective: Objective, tables: RunTables, why: str) -> Measure:
+    """What an objective gives where the run does not keep what it is measured by."""
+    units: dict[type[object], Unit] = {DeskWait: "duration", DeskLoad: "share", ReviewShare: "share"}
+    at_most = getattr(objective, "at_most", None)
+    return Measure(
+        objective.kind.replace("-", " "),
+        units.get(type(objective), "count"),
+        exact([math.nan] * tables.replications),
+        at_most=float(at_most) if isinstance(at_most, (int, float)) else None,
+        obstacle=why,
+        kept=False,
+    )
+
+
 def _refuted(measure: Measure) -> bool:
     """Whether "none" is promised and one was seen: no figure is below zero, so the mean is above it."""
     return measure.at_most == 0 and any(low > 0 for low in measure.sample.low)
@@ -152,7 +172,7 @@ def _notes(measure: Measure, interval: Interval) -> tuple[str, ...]:
         seen = sum(low > 0 for low in measure.sample.low)
         of = count(len(measure.sample.low), "replication")
         notes.append(f"Seen in {seen} of {of}: a promise of none is refuted.")
-    if measure.sample.missing > 0:
+    if measure.sample.missing > 0 and measure.kept:
         notes.append(f"{count(measure.sample.missing, 'replication')} had nothing to measure and are left out.")
     if measure.unit == "count" and interval.point and interval.estimate == 0:
         chance = share(unseen(interval.replications, interval.confidence))
@@ -399,11 +419,10 @@ def _(objective: FalseAlarms, tables: RunTables) -> Measure:
 
 @measured.register
 def _(objective: EventCount, tables: RunTables) -> Measure:
-    rows = tables.of_kind(*COUNTS[objective.of])
     return Measure(
         f"the number of {objective.of.replace('-', ' ')} in one replication",
         "count",
-        exact(tables.count(rows)),
+        exact(tables.occurrences(*COUNTS[objective.of])),
         at_most=objective.at_most,
     )
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from reports.autoscaling import ScaleOutcome, assess_scaling
 from reports.batches import BatchOutcome, assess_batches
@@ -16,6 +16,7 @@ from reports.deadlock import DeadlockOutcome, assess_deadlock
 from reports.drift import DriftOutcome, QuietMonitor, assess_drift, assess_quiet_monitors
 from reports.effects import EffectOutcome, assess_effects
 from reports.escalation import ChainOutcome, assess_escalation
+from reports.kept import NotKept, NotKeptError
 from reports.locks import LockOutcome, assess_locks
 from reports.messages import MessageOutcome, assess_messages
 from reports.objectives import ObjectiveOutcome, judge_objective
@@ -73,8 +74,10 @@ class Provenance:
     warm_up: int
     sample_every: int
     currency: str
+    volume: str
+    """What was kept of each replication: `events`, or only the `cases`."""
     events: int
-    """Rows of the event table."""
+    """Events that happened, kept or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,53 +125,69 @@ class Outcomes:
     sub_workflows: tuple[SubWorkflowOutcome, ...]
     places: tuple[PlaceOutcome, ...]
     messages: tuple[MessageOutcome, ...]
+    not_kept: tuple[str, ...] = ()
+    """Parts that rest on what the volume of the run leaves out. Each is a `NotKept`: nothing can be read from it."""
+
+
+_MEASURES: Final[Mapping[str, Callable[[RunTables], Any]]] = {
+    "work": assess_work,
+    "people": assess_people,
+    "escalation": assess_escalation,
+    "compliance": assess_compliance,
+    "locks": assess_locks,
+    "deadlock": assess_deadlock,
+    "drift": assess_drift,
+    "quiet_monitors": assess_quiet_monitors,
+    "resilience": assess_resilience,
+    "queues": queue_courses,
+    "harm": harm_courses,
+    "faults": fault_bands,
+    "votes": assess_votes,
+    "checks": assess_checks,
+    "effects": assess_effects,
+    "tokens": assess_tokens,
+    "limits": assess_limits,
+    "scaling": assess_scaling,
+    "points": assess_points,
+    "breaches": assess_breaches,
+    "rollouts": assess_rollouts,
+    "attacks": assess_attacks,
+    "recovery": assess_recovery,
+    "retries": assess_retries,
+    "breakers": assess_breakers,
+    "policy_rollouts": assess_policy_rollouts,
+    "workflow_rollouts": assess_workflow_rollouts,
+    "arms": assess_arms,
+    "reviews": assess_reviews,
+    "batches": assess_batches,
+    "rules": assess_rules,
+    "topics": assess_topics,
+    "costs": assess_costs,
+    "compensation": assess_compensation,
+    "sites": assess_sites,
+    "workflows": assess_workflows,
+    "sub_workflows": assess_sub_workflows,
+    "places": assess_places,
+    "messages": assess_messages,
+}
+"""What measures each part of the outcomes. One that uses events by more than their number is not kept where the run
+keeps none."""
 
 
 def assess(run: Run) -> Outcomes:
     """Assess a run: judge each objective, and measure the rest of what the report tells."""
     tables = read_tables(run)
+    parts: dict[str, Any] = {}
+    for name, measure in _MEASURES.items():
+        try:
+            parts[name] = measure(tables)
+        except NotKeptError as error:
+            parts[name] = NotKept(f"{name.replace('_', ' ')}: {error}")
     return Outcomes(
         provenance=_provenance(run, tables),
         objectives=tuple(judge_objective(name, o, tables) for name, o in tables.scenario.objectives.items()),
-        work=assess_work(tables),
-        people=assess_people(tables),
-        escalation=assess_escalation(tables),
-        compliance=assess_compliance(tables),
-        locks=assess_locks(tables),
-        deadlock=assess_deadlock(tables),
-        drift=assess_drift(tables),
-        quiet_monitors=assess_quiet_monitors(tables),
-        resilience=assess_resilience(tables),
-        queues=queue_courses(tables),
-        harm=harm_courses(tables),
-        faults=fault_bands(tables),
-        votes=assess_votes(tables),
-        checks=assess_checks(tables),
-        effects=assess_effects(tables),
-        tokens=assess_tokens(tables),
-        limits=assess_limits(tables),
-        scaling=assess_scaling(tables),
-        points=assess_points(tables),
-        breaches=assess_breaches(tables),
-        rollouts=assess_rollouts(tables),
-        attacks=assess_attacks(tables),
-        recovery=assess_recovery(tables),
-        retries=assess_retries(tables),
-        breakers=assess_breakers(tables),
-        policy_rollouts=assess_policy_rollouts(tables),
-        workflow_rollouts=assess_workflow_rollouts(tables),
-        arms=assess_arms(tables),
-        reviews=assess_reviews(tables),
-        batches=assess_batches(tables),
-        rules=assess_rules(tables),
-        topics=assess_topics(tables),
-        costs=assess_costs(tables),
-        compensation=assess_compensation(tables),
-        sites=assess_sites(tables),
-        workflows=assess_workflows(tables),
-        sub_workflows=assess_sub_workflows(tables),
-        places=assess_places(tables),
-        messages=assess_messages(tables),
+        **parts,
+        not_kept=tuple(name for name, part in parts.items() if isinstance(part, NotKept)),
     )
 
 
@@ -190,5 +209,6 @@ def _provenance(run: Run, tables: RunTables) -> Provenance:
         warm_up=scenario.warm_up,
         sample_every=sample_every(tables.samples),
         currency=scenario.currency,
-        events=len(tables.events),
+        volume=run.manifest.volume,
+        events=tables.happenings,
     )

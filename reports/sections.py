@@ -6,14 +6,16 @@ A measure gets its section by a function over the outcomes, listed in SECTIONS i
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from reports.accounts import costs, places, rules, sites, workflows
 from reports.change_sections import arms, attacks, noticed_attacks, policy_rollouts, rollouts, workflow_rollouts
 from reports.desks import batches, reviews
 from reports.flow_sections import compensation, messages, sub_workflows
+from reports.kept import NotKeptError
 from reports.section import Figure, Row, Section
-from reports.words import count, duration, share
+from reports.words import count, duration, listed, share
 
 if TYPE_CHECKING:
     from reports.outcomes import Outcomes
@@ -381,6 +383,17 @@ def topics(outcomes: Outcomes) -> Section | None:
     )
 
 
+def not_kept(outcomes: Outcomes) -> Section | None:
+    """What the volume of the run leaves out."""
+    if not outcomes.not_kept:
+        return None
+    names = listed([name.replace("_", " ") for name in outcomes.not_kept], len(outcomes.not_kept))
+    told = f"The run keeps no events (volume {outcomes.provenance.volume}), so nothing is told of: {names}."
+    return Section("not-kept", "Not kept", "What is not kept", "", (), (), f"{told} {_KEEP}", (told,))
+
+
+_KEEP: Final = "With volume events the same seed gives the same run with all of it."
+
 SECTIONS: Final[tuple[Callable[[Outcomes], Section | None], ...]] = (
     faults,
     recovery,
@@ -411,10 +424,16 @@ SECTIONS: Final[tuple[Callable[[Outcomes], Section | None], ...]] = (
     places,
     workflows,
     sites,
+    not_kept,
 )
 """The sections in their order; None where the scenario has no use for one."""
 
 
 def sections(outcomes: Outcomes) -> tuple[Section, ...]:
     """The sections of a run's report."""
-    return tuple(section for tell in SECTIONS if (section := tell(outcomes)) is not None)
+    told: list[Section] = []
+    for tell in SECTIONS:
+        with suppress(NotKeptError):  # `not_kept` names what is left out
+            if (section := tell(outcomes)) is not None:
+                told.append(section)
+    return tuple(told)

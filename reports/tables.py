@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,8 @@ import pandas as pd
 from models.diagnostics import input_error
 from models.scenario import Scenario
 from reports.intervals import Array, Interval, exact, student
+from reports.kept import NotKept
+from sim.tables import EVENTS, KEPT
 
 if TYPE_CHECKING:
     from sim.run import Run
@@ -30,7 +32,8 @@ OPEN: Final = ("in-flight", "stuck")
 class RunTables:
     """Pandas frames by the schemas of `sim.tables`; `replications` is how many the run has.
 
-    Nulls of `case` and `value` in events, and of `case` in decisions, are -1.
+    Nulls of `case` and `value` in events, and of `case` in decisions, are -1. A run that keeps no events has their
+    `counts`; using its events raises `NotKeptError`.
     """
 
     scenario: Scenario
@@ -39,6 +42,7 @@ class RunTables:
     events: pd.DataFrame
     decisions: pd.DataFrame
     samples: pd.DataFrame
+    counts: pd.DataFrame | None = None
 
     @cached_property
     def measured(self) -> pd.DataFrame:
@@ -53,11 +57,25 @@ class RunTables:
         return {str(kind): rows for kind, rows in self.events.groupby("kind", observed=True, sort=False)}
 
     def of_kind(self, *kinds: str) -> pd.DataFrame:
-        """Events of these kinds, in order of replication and sequence."""
+        """Events of these kinds, in order of replication and sequence. Where events are not kept it is known still that
+        there were none; else raises `NotKeptError`."""
+        if self.counts is not None and not self.occurrences(*kinds).any():
+            return _events(EVENTS.empty_table().to_pandas())
         found = [self._by_kind[kind] for kind in kinds if kind in self._by_kind]
         if not found:
             return self.events.iloc[:0]
         return found[0] if len(found) == 1 else pd.concat(found).sort_values(["replication", "sequence"])
+
+    def occurrences(self, *kinds: str) -> Array:
+        """How many events of these kinds each replication has, whether they are kept or not."""
+        if self.counts is None:
+            return self.count(self.of_kind(*kinds))
+        return self.total(self.counts[self.counts["kind"].isin(kinds)], "count").astype("int64")
+
+    @property
+    def happenings(self) -> int:
+        """How many events there were in all replications, whether they are kept or not."""
+        return len(self.events) if self.counts is None else int(self.counts["count"].sum())
 
     def count(self, rows: pd.DataFrame) -> Array:
         """Rows of each replication, 0 where there are none."""
@@ -86,13 +104,15 @@ def read_tables(run: Run) -> RunTables:
 
     Raises `InputError` where a table has rows of replications that the run has not: a run folder is not trusted.
     """
+    keeps_events = "events" in KEPT[run.manifest.volume]
     tables = RunTables(
         scenario=run.scenario,
         replications=run.manifest.replications,
         cases=_categories(run.cases(), ("work", "outcome")),
-        events=_whole(_categories(run.events(), ("kind", "place")), ("case", "value")),
+        events=_events(run.events()) if keeps_events else cast("pd.DataFrame", NotKept("the run keeps no events")),
         decisions=_whole(_categories(run.decisions(), _DECISION_TEXTS), ("case",)),
         samples=_categories(run.samples(), ("place",)),
+        counts=None if keeps_events else run.counts(),
     )
     _check_replications(run, tables)
     return tables
@@ -101,11 +121,15 @@ def read_tables(run: Run) -> RunTables:
 def _check_replications(run: Run, tables: RunTables) -> None:
     if not 1 <= tables.replications <= REPLICATIONS_MAX:
         raise input_error(f"has {tables.replications} replications, expected 1 to {REPLICATIONS_MAX}", str(run.folder))
-    for name in ("cases", "events", "decisions", "samples"):
+    for name in KEPT[run.manifest.volume]:
         numbers = getattr(tables, name)["replication"]
         if len(numbers) and not 0 <= numbers.min() <= numbers.max() < tables.replications:
             what = f"table `{name}` has rows of replications that the run has not"
             raise input_error(what, str(run.folder), "simulate again; `windtunnel audit` says what was changed")
+
+
+def _events(rows: pd.DataFrame) -> pd.DataFrame:
+    return _whole(_categories(rows, ("kind", "place")), ("case", "value"))
 
 
 def _categories(frame: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:

@@ -80,7 +80,7 @@ def _outcomes(console: Console, outcomes: Outcomes) -> None:
     for section in sections(outcomes):
         for line in section.headlines:
             indented(console, line, 2)
-    for line in ring_lines(outcomes.deadlock):
+    for line in () if "deadlock" in outcomes.not_kept else ring_lines(outcomes.deadlock):
         indented(console, line.lstrip(), len(line) - len(line.lstrip()))
 
 

@@ -14,7 +14,7 @@ from models.diagnostics import input_error
 from models.scenario import Scenario
 from sim.decision_log import Seal, chained, identity, seal
 from sim.run import FINDINGS, SCENARIO, Manifest, file_digest, read_manifest, table_file
-from sim.tables import POLICIES, decision_schema
+from sim.tables import KEPT, POLICIES, TABLES, Volume, decision_schema
 
 _LOG = "decisions.parquet"
 
@@ -30,6 +30,8 @@ class AuditResult:
     roots: tuple[str, ...]
     verified: bool
     """Whether the manifest names findings."""
+    volume: Volume
+    """What the run keeps of each replication."""
     faults: tuple[str, ...]
 
     @property
@@ -41,7 +43,8 @@ class AuditResult:
         if self.faults:
             return [f"{self.folder}: not as it was written", *(f"  {fault}" for fault in self.faults)]
         intact = f"{self.folder}: intact: {self.files} files, {self.rows} decisions in {len(self.roots)} hash chains"
-        return [intact if self.verified else f"{intact}; simulated alone, nothing was verified"]
+        lacking = "" if self.volume == "events" else f"; no events were kept (volume {self.volume})"
+        return [intact + lacking + ("" if self.verified else "; simulated alone, nothing was verified")]
 
 
 def audit(run_folder: Path) -> AuditResult:
@@ -55,8 +58,14 @@ def audit(run_folder: Path) -> AuditResult:
     verified = manifest.findings is not None
     if not verified and (run_folder / FINDINGS).exists():
         faults.append(f"{FINDINGS}: is no part of the run: run.json says that nothing was verified")
+    lacks = [name for name in TABLES if name not in KEPT[manifest.volume]]
+    faults += [
+        f"{name}.parquet: is no part of the run: its volume is {manifest.volume}"
+        for name in lacks
+        if table_file(run_folder, name).exists()
+    ]
     rows = sum(s.rows for s in manifest.decisions)
-    return AuditResult(run_folder, len(manifest.files), rows, manifest.roots, verified, tuple(faults))
+    return AuditResult(run_folder, len(manifest.files), rows, manifest.roots, verified, manifest.volume, tuple(faults))
 
 
 def _digest_fault(folder: Path, name: str, digest: str) -> str | None:

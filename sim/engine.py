@@ -21,6 +21,7 @@ from sim.bulkheads import BulkheadStation
 from sim.case_table import case_schema, case_table
 from sim.chance import Draws
 from sim.clock import Clock, Rank
+from sim.counts import CountedLog
 from sim.decision_log import Seal, chained_hashes, identity, seal
 from sim.decisions import Decisions
 from sim.desks import DeskSteps, Shifts
@@ -36,7 +37,7 @@ from sim.points import Points
 from sim.rules import Rules
 from sim.snapshots import Snapshots
 from sim.stations import Station
-from sim.tables import EVENTS, SAMPLES, decision_schema
+from sim.tables import EVENTS, SAMPLES, Volume, decision_schema
 from sim.tasks import Tasks
 from sim.tokens import Cases
 from sim.windows import random_outages
@@ -56,6 +57,8 @@ class Batches(NamedTuple):
     decisions: Iterable[pa.RecordBatch]
     samples: Iterable[pa.RecordBatch]
     seal: Seal
+    counts: Iterable[pa.RecordBatch] = ()
+    """Counts of events, where these are not kept."""
 
 
 class Tables(NamedTuple):
@@ -73,13 +76,13 @@ class Replication:
 
     snapshots: Snapshots
 
-    def __init__(self, plan: Plan, rules: Rules, seed: int, replication: int) -> None:
+    def __init__(self, plan: Plan, rules: Rules, seed: int, replication: int, volume: Volume = "events") -> None:
         self.plan = plan
         self.number = replication
         self.draws = Draws(seed, replication)
         self.workload = materialise(plan, rules, self.draws)
         self.clock = Clock(EVENTS_MAX)
-        self.log = Log()
+        self.log = Log() if volume == "events" else CountedLog()
         self.cases = Cases(len(self.workload.arrived))
         self.faults = Faults(self.clock, self.log)
         self.attacks: list[Attack] = []
@@ -150,16 +153,18 @@ class Replication:
         before = identity(digest, seed, self.number, names_policies=named)
         rows = ((self.number, n, *row) for n, row in enumerate(self.log.decisions))
         hashes = chained_hashes(before, rows)
+        log = self.log
         return Batches(
             case_table(self.plan, self.workload, self.cases, self.number).to_batches(),
-            self.log.event_batches(self.number, OUTCOME_NAMES),
+            () if isinstance(log, CountedLog) else log.event_batches(self.number, OUTCOME_NAMES),
             self.log.decision_table(self.number, hashes, decision_schema(names_policies=named)).to_batches(),
             self.log.sample_table(self.number).to_batches(),
             seal(before, hashes),
+            log.count_table(self.number).to_batches() if isinstance(log, CountedLog) else (),
         )
 
     def tables(self, digest: str, seed: int) -> Tables:
-        """The tables so far, whole."""
+        """The tables so far, whole, of a replication that keeps its events."""
         batches = self.batches(digest, seed)
         decisions = decision_schema(names_policies=bool(self.workload.decider.path))
         schemas = (case_schema(self.plan), EVENTS, decisions, SAMPLES)

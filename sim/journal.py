@@ -19,7 +19,7 @@ from models.diagnostics import input_error
 from sim.decision_log import Seal
 from sim.interrupts import held
 from sim.run import file_digest
-from sim.tables import TABLES
+from sim.tables import KEPT, Volume
 
 try:
     import fcntl
@@ -44,10 +44,11 @@ class Header:
     versions: Mapping[str, str]
     findings: str | None
     """The sha256 of the findings that are kept with the run."""
+    volume: Volume = "events"
 
 
 class Finished(NamedTuple):
-    """A replication that is done: the seal of its decisions, and the sha256 of each part, in order of `TABLES`."""
+    """A replication that is done: the seal of its decisions, and the sha256 of each part, in order of the tables."""
 
     seal: Seal
     parts: tuple[str, ...]
@@ -98,7 +99,7 @@ def journal(folder: Path, header: Header, out: Path) -> Iterator[Journal]:
         _lock(stream, out)
         stream.seek(0)
         lines = stream.read(_BYTES_MAX).split(b"\n")[:-1]
-        kept = _finished(folder, lines[1:]) if lines and _header(lines[0]) == header else {}
+        kept = _finished(folder, lines[1:], header.volume) if lines and _header(lines[0]) == header else {}
         stream.truncate(0)  # what is kept is written again: a line that was cut off must not stand in the middle
         own = Journal(folder, header, {}, stream)
         own._write({"schema": SCHEMA, **asdict(header)})
@@ -132,10 +133,11 @@ def _header(line: bytes) -> Header | None:
         return None
     numbers = type(header.seed) is int and type(header.replications) is int
     texts = isinstance(header.scenario, str) and isinstance(header.digest, str)
-    return header if numbers and texts and isinstance(header.versions, dict) else None
+    known = isinstance(header.volume, str) and header.volume in KEPT
+    return header if numbers and texts and known and isinstance(header.versions, dict) else None
 
 
-def _finished(folder: Path, lines: list[bytes]) -> dict[int, Finished]:
+def _finished(folder: Path, lines: list[bytes], volume: Volume) -> dict[int, Finished]:
     """The replications whose lines can be read and whose parts are as they were written."""
     found: dict[int, Finished] = {}
     for line in lines:
@@ -144,13 +146,13 @@ def _finished(folder: Path, lines: list[bytes]) -> dict[int, Finished]:
             number, done = values["replication"], Finished(Seal(**values["seal"]), tuple(values["parts"]))
         except (ValueError, TypeError, KeyError, RecursionError):
             continue
-        if type(number) is int and number >= 0 and number not in found and _is_whole(folder, number, done):
+        if type(number) is int and number >= 0 and number not in found and _is_whole(folder, number, done, volume):
             found[number] = done
     return found
 
 
-def _is_whole(folder: Path, number: int, done: Finished) -> bool:
-    files = [part_file(folder, number, table) for table in TABLES]
+def _is_whole(folder: Path, number: int, done: Finished, volume: Volume) -> bool:
+    files = [part_file(folder, number, table) for table in KEPT[volume]]
     return all(file.is_file() for file in files) and done.parts == tuple(map(file_digest, files))
 
 

@@ -144,7 +144,7 @@ KIND_NAMES: Final = tuple(_NAMES.get(number, "") for number in range(PLACE))
 _BATCH: Final = 1 << 17
 pack: Final = struct.Struct("<qiiq").pack
 """An event as bytes: time, code, case, value."""
-_ROW: Final = np.dtype([("time", "<i8"), ("code", "<i4"), ("case", "<i4"), ("value", "<i8")])
+ROW: Final = np.dtype([("time", "<i8"), ("code", "<i4"), ("case", "<i4"), ("value", "<i8")])
 
 
 class Texts:
@@ -185,7 +185,7 @@ class Log:
     def detailed(self, time: int, code: int, case: int, value: int, detail: str) -> None:
         """Add an event with a detail."""
         if detail:
-            self._detailed.append((self._rows.tell() // _ROW.itemsize, detail))
+            self._detailed.append((self._rows.tell() // ROW.itemsize, detail))
         self.write(pack(time, code, case, value))
 
     def event_batches(self, replication: int, outcomes: Sequence[str]) -> Iterator[pa.RecordBatch]:
@@ -194,7 +194,7 @@ class Log:
         An arrival enters its first step at once, so its row stands for both events. The value of an `ended` row is the
         number of the outcome that its detail names.
         """
-        rows = np.frombuffer(self._rows.getbuffer(), _ROW)
+        rows = np.frombuffer(self._rows.getbuffer(), ROW)
         texts = Texts()
         for outcome in outcomes:
             texts.number(outcome)

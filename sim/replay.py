@@ -9,8 +9,9 @@ from zoneinfo import ZoneInfo
 
 from models.diagnostics import InputError, input_error
 from models.scenario import Scenario
-from sim.run import Run, table_file
+from sim.run import Run, not_kept, table_file
 from sim.sentences import counted, event_line, span
+from sim.tables import KEPT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,8 +37,10 @@ def replay(run: Run, case: int, replication: int = 0) -> list[str]:
     """The story of a case, one line for each thing that happened, in order of the log.
 
     A line has the time since the start of the run, the date and time in the zone of the scenario's start, and at a desk
-    what its own clock says. Raises InputError where the run has no such case.
+    what its own clock says. Raises InputError where the run has no such case, or keeps no events.
     """
+    if "events" not in KEPT[run.manifest.volume]:
+        raise not_kept(run.folder, "events", run.manifest.volume)
     cases = _rows(run, "cases", case, replication)
     if len(cases) != 1:
         raise _no_such_case(run, case, replication)

@@ -20,7 +20,7 @@ from models.diagnostics import InputError, input_error, quoted
 from models.scenario import Scenario
 from sim.decision_log import Seal
 from sim.interrupts import held
-from sim.tables import TABLES
+from sim.tables import KEPT, Volume
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,6 +47,8 @@ class Manifest(BaseModel):
     versions: Mapping[str, str]
     engine: str
     seed: int
+    volume: Volume = "events"
+    """What is kept of each replication; `sim.tables.KEPT` has its tables."""
     replications: int
     tables: Mapping[str, str]
     """Table, or scenario, in the run folder -> sha256."""
@@ -92,16 +94,30 @@ class Run:
     def samples(self) -> pd.DataFrame:
         return self._frame("samples")
 
+    def counts(self) -> pd.DataFrame:
+        """Events by kind and place, of a run that does not keep them."""
+        return self._frame("counts")
+
     def _frame(self, name: str) -> pd.DataFrame:
+        """The rows of a table. Raises InputError where the run does not keep it."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
+        volume = self.manifest.volume
+        if name not in KEPT[volume]:
+            raise not_kept(self.folder, name, volume)
         file = table_file(self.folder, name)
         try:
             frame: pd.DataFrame = pq.read_table(file).to_pandas()
         except (OSError, pa.ArrowException) as error:
             raise _unreadable(file, error) from None
         return frame
+
+
+def not_kept(folder: Path, name: str, volume: Volume) -> InputError:
+    """What is wrong with asking a run for a table that its volume leaves out."""
+    help = f"simulate again with `--volume {next(v for v, tables in KEPT.items() if name in tables)}`"
+    return input_error(f"keeps no {name}: its volume is `{volume}`", str(folder), help)
 
 
 def table_file(folder: Path, name: str) -> Path:
@@ -140,7 +156,7 @@ def open_run(folder: Path) -> Run:
         scenario = Scenario.model_validate_json(text)
     except ValidationError as error:
         raise _broken(folder / SCENARIO, error) from None
-    check_tables(folder)
+    check_tables(folder, manifest.volume)
     return Run(folder, manifest, scenario)
 
 
@@ -174,13 +190,13 @@ def _check_schema(schema: object, file: Path) -> None:
     raise input_error(f"is not the manifest of a run: expected schema `{SCHEMA}`", str(file))
 
 
-def check_tables(folder: Path) -> None:
-    """Whether every table is there and readable as far as its footer tells. Raises InputError with every fault."""
+def check_tables(folder: Path, volume: Volume = "events") -> None:
+    """Whether the tables are there and readable as far as their footers tell. Raises InputError with every fault."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     faults: list[InputError] = []
-    for name, schema in TABLES.items():
+    for name, schema in KEPT[volume].items():
         file = table_file(folder, name)
         try:
             found = pq.read_schema(file)
@@ -270,7 +286,8 @@ def new_run_folder(out: Path) -> Iterator[Path]:
             folder.rmdir()
 
 
-_WRITTEN = {MANIFEST, SCENARIO, FINDINGS, "report.html", *(f"{name}.parquet" for name in TABLES)}
+_TABLE_FILES = {f"{name}.parquet" for tables in KEPT.values() for name in tables}
+_WRITTEN = {MANIFEST, SCENARIO, FINDINGS, "report.html", *_TABLE_FILES}
 """The files of a run folder: what the simulator writes, and what reports put beside it."""
 
 

@@ -11,18 +11,19 @@ import hashlib
 import json
 import multiprocessing
 import os
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from models.diagnostics import input_error
+from models.diagnostics import input_error, listed, quoted
 from sim.case_table import case_schema
 from sim.clock import EventLimitError
 from sim.compile import compile_plan
@@ -46,7 +47,7 @@ from sim.run import (
     unfinished,
     versions,
 )
-from sim.tables import TABLES, decision_schema
+from sim.tables import KEPT, Volume, decision_schema
 from sim.windows import WINDOWS_MAX, WindowLimitError
 from sim.workload import CASES_MAX, CaseLimitError
 
@@ -72,6 +73,7 @@ class Job:
     digest: str
     seed: int
     folder: Path
+    volume: Volume = "events"
 
 
 def simulate(
@@ -83,11 +85,13 @@ def simulate(
     workers: int | None = None,
     progress: Progress | None = None,
     findings: str | None = None,
+    volume: Volume = "events",
 ) -> Run:
     """Run the replications of a scenario and write the run folder `out`.
 
     `findings` is the text of what verification found, None where nothing was verified. It is kept with the tables and
-    the manifest names it, so that a run that was verified cannot pass for one that was not.
+    the manifest names it, so that a run that was verified cannot pass for one that was not. `volume` is what is kept of
+    each replication: `sim.tables.KEPT` has its tables.
 
     `replications` and `seed` replace the scenario's own; `workers` is the number of processes, all cores by default;
     one runs in this process. `progress(done, total)` is called after each replication. What an earlier call with the
@@ -100,18 +104,20 @@ def simulate(
     _check("replications", count, 1, REPLICATIONS_MAX)
     _check("seed", chosen, 0, 2**63 - 1)
     _check("workers", processes, 1, 1024)
+    if volume not in KEPT:
+        raise input_error(f"expected one of {listed(KEPT)}, got {quoted(volume)}", "--volume")
     kept = None if findings is None else hashlib.sha256(findings.encode()).hexdigest()
-    header = Header(str(loaded.path.resolve()), loaded.digest, chosen, count, versions(), kept)
+    header = Header(str(loaded.path.resolve()), loaded.digest, chosen, count, versions(), kept, volume)
     with new_run_folder(out) as folder, journal(folder, header, out) as progressing:
         if findings is not None:
             (folder / FINDINGS).write_text(findings, encoding="utf-8", newline="\n")
-        job = Job(compile_plan(loaded), compile_rules(loaded), loaded.digest, chosen, folder)
+        job = Job(compile_plan(loaded), compile_rules(loaded), loaded.digest, chosen, folder, volume)
         try:
             seals = _run_all(job, progressing, processes, progress or _silent, str(loaded.path))
         except KeyboardInterrupt:
             raise KeyboardInterrupt(_told(progressing, out)) from None
         progressing.close()
-        _write_manifest(folder, loaded, chosen, seals, findings)
+        _write_manifest(job, loaded, seals, findings)
     return open_run(out)
 
 
@@ -151,6 +157,7 @@ def resume(out: Path, *, workers: int | None = None, progress: Progress | None =
         workers=workers,
         progress=progress,
         findings=findings,
+        volume=header.volume,
     )
 
 
@@ -179,7 +186,7 @@ def _check(name: str, value: int, least: int, most: int) -> None:
 def replicate(job: Job, number: int) -> Finished | str:
     """Run one replication into part files; what the journal keeps of it, or what is wrong with the scenario."""
     try:
-        replication = Replication(job.plan, job.rules, job.seed, number)
+        replication = Replication(job.plan, job.rules, job.seed, number, job.volume)
         replication.run()
     except CaseLimitError:
         return f"replication {number} has more than {CASES_MAX:,} cases: lower the rate or the horizon"
@@ -191,12 +198,12 @@ def replicate(job: Job, number: int) -> Finished | str:
         )
     batches = replication.batches(job.digest, job.seed)
     decisions = decision_schema(names_policies=bool(job.rules.path))
-    schemas = {**TABLES, "cases": case_schema(job.plan), "decisions": decisions}
+    schemas = {**KEPT[job.volume], "cases": case_schema(job.plan), "decisions": decisions}
     digests = []
-    for name, part in zip(TABLES, batches[:4], strict=True):
+    for name in KEPT[job.volume]:
         file = part_file(job.folder, number, name)
         with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_file(sink, schemas[name]) as writer:
-            for batch in part:
+            for batch in getattr(batches, name):
                 writer.write_batch(batch)
         digests.append(file_digest(file))
     return Finished(batches.seal, tuple(digests))
@@ -222,7 +229,11 @@ def _run_all(job: Job, running: Journal, workers: int, progress: Progress, file:
     finished = running.finished
     missing = [number for number in range(count) if number not in finished]
     with ExitStack() as stack:
-        writers = _Writers(stack, job.folder)
+        for name in {*chain.from_iterable(KEPT.values())} - KEPT[
+            job.volume
+        ].keys():  # of a stopped run of another volume
+            table_file(job.folder, name).unlink(missing_ok=True)
+        writers = _Writers(stack, job.folder, KEPT[job.volume])
         writers.merge(finished)
         for number, result in stack.enter_context(_results(job, missing, workers)):
             if isinstance(result, str):
@@ -269,8 +280,9 @@ def _completed(numbers: dict[Future[Finished | str], int]) -> Iterator[tuple[int
 class _Writers:
     """The Parquet files of a run under way: parts are appended in order of replication."""
 
-    def __init__(self, stack: ExitStack, folder: Path) -> None:
+    def __init__(self, stack: ExitStack, folder: Path, tables: Collection[str]) -> None:
         self._stack = stack
+        self._tables = tables
         self._folder = folder
         self._open: dict[str, pq.ParquetWriter] = {}
         self._merged = 0
@@ -278,7 +290,7 @@ class _Writers:
     def merge(self, finished: Container[int]) -> None:
         """Append the replications that are finished, as far as none before them is missing."""
         while self._merged in finished:
-            for name in TABLES:
+            for name in self._tables:
                 self._append(name, part_file(self._folder, self._merged, name))
             self._merged += 1
 
@@ -296,10 +308,11 @@ class _Writers:
         return self._open[name]
 
 
-def _write_manifest(folder: Path, loaded: LoadedScenario, seed: int, seals: list[Seal], findings: str | None) -> None:
+def _write_manifest(job: Job, loaded: LoadedScenario, seals: list[Seal], findings: str | None) -> None:
+    folder = job.folder
     scenario = json.dumps(loaded.scenario.dump(), indent=1, ensure_ascii=False)
     (folder / SCENARIO).write_text(scenario + "\n", encoding="utf-8")
-    files = [table_file(folder, name) for name in TABLES] + [folder / SCENARIO]
+    files = [table_file(folder, name) for name in KEPT[job.volume]] + [folder / SCENARIO]
     manifest = Manifest(
         schema_=SCHEMA,
         scenario=loaded.scenario.name,
@@ -307,7 +320,8 @@ def _write_manifest(folder: Path, loaded: LoadedScenario, seed: int, seals: list
         inputs=dict(loaded.inputs),
         versions=versions(),
         engine="reference",
-        seed=seed,
+        seed=job.seed,
+        volume=job.volume,
         replications=len(seals),
         tables={file.name: file_digest(file) for file in files},
         findings=None if findings is None else file_digest(folder / FINDINGS),

@@ -5,6 +5,9 @@ Every table is sorted by replication, then by its own order, so the same run wri
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Final, Literal
+
 import pyarrow as pa
 
 CASES = pa.schema(
@@ -109,4 +112,24 @@ SAMPLES = pa.schema(
 )
 """Queues and servers at evenly spaced moments."""
 
+COUNTS = pa.schema(
+    [
+        ("replication", pa.int32()),
+        ("kind", pa.string()),
+        ("place", pa.string()),
+        ("count", pa.int64()),
+    ]
+)
+"""How many events of each kind there were at each place, where events are not kept."""
+
 TABLES = {"cases": CASES, "events": EVENTS, "decisions": DECISIONS, "samples": SAMPLES}
+"""The tables of a run that keeps all there is."""
+
+Volume = Literal["events", "cases"]
+"""How much a run keeps of each replication: every event, or the cases, decisions and samples with counts of events."""
+
+KEPT: Final[Mapping[Volume, Mapping[str, pa.Schema]]] = {
+    "events": TABLES,
+    "cases": {"cases": CASES, "counts": COUNTS, "decisions": DECISIONS, "samples": SAMPLES},
+}
+"""The tables of a run, by its volume."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from models.load import LoadedScenario
     from reports.outcomes import Outcomes
     from sim.run import Run
+    from sim.tables import Volume
     from verify.backtest import Backtest
     from verify.diff import Diff
     from verify.findings import Findings
@@ -160,11 +161,15 @@ def simulate(
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
     findings: Findings | None = None,
+    volume: Volume = "events",
 ) -> Run:
     """Run every replication and write the run folder, `runs/NAME` unless `out` names another.
 
     `findings` of the scenario are kept with the run, so that it is reported with them ever after; without them the run
     says that nothing was verified.
+
+    `volume` is what is kept of each replication: `events`, or `cases` without the events, which are counted only; what
+    the outcomes cannot tell then, they name in `not_kept`.
 
     `replications` and `seed` replace the scenario's own; `workers` is processes (default: all cores). Results do not
     depend on `workers`. `progress(done, total)` is called after each replication. A call that is stopped is gone on
@@ -180,7 +185,14 @@ def simulate(
 
         kept = findings_text(findings)
     return run_scenario(
-        scenario, folder, replications=replications, seed=seed, workers=workers, progress=progress, findings=kept
+        scenario,
+        folder,
+        replications=replications,
+        seed=seed,
+        workers=workers,
+        progress=progress,
+        findings=kept,
+        volume=volume,
     )
 
 

@@ -31,6 +31,8 @@ from windtunnel.options import (
     ScenarioPath,
     Seed,
     Threshold,
+    VolumeName,
+    VolumeOption,
     Workers,
     one_of,
     print_json,
@@ -62,6 +64,7 @@ def run(
     replications: Replications = None,
     seed: Seed = None,
     workers: Workers = None,
+    volume: VolumeOption = VolumeName.events,
     effort: EffortOption = EffortName.normal,
     fail_on: FailOn = Threshold.error,
     format: OutputFormat = Format.text,
@@ -82,6 +85,7 @@ def run(
             workers=workers,
             progress=advance,
             findings=findings,
+            volume=volume.value,
         )
     with progress.status("assessing"):
         outcomes = api.assess(finished)
@@ -147,6 +151,7 @@ def simulate(
     replications: Replications = None,
     seed: Seed = None,
     workers: Workers = None,
+    volume: VolumeOption = VolumeName.events,
     format: OutputFormat = Format.text,
 ) -> None:
     """Simulate a scenario and judge its objectives, without verification or report."""
@@ -155,7 +160,15 @@ def simulate(
     from reports.verdict import judge
 
     with progress.bar("simulating") as advance:
-        finished = api.simulate(loaded, out, replications=replications, seed=seed, workers=workers, progress=advance)
+        finished = api.simulate(
+            loaded,
+            out,
+            replications=replications,
+            seed=seed,
+            workers=workers,
+            progress=advance,
+            volume=volume.value,
+        )
     outcomes = api.assess(finished)
     verdict = judge(None, outcomes)
     if format is Format.json:

@@ -22,6 +22,11 @@ class ReportFormat(StrEnum):
     json = "json"
 
 
+class VolumeName(StrEnum):
+    events = "events"
+    cases = "cases"
+
+
 class EffortName(StrEnum):
     low = "low"
     normal = "normal"
@@ -74,6 +79,9 @@ OutFolder = Annotated[Path | None, typer.Option("--out", help="Folder of the run
 Replications = Annotated[int | None, typer.Option(min=1, max=100_000, help="Replications, instead of the scenario's.")]
 Seed = Annotated[int | None, typer.Option(min=0, max=2**63 - 1, help="Seed, instead of the scenario's.")]
 Workers = Annotated[int | None, typer.Option(min=1, max=1024, help="Processes. [default: all cores]")]
+VolumeOption = Annotated[
+    VolumeName, one_of(VolumeName, "What is kept of a replication: every event, or cases and decisions.", "--volume")
+]
 OutputFormat = Annotated[Format, one_of(Format, "Text for people or JSON for programs.", "--format")]
 EffortOption = Annotated[EffortName, one_of(EffortName, "How far the solvers go before a check is undecided.")]
 FailOn = Annotated[Threshold, one_of(Threshold, "Least severity of a violated check that fails.")]
