@@ -81,7 +81,7 @@ def _place(place: str, failed: pd.DataFrame, tables: RunTables) -> PlaceOutcome:
     limits = mine[mine["reason"] == "rate-limited"]
     return PlaceOutcome(
         place=place,
-        load=mean(ratio(at_work, ratio(tables.total(samples, "capacity"), count)) if limited else at_work * math.nan),
+        load=_load(ratio(at_work, ratio(tables.total(samples, "capacity"), count)) if limited else at_work * math.nan),
         busy=mean(at_work),
         queue=mean(ratio(tables.total(samples, "queue"), count)),
         served=mean(tables.total(last, "calls")) if called else seen("started"),
@@ -94,3 +94,9 @@ def _place(place: str, failed: pd.DataFrame, tables: RunTables) -> PlaceOutcome:
         failures={reason: tables.mean_count(mine[mine["reason"] == reason]) for reason in reasons},
         cost=mean(tables.total(last, "spent") / _MILLION),
     )
+
+
+def _load(shares: Array) -> Interval:
+    """More than all there is only where those who were busy when servers went finished first."""
+    most = 1.0 if not (shares > 1.0).any() else math.inf
+    return student(exact(shares), floor=0.0, ceiling=most)

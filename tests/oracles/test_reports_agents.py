@@ -130,3 +130,9 @@ def test_what_places_were_paid_is_what_cases_cost(tmp_path: Path, keys: dict[str
     assert sum(station.spent for station in flight.endpoints.stations) == sum(flight.cases.cost_calls) + sum(
         flight.cases.cost_tokens
     )
+
+
+def test_the_interval_of_a_load_stays_within_what_there_is(tmp_path: Path) -> None:
+    pool = outcomes(tmp_path, rate="6.1/min", success="0.5", keys=", retry: {attempts: 3}").places[0]
+    assert pool.load.estimate > 0.95
+    assert pool.load.high <= 1
