@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reports.intervals import Interval
-from reports.tables import RunTables
+from models.scenario import Scenario, Task
+from reports.intervals import Interval, exact, student
+from reports.tables import RunTables, ratio
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,11 @@ class PointOutcome:
     """Answers given from the cache in one replication while they were good."""
     stale: Interval
     """Answers given past that, because the central decision point did not answer."""
+    kept_share: Interval
+    """Share of the questions about cases, each round of approvals being one, that got such an answer while it was good;
+    replications without questions are left out."""
+    stale_share: Interval
+    """And past that."""
     oldest: float
     """Age of the oldest answer that was given, in any replication, us; -1 where none was."""
 
@@ -42,8 +48,22 @@ def assess_points(tables: RunTables) -> tuple[PointOutcome, ...]:
         place = f"decision-point:{name}"
         mine = [rows[rows["place"] == place] for rows in (kept, stale)]
         oldest = max((float(rows["value"].max()) for rows in mine if len(rows)), default=-1.0)
-        found.append(PointOutcome(name, tables.mean_count(mine[0]), tables.mean_count(mine[1]), oldest))
+        asked = tables.count(tables.decisions[tables.decisions["step"].isin(_steps_at(point.site, tables.scenario))])
+        counts = [tables.mean_count(rows) for rows in mine]
+        of_cases = [tables.count(rows[rows["case"] >= 0]) for rows in mine]
+        shares = [student(exact(ratio(count, asked)), floor=0.0, ceiling=1.0) for count in of_cases]
+        found.append(PointOutcome(name, counts[0], counts[1], shares[0], shares[1], oldest))
     return tuple(found)
+
+
+def _steps_at(site: str, scenario: Scenario) -> list[str]:
+    """The steps whose agents are at a site, as the decision log names them."""
+    return [
+        f"{name}.{step_name}"
+        for name, workflow in scenario.workflows.items()
+        for step_name, step in workflow.steps.items()
+        if isinstance(step, Task) and scenario.agents[step.agent].site == site
+    ]
 
 
 def assess_breaches(tables: RunTables) -> tuple[BreachOutcome, ...]:

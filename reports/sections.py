@@ -210,16 +210,19 @@ def points(outcomes: Outcomes) -> Section | None:
         title="Decision points of sites",
         caption=(
             "Answers from the caches of decision points in one replication, means with 95% intervals. Stale ones were "
-            "given past their time, while the central decision point did not answer."
+            "given past their time, while the central decision point did not answer. Shares are of the questions about "
+            "cases that agents of the site asked."
         ),
-        columns=("Decision point", "Kept answers", "Stale answers", "Oldest answer"),
+        columns=("Decision point", "Kept answers", "Share", "Stale answers", "Share", "Oldest answer"),
         rows=tuple(
             Row(
                 point.place,
                 "",
                 (
                     Figure(point.kept, "count"),
+                    Figure(point.kept_share, "share"),
                     Figure(point.stale, "count"),
+                    Figure(point.stale_share, "share"),
                     duration(point.oldest) if point.oldest >= 0 else "none",
                 ),
             )
