@@ -24,16 +24,19 @@ _SHOWN_IN: Final = {
 def looks_for(scenario: Scenario, monitor: Monitor, drift: Drift) -> bool:
     """Whether the monitor watches what the drift changes."""
     if drift.of == "input":
-        return monitor.attribute == drift.attribute and _is_reached(scenario, monitor, drift.work or "")
+        reached = comes_to(scenario, drift.work or "", monitor.agent, monitor.capability)
+        return monitor.attribute == drift.attribute and reached
     where = (monitor.agent, monitor.capability) == (drift.agent, drift.capability)
     return where and monitor.watches == _SHOWN_IN[drift.of]
 
 
-def _is_reached(scenario: Scenario, monitor: Monitor, work: str) -> bool:
-    """Whether cases of the stream come to the capability that is watched."""
+def comes_to(scenario: Scenario, work: str, agent: str, capability: str) -> bool:
+    """Whether cases of a stream come to a capability, at a step or by a call of another agent."""
     flows = [scenario.workflows[name] for name in scenario.workflows_of(scenario.work[work])]
     steps = [step for flow in flows for step in flow.steps.values() if isinstance(step, Task)]
-    return any((step.agent, step.capability) == (monitor.agent, monitor.capability) for step in steps)
+    own = {(step.agent, step.capability) for step in steps}
+    called = {(call.agent, call.capability) for step in steps for call in step.calls_agents}
+    return (agent, capability) in own | called
 
 
 def first_change(scenario: Scenario, monitor: Monitor) -> int:

@@ -10,7 +10,7 @@ from models.monitors import DDM, KS, PSI, Adwin, Cusum, Detector, PageHinkley
 from models.objectives import CaseCost, CaseShare, CaseTime, FalseAlarms
 from models.rollouts import RollBack, Rollout
 from models.scenario import Drift, Scenario
-from models.watching import first_change
+from models.watching import comes_to, first_change
 from sim.compile_attacks import attack_plan
 from sim.compile_values import attribute_plan, bound, law_plan, law_texts, place, success_plan
 from sim.plan import Outcome
@@ -118,9 +118,10 @@ def _rollouts(scenario: Scenario, names: Names) -> Iterator[RolloutPlan]:
         new = rollout.to
         if rollout.of != "model" or new is None:
             continue
+        pool, capability = rollout.agent or "", rollout.capability or ""
         yield RolloutPlan(
             name,
-            names.capabilities.index(f"{rollout.agent}.{rollout.capability}"),
+            names.capabilities.index(f"{pool}.{capability}"),
             success_plan(new.success) if new.success else None,
             new.latency,
             new.cost,
@@ -128,6 +129,7 @@ def _rollouts(scenario: Scenario, names: Names) -> Iterator[RolloutPlan]:
             tuple(_stages(rollout)),
             _roll_back(rollout.roll_back) if rollout.roll_back else None,
             _trial(scenario, names, rollout),
+            tuple(n for n, work in enumerate(names.works) if comes_to(scenario, work, pool, capability)),
         )
 
 

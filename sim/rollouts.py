@@ -87,7 +87,9 @@ class _Rollout:
         self.new: set[Token] = set()
         self._replication = replication
         self._name = plan.name
-        self._stages = Stages(replication, StagesPlan(plan.name, plan.stages, plan.trial), enrols=False)
+        self._stages = Stages(
+            replication, StagesPlan(plan.name, plan.stages, plan.trial), enrols=False, works=plan.works
+        )
         self._labels = 0
         self._wrong = 0
         self._streams: dict[tuple[int, str], Stream[float]] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from sim.chance import Purpose, Stream
@@ -29,14 +30,14 @@ class Stages:
     the streams `works` where some are given."""
 
     def __init__(
-        self, replication: Replication, plan: StagesPlan, *, enrols: bool, works: tuple[int, ...] = ()
+        self, replication: Replication, plan: StagesPlan, *, enrols: bool, works: Collection[int] | None = None
     ) -> None:
         self.place = f"rollout:{plan.name}"
         self.taken_back = False
         self._replication = replication
         self._name = plan.name
         self._plan = plan.shares
-        self._works = frozenset(works)
+        self._works = works
         self._trial = CaseTrial(replication, plan.trial, self.take_back) if plan.trial is not None else None
         if enrols or self._trial is not None:
             replication.flow.arrived.append(self._arrived)
@@ -50,7 +51,7 @@ class Stages:
             self._replication.log.event(now, Kind.STAGE, self.place, value=stage.number, detail=detail)
 
     def _arrived(self, token: Token, now: int) -> None:
-        if (not self._works or token.work in self._works) and self.have(token):
+        if (self._works is None or token.work in self._works) and self.have(token):
             self._replication.log.event(now, Kind.ENROLLED, self.place, token.case)
             if self._trial is not None:
                 self._trial.enrol(token, now)

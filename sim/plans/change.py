@@ -155,7 +155,9 @@ class RolloutPlan:
     unreadable: float
     stages: tuple[tuple[int, float], ...]
     roll_back: RollBackPlan | None
-    trial: TrialPlan | None = None
+    trial: TrialPlan | None
+    works: tuple[int, ...]
+    """Streams whose cases come to the capability."""
 
 
 @dataclass(frozen=True, slots=True)

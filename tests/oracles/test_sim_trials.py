@@ -144,6 +144,24 @@ def test_from_then_on_the_old_policies_decide(tmp_path: Path) -> None:
     assert not [r for r in tables.events.to_pylist() if r["kind"] in ("stage", "enrolled") and r["time"] > moment]
 
 
+def test_a_stream_that_never_comes_to_the_capability_is_not_judged(tmp_path: Path) -> None:
+    goal = "kind: case-share, outcomes: [completed], wrong: true, at-most: 0.1"
+    alone = fly(tmp_path, goal, MODEL, "cases: 15")
+    file = tmp_path / "scenario.yaml"
+    beside = "  idle: {workflow: idle, arrivals: {kind: poisson, rate: 1/s}}\nobjectives:"
+    text = file.read_text().replace("objectives:", beside, 1)
+    file.write_text(
+        text.replace("work:\n", "  idle: {start: rest, steps: {rest: {kind: wait, duration: 1s}}}\nwork:\n", 1)
+    )
+    loaded = load(tmp_path)
+    flight = Replication(compile_plan(loaded), compile_rules(loaded), 5, 0)
+    flight.run()
+    tables = flight.tables("", 5)
+    assert {row["work"] for row in tables.cases.to_pylist()} == {"main", "side", "idle"}
+    assert len(taken_back(alone)) == 1
+    assert taken_back(tables) == taken_back(alone)
+
+
 GOAL = "kind: case-share, at-least: 0.5"
 
 
