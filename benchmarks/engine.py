@@ -2,6 +2,7 @@
 
 Run: python benchmarks/engine.py [--customers N] [--rounds N]
      python benchmarks/engine.py --scenarios [--rounds N]
+     python benchmarks/engine.py --memory 10000 100000 1000000
 
 Each round runs both programs in processes of their own, one after the other, on one core and in alternating order. The
 ratio is formed within a round, so that a slow spell of the machine hits both sides. Times are CPU time of the process.
@@ -14,6 +15,9 @@ only.
 With `--scenarios` every shipped scenario is measured instead: one replication in a process of its own, at its own
 horizon, with the next seed each round. Told are the median and the range of events and cases in a second of drawing and
 running, and the greatest peak of the process's memory, tables included.
+
+With `--memory` the queue is simulated into a run folder with so many customers, in each volume: one replication, in a
+process of its own. Told are the peak of its memory, and from one size to the next what a customer more takes.
 """
 
 from __future__ import annotations
@@ -90,10 +94,7 @@ def time_engine(customers: int, seed: int) -> dict[str, float]:
 
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "scenario.yaml"
-        horizon = customers // ARRIVALS_PER_SECOND
-        file.write_text(
-            SCENARIO.format(horizon=horizon, servers=SERVERS, service=SERVICE_SECONDS, rate=ARRIVALS_PER_SECOND)
-        )
+        file.write_text(_scenario(customers))
         times = [time.process_time()]
         loaded = load(file)
         plan, rules = compile_plan(loaded), compile_rules(loaded)
@@ -113,6 +114,12 @@ def time_engine(customers: int, seed: int) -> dict[str, float]:
         "tables_per_customer": table_time / count,
         "wait": statistics.fmean(started.column("value").to_pylist()) / 1e6,
     }
+
+
+def _scenario(customers: int) -> str:
+    """The queue for about so many customers."""
+    horizon = customers // ARRIVALS_PER_SECOND
+    return SCENARIO.format(horizon=horizon, servers=SERVERS, service=SERVICE_SECONDS, rate=ARRIVALS_PER_SECOND)
 
 
 def _is_started(events):  # type: ignore[no-untyped-def]  # pyarrow has no types of its own
@@ -157,6 +164,40 @@ def measure_scenarios(rounds: int, seed: int) -> None:
         )
 
 
+def time_volume(customers: int, seed: int, volume: str) -> dict[str, float]:
+    """One replication of the queue into a run folder, and the peak of memory in MB."""
+    from models.load import load
+    from sim.simulate import simulate
+
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "scenario.yaml"
+        file.write_text(_scenario(customers))
+        loaded = load(file)
+        began = time.process_time()
+        simulate(loaded, Path(folder) / "run", replications=1, seed=seed, workers=1, volume=volume)  # type: ignore[arg-type]
+        took = time.process_time() - began
+        size = sum(path.stat().st_size for path in (Path(folder) / "run").iterdir())
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"peak": peak, "seconds": took, "size": size / 1e6}
+
+
+def measure_memory(sizes: list[int], seed: int) -> None:
+    """Print a line for each volume and size."""
+    for volume in VOLUMES:
+        before: tuple[int, float] | None = None
+        for customers in sorted(sizes):
+            found = measure("--volume", volume, "--customers", str(customers), "--seed", str(seed))
+            more = ""
+            if before is not None:
+                more = f"; {(found['peak'] - before[1]) * 2**20 / (customers - before[0]):,.0f} bytes a customer more"
+            print(
+                f"{volume:7} {customers:10,} customers: peak {found['peak']:,.0f} MB, run folder {found['size']:,.1f} "
+                f"MB, {found['seconds']:.1f} s{more}"
+            )
+            before = (customers, found["peak"])
+
+
+VOLUMES = ("events", "cases")
 SIDES = {"simpy": time_simpy, "engine": time_engine}
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
 
@@ -175,11 +216,19 @@ def main() -> None:
     options.add_argument("--rounds", type=int, default=7)
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--scenarios", action="store_true", help="measure every shipped scenario")
+    options.add_argument("--memory", type=int, nargs="+", metavar="N", help="measure memory with N customers")
+    options.add_argument("--volume", choices=VOLUMES, help=argparse.SUPPRESS)
     options.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
     options.add_argument("--scenario", help=argparse.SUPPRESS)
     chosen = options.parse_args()
     if chosen.side:
         print(json.dumps(SIDES[chosen.side](chosen.customers, chosen.seed)))
+        return
+    if chosen.volume:
+        print(json.dumps(time_volume(chosen.customers, chosen.seed, chosen.volume)))
+        return
+    if chosen.memory:
+        measure_memory(chosen.memory, chosen.seed)
         return
     if chosen.scenario:
         print(json.dumps(time_scenario(chosen.scenario, chosen.seed)))
