@@ -377,7 +377,7 @@ _CHECKS: Final[tuple[tuple[Callable[[Scenario], Iterator[Problem]], tuple[str, .
     (check_monitors, ("desks", "work", "attacks", "policies")),
     (check_rollouts, ("horizon", "agents", "policies", "objectives")),
     (check_attacks, ("horizon", "agents", "policies")),
-    (check_points, ("decision-point", "agents")),
+    (check_points, ("decision-point", "agents", "rollouts")),
     (check_topics, ("workflows",)),
     (_deadlock, ()),
     (check_calls, ("agents",)),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from models.diagnostics import Problem, quoted
 from models.problems import Keys, no_time
-from models.scenario import Publish, Scenario, Topic
+from models.scenario import Publish, Scenario, SitePoint, Topic
 
 
 def check_links(scenario: Scenario) -> Iterator[Problem]:
@@ -38,6 +38,19 @@ def check_points(scenario: Scenario) -> Iterator[Problem]:
             yield Problem((*keys, "site"), message, "name a site of an agent pool, or drop the decision point")
         if point.cache is not None:
             yield from no_time((*keys, "cache", "for"), point.cache.for_)
+        if point.propagation:
+            yield from _propagation(scenario, keys, point)
+
+
+def _propagation(scenario: Scenario, keys: Keys, point: SitePoint) -> Iterator[Problem]:
+    """Policies come to a copy, and only where others come at all."""
+    at: Keys = (*keys, "propagation")
+    if point.cache is not None:
+        message = "a decision point with a `cache` has no copy of the policies that new ones come to"
+        yield Problem(at, message, "drop one of the two: `cache.for` is how long its answers are kept", True)
+    if not any(rollout.of == "policies" and rollout.mode == "canary" for rollout in scenario.rollouts.values()):
+        message = "no new policies are rolled out, so nothing comes to its copy"
+        yield Problem(at, message, "add a rollout `of: policies`, or drop it", True)
 
 
 def check_topics(scenario: Scenario) -> Iterator[Problem]:

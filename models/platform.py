@@ -119,6 +119,9 @@ class SitePoint(Part):
     """Where it runs; no two are at one site."""
     latency: DurationLaw = Field(default=ZERO_DURATION)
     """Time of one decision; where the central one is asked too, both times add up."""
+    propagation: Duration = 0
+    """How long until policies that are rolled out come to its copy, and until it hears that they are taken back. Until
+    then it answers by those that it has. Goes without `cache`."""
     cache: DecisionCache | None = None
     """What it keeps of the central one's answers, which it asks for all others. No key: it has a copy of the policies
     and asks nobody."""

@@ -39,11 +39,11 @@ class BreachOutcome:
 
 
 def assess_points(tables: RunTables) -> tuple[PointOutcome, ...]:
-    """Decision points with a cache, in the scenario's order."""
+    """Decision points with a cache, or whose copies are behind, in the scenario's order."""
     kept, stale = (tables.of_kind(kind) for kind in ("cached", "stale-decision"))
     found = []
     for name, point in tables.scenario.decision_points.items():
-        if point.cache is None:
+        if point.cache is None and not point.propagation:
             continue
         place = f"decision-point:{name}"
         mine = [rows[rows["place"] == place] for rows in (kept, stale)]

@@ -210,7 +210,8 @@ def points(outcomes: Outcomes) -> Section | None:
         title="Decision points of sites",
         caption=(
             "Answers from the caches of decision points in one replication, means with 95% intervals. Stale ones were "
-            "given past their time, while the central decision point did not answer. Shares are of the questions about "
+            "given past their time, while the central decision point did not answer, or by a copy that the policies in "
+            "force had not come to. Shares are of the questions about "
             "cases that agents of the site asked."
         ),
         columns=("Decision point", "Kept answers", "Share", "Stale answers", "Share", "Oldest answer"),

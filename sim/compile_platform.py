@@ -152,8 +152,8 @@ def _link(name: str, link: Link, names: Names) -> LinkPlan:
 def _point(name: str, point: SitePoint, names: Names) -> PointPlan:
     site, latency, cache = names.sites.index(point.site), law_plan(point.latency), point.cache
     if cache is None:
-        return PointPlan(name, site, latency, 0, 0, 0)
-    return PointPlan(name, site, latency, cache.entries, cache.for_, cache.stale_for)
+        return PointPlan(name, site, latency, 0, 0, 0, point.propagation)
+    return PointPlan(name, site, latency, cache.entries, cache.for_, cache.stale_for, 0)
 
 
 def _topic(name: str, topic: Topic, scenario: Scenario, names: Names) -> TopicPlan:

@@ -59,6 +59,9 @@ class Decisions:
         """Told of each decision: the pool that asked, who, whether it is allowed, and the time."""
         self.decides: Callable[[Token], Decider] | None = None
         """Whose policies decide on a token's case; none where there is one policy set."""
+        self.held: Callable[[Token, int, int], tuple[Decider, int]] | None = None
+        """(token, delay, now): whose policies a copy has that new ones come to after a delay, and for how long they are
+        not those in force, if they are not."""
         self.beside: Callable[[Token, Verdict, int], None] | None = None
         """Told each decision by the policies that are acted on."""
         self._plan = plan
@@ -170,6 +173,7 @@ class Decisions:
         verdict = decider.verdict(token.work, token.plan.request, token.entity, petition.granted)
         if self.beside is not None:
             self.beside(token, verdict, now)
+        self._outdated(token, petition, decider, now)
         told, enforced, reason = self.settle(self._site(token), petition, verdict, now)
         self._record(token, petition, verdict.outcome, enforced, reason, now, decider.path)
         if self.enforced:
@@ -182,6 +186,17 @@ class Decisions:
             self.leave(token, Exit.DENY, now)
         else:
             self._approvals.ask(token, told.chains, told.timeout, now)
+
+    def _outdated(self, token: Token, petition: Petition, decider: Decider, now: int) -> None:
+        """A copy that other policies have not come to yet answers by those that it has."""
+        near = self._points.near(self._site(token))
+        if self.held is None or near is None or not near.plan.propagation:
+            return
+        held, since = self.held(token, near.plan.propagation, now)
+        if held is not decider:
+            answer = held.verdict(token.work, token.plan.request, token.entity, petition.granted)
+            asker = self._asker(token, petition)
+            self._give(asker, petition, near.plan, Found(answer, since), Kind.STALE_DECISION, now)
 
     def settle(self, site: int, petition: Petition, verdict: Verdict, now: int) -> tuple[Verdict, str, str]:
         """The answer has come, `verdict` being what policy says: the answer told, what takes effect, and why.
@@ -198,7 +213,8 @@ class Decisions:
             told, petition.kept = petition.kept, None
         enforced, reason = self._enforced(told, petition)
         if told is not verdict and not petition.trouble and told != verdict:
-            reason = "cached"
+            near = self._points.near(site)
+            reason = "cached" if near is not None and near.cache is not None else "outdated"
         return told, enforced, reason
 
     def tell(self, pool: int, asker: Asker, enforced: str, now: int) -> None:

@@ -33,9 +33,18 @@ class PolicyRollout:
             replication.decisions.beside = self._compare
         else:
             replication.decisions.decides = self._decider
+            replication.decisions.held = self._held
 
     def _decider(self, token: Token) -> Decider:
         return self._new if self._stages.have(token) else self._own
+
+    def _held(self, token: Token, delay: int, now: int) -> tuple[Decider, int]:
+        """By which policies a copy decides that new ones come to after a delay; and for how long these are not those in
+        force."""
+        stages = self._stages
+        known = stages.begins <= now - delay < stages.taken_back_at
+        since = stages.begins if now < stages.taken_back_at else stages.taken_back_at
+        return (self._new if known and stages.drawn(token) else self._own), now - since
 
     def _compare(self, token: Token, verdict: Verdict, now: int) -> None:
         """The new policies are asked the same, with the same approvals."""

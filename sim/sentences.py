@@ -131,7 +131,7 @@ SENTENCES: Final[Mapping[str, Callable[[Event], str]]] = {
     "step-limit": lambda e: f"may go through {counted(e.value or 0, 'steps')}, and {e.name} would be one more",
     "ended": lambda e: f"ends: {e.detail}",
     "cached": lambda e: f"{e.place} gives an answer it keeps since {span(e.value or 0)}",
-    "stale-decision": lambda e: f"{e.place} gives an answer it keeps since {span(e.value or 0)}, past its time",
+    "stale-decision": lambda e: f"{e.place} gives an answer that is out of date by up to {span(e.value or 0)}",
     "residency-breach": lambda e: f"{e.place} handles data outside its regions: {e.detail}",
     "replayed": lambda e: (
         f"its state is restored ({e.detail}) in {span(e.value or 0)}, and it goes on at step {e.name}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sim.chance import Purpose, Stream
 from sim.clock import Rank
 from sim.logs import Kind
+from sim.plan import FOREVER
 from sim.plans.change import StagesPlan
 from sim.tokens import Token
 from sim.trials import CaseTrial
@@ -34,6 +35,8 @@ class Stages:
     ) -> None:
         self.place = f"rollout:{plan.name}"
         self.taken_back = False
+        self.taken_back_at = FOREVER
+        self.begins = plan.shares[0][0]
         self._replication = replication
         self._name = plan.name
         self._plan = plan.shares
@@ -79,4 +82,5 @@ class Stages:
     def take_back(self, now: int, value: int, detail: str) -> None:
         """From now on no case has what is new."""
         self.taken_back = True
+        self.taken_back_at = now
         self._replication.log.event(now, Kind.ROLLED_BACK, self.place, value=value, detail=detail)

@@ -126,6 +126,7 @@ class PointPlan:
     entries: int
     good_for: int
     stale_for: int
+    propagation: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cedarpy
@@ -18,6 +19,7 @@ from models.diagnostics import InputError
 from models.load import load
 from reports.outcomes import assess
 from sim.audit import audit
+from sim.clock import Rank
 from sim.compile import compile_plan
 from sim.decision_log import chained_hashes, identity, seal
 from sim.engine import Replication, Tables
@@ -90,6 +92,72 @@ def fly(home: Path) -> Fly:
         return flight.tables("", 1)
 
     return run
+
+
+def behind(text: str, propagation: str) -> str:
+    """The scenario with a site whose copy of the policies is behind."""
+    text = text.replace("agents: {pool: {", "agents: {pool: {site: here, ")
+    return text + f"sites: {{here: {{}}}}\ndecision-points: {{copy: {{site: here, propagation: {propagation}}}}}\n"
+
+
+def test_a_copy_decides_by_the_policies_that_have_come_to_it(home: Path) -> None:
+    """Those of the first stage, at 100 s, come at 150; that they are taken back at 250 comes at 300. Every decision,
+    and what is enforced, is that of cedarpy on the set in force and on the set that the copy has."""
+    (home / "scenario.yaml").write_text(behind(TEXT, "50s") + rollout("canary"))
+    loaded = load(home)
+    flight = Replication(compile_plan(loaded), compile_rules(loaded), 1, 0)
+    rollouts: Any = flight.decisions.held
+    stages = rollouts.__self__._stages
+
+    def take_back(_: object, now: int) -> None:
+        stages.take_back(now, 0, "")
+
+    flight.clock.at(250 * SECOND, Rank.FAULT, take_back, SimpleNamespace(epoch=0))
+    flight.run()
+    tables = flight.tables("", 1)
+    cases = {row["case"]: row for row in tables.cases.to_pylist()}
+    # A case that comes when they are taken back is in none of the stages, but for the copy that does not know.
+    among = {case for case in cases if stages.drawn(SimpleNamespace(case=case, work=0, entity=case))}
+    assert enrolled(tables) < among
+    seen: Counter[tuple[str, str]] = Counter()
+    told = {(row["time"], row["case"]): row["value"] for row in of_kind(tables, "stale-decision")}
+    for row in tables.decisions.to_pylist():
+        in_force, has = OLD, OLD
+        if row["case"] in among:
+            in_force = NEW if row["time"] < 250 * SECOND else OLD
+            has = NEW if 150 * SECOND <= row["time"] < 300 * SECOND else OLD
+        said, given = (answer(text, cases[row["case"]], row["approvals"]) for text in (in_force, has))
+        assert (row["decision"], row["enforced"]) == (said[0], given[0])
+        assert row["reason"] == (said[1] if said == given else "outdated")
+        since = 100 * SECOND if in_force == NEW else 250 * SECOND
+        assert told.get((row["time"], row["case"])) == (None if in_force == has else row["time"] - since)
+        seen[said[0], given[0]] += 1
+    assert len([pair for pair in seen if pair[0] != pair[1]]) >= 3
+    slipped = {row["case"] for row in of_kind(tables, "violation")}
+    assert slipped
+    assert slipped <= among
+
+
+def test_a_copy_without_delay_is_never_behind(home: Path) -> None:
+    (home / "scenario.yaml").write_text(behind(TEXT, "0s") + rollout("canary"))
+    loaded = load(home)
+    flight = Replication(compile_plan(loaded), compile_rules(loaded), 1, 0)
+    flight.run()
+    assert not of_kind(flight.tables("", 1), "stale-decision")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (behind(TEXT, "50s"), "no new policies are rolled out"),
+        (behind(TEXT, "50s") + rollout("shadow"), "no new policies are rolled out"),
+        (behind(TEXT, "50s, cache: {for: 1m}") + rollout("canary"), "a decision point with a `cache` has no copy"),
+    ],
+)
+def test_a_propagation_that_means_nothing_is_refused(home: Path, text: str, message: str) -> None:
+    (home / "scenario.yaml").write_text(text)
+    with pytest.raises(InputError, match=message):
+        load(home)
 
 
 def of_kind(tables: Tables, *kinds: str) -> Rows:
