@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -12,32 +13,43 @@ from sim.tables import CASES
 from sim.tokens import Cases
 from sim.workload import Workload
 
+_BATCH: Final = 1 << 17
+"""Cases in one batch: a table of all takes twice the memory that the replication took of them."""
 
-def case_table(plan: Plan, workload: Workload, cases: Cases, replication: int) -> pa.Table:
-    """The cases, with a column for each attribute that some stream has."""
-    count = len(workload.arrived)
-    is_open = np.isin(np.frombuffer(cases.outcome, np.uint8), sorted(OPEN))
-    columns = [
-        pa.array(np.full(count, replication, np.int32)),
-        pa.array(np.arange(count, dtype=np.int64)),
-        _coded(workload.work, plan.names.works),
-        pa.array(workload.arrived),
-        pa.array(np.frombuffer(cases.ended, np.int64), mask=is_open),
-        _coded(cases.outcome, OUTCOME_NAMES),
-        pa.array(workload.arrived >= plan.warm_up),
-        pa.array(cases.attempts, pa.int32()),
-        pa.array(np.frombuffer(cases.wrong, np.bool_)),
-        pa.array(cases.hand_offs, pa.int32()),
-        pa.array(np.frombuffer(cases.missed_hand_off, np.bool_)),
-        pa.array(cases.approvals, pa.int32()),
-        pa.array(np.frombuffer(cases.cost, np.int64)),
-        pa.array(cases.tokens_in, pa.int64()),
-        pa.array(cases.tokens_out, pa.int64()),
-        pa.array(np.frombuffer(cases.late, np.bool_)),
-        *(pa.array(np.frombuffer(part, np.int64)) for part in (cases.cost_calls, cases.cost_tokens, cases.cost_people)),
+
+def case_batches(plan: Plan, workload: Workload, cases: Cases, replication: int) -> Iterator[pa.RecordBatch]:
+    """The cases, with a column for each attribute that some stream has, some 100 000 at a time."""
+    schema, types = case_schema(plan), _attribute_types(plan)
+    for start in range(0, len(workload.arrived), _BATCH):
+        part = slice(start, min(start + _BATCH, len(workload.arrived)))
+        columns = _columns(plan, workload, cases, replication, part)
+        columns += [_attribute_column(name, type_, plan, workload, part) for name, type_ in types.items()]
+        yield pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _columns(plan: Plan, workload: Workload, cases: Cases, replication: int, part: slice) -> list[pa.Array]:
+    arrived, outcome = workload.arrived[part], cases.outcome[part]
+    is_open = np.isin(np.frombuffer(outcome, np.uint8), sorted(OPEN))
+    parts = (cases.cost_calls, cases.cost_tokens, cases.cost_people)
+    return [
+        pa.array(np.full(len(arrived), replication, np.int32)),
+        pa.array(np.arange(part.start, part.stop, dtype=np.int64)),
+        _coded(workload.work[part], plan.names.works),
+        pa.array(arrived),
+        pa.array(np.frombuffer(cases.ended[part], np.int64), mask=is_open),
+        _coded(outcome, OUTCOME_NAMES),
+        pa.array(arrived >= plan.warm_up),
+        pa.array(cases.attempts[part], pa.int32()),
+        pa.array(np.frombuffer(cases.wrong[part], np.bool_)),
+        pa.array(cases.hand_offs[part], pa.int32()),
+        pa.array(np.frombuffer(cases.missed_hand_off[part], np.bool_)),
+        pa.array(cases.approvals[part], pa.int32()),
+        pa.array(np.frombuffer(cases.cost[part], np.int64)),
+        pa.array(cases.tokens_in[part], pa.int64()),
+        pa.array(cases.tokens_out[part], pa.int64()),
+        pa.array(np.frombuffer(cases.late[part], np.bool_)),
+        *(pa.array(np.frombuffer(each[part], np.int64)) for each in parts),
     ]
-    columns += [_attribute_column(name, plan, workload) for name in _attribute_types(plan)]
-    return pa.Table.from_arrays(columns, schema=case_schema(plan))
 
 
 def case_schema(plan: Plan) -> pa.Schema:
@@ -61,20 +73,24 @@ def _coded(numbers: Sequence[int], names: tuple[str, ...]) -> pa.Array:
     return pa.DictionaryArray.from_arrays(codes, pa.array(names, pa.string())).cast(pa.string())
 
 
-def _attribute_column(name: str, plan: Plan, workload: Workload) -> pa.Array:
+def _attribute_column(name: str, type_: pa.DataType, plan: Plan, workload: Workload, part: slice) -> pa.Array:
     values = {
-        work: workload.attributes[work][names.index(name)].tolist()
+        work: workload.attributes[work][names.index(name)]
         for work, names in enumerate(plan.names.attributes)
         if name in names
     }
-    cells = (
-        values[work][entity] if work in values else None
-        for work, entity in zip(workload.work, workload.entity, strict=True)
+    cells: Iterator[Any] = (
+        _plain(values[work][entity]) if work in values else None
+        for work, entity in zip(workload.work[part], workload.entity[part], strict=True)
     )
-    type_ = _attribute_types(plan)[name]
     if type_ == pa.string():
         cells = (None if cell is None else _text(cell) for cell in cells)
     return pa.array(cells, type_)
+
+
+def _plain(cell: Any) -> bool | int | str:
+    """A cell of an array as Python's own value."""
+    return cell.item() if isinstance(cell, np.generic) else cell  # type: ignore[no-any-return]
 
 
 def _text(cell: bool | int | str) -> str:

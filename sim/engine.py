@@ -18,7 +18,7 @@ from sim.attacks import Attack
 from sim.batches import BatchStation
 from sim.blocking import BlockingStation
 from sim.bulkheads import BulkheadStation
-from sim.case_table import case_schema, case_table
+from sim.case_table import case_batches, case_schema
 from sim.chance import Draws
 from sim.clock import Clock, Rank
 from sim.counts import CountedLog
@@ -155,7 +155,7 @@ class Replication:
         hashes = chained_hashes(before, rows)
         log = self.log
         return Batches(
-            case_table(self.plan, self.workload, self.cases, self.number).to_batches(),
+            case_batches(self.plan, self.workload, self.cases, self.number),
             () if isinstance(log, CountedLog) else log.event_batches(self.number, OUTCOME_NAMES),
             self.log.decision_table(self.number, hashes, decision_schema(names_policies=named)).to_batches(),
             self.log.sample_table(self.number).to_batches(),

@@ -295,10 +295,12 @@ class _Writers:
             self._merged += 1
 
     def _append(self, name: str, part: Path) -> None:
-        with pa.memory_map(str(part)) as source:
-            table = pa.ipc.open_file(source).read_all()
-            rows = _DECISIONS_IN_GROUP if name == "decisions" else _ROWS_IN_GROUP
-            self._writer(name, table.schema).write_table(table, row_group_size=rows)
+        rows = _DECISIONS_IN_GROUP if name == "decisions" else _ROWS_IN_GROUP
+        with pa.OSFile(str(part)) as source:  # not mapped: what is mapped stays in memory until the end
+            reader = pa.ipc.open_file(source)
+            writer = self._writer(name, reader.schema)
+            for table in _grouped(reader, _ROWS_IN_GROUP):
+                writer.write_table(table, row_group_size=rows)
 
     def _writer(self, name: str, schema: pa.Schema) -> pq.ParquetWriter:
         if name not in self._open:
@@ -306,6 +308,18 @@ class _Writers:
             writer = pq.ParquetWriter(table_file(self._folder, name), schema, version="2.6", **settings)
             self._open[name] = self._stack.enter_context(writer)
         return self._open[name]
+
+
+def _grouped(reader: pa.ipc.RecordBatchFileReader, rows: int) -> Iterator[pa.Table]:
+    """The rows of a part, so many at a time."""
+    pending = reader.schema.empty_table()
+    for number in range(reader.num_record_batches):
+        pending = pa.concat_tables([pending, pa.Table.from_batches([reader.get_batch(number)])])
+        while pending.num_rows >= rows:
+            yield pending.slice(0, rows)
+            pending = pending.slice(rows)
+    if pending.num_rows or not reader.num_record_batches:  # a part without rows has its row group, too
+        yield pending
 
 
 def _write_manifest(job: Job, loaded: LoadedScenario, seals: list[Seal], findings: str | None) -> None:

@@ -6,7 +6,9 @@ from collections import Counter
 from dataclasses import fields, replace
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from pandas.testing import assert_frame_equal
 
 from models.diagnostics import InputError
 from models.load import LoadedScenario, load
@@ -18,12 +20,13 @@ from reports.outcomes import Outcomes, assess
 from reports.sections import sections
 from reports.tables import read_tables
 from reports.verdict import judge
+from sim import case_table
 from sim.audit import audit
 from sim.counts import CountedLog
 from sim.logs import Kind, Log
 from sim.replay import replay
 from sim.run import MANIFEST, Run, open_run
-from sim.simulate import resume, simulate
+from sim.simulate import _grouped, resume, simulate
 from sim.tables import KEPT
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
@@ -174,6 +177,39 @@ def test_a_stopped_run_goes_on_in_its_volume_and_not_in_another(tmp_path: Path) 
         MANIFEST,
         "scenario.json",
     }
+
+
+@pytest.mark.parametrize("name", ["refund-desk", "model-upgrade"])
+def test_the_run_does_not_depend_on_how_many_cases_are_told_at_a_time(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = shortened(name)
+    whole = simulate(loaded, tmp_path / "whole", replications=2, workers=1)
+    monkeypatch.setattr(case_table, "_BATCH", 37)
+    parts = simulate(loaded, tmp_path / "parts", replications=2, workers=1)
+    assert len(whole.cases()) > 3 * 37
+    assert_frame_equal(whole.cases(), parts.cases())
+
+
+def test_row_groups_do_not_depend_on_the_batches_of_a_part(tmp_path: Path) -> None:
+    schema = pa.schema([("n", pa.int64())])
+
+    def sizes(*batches: int) -> list[int]:
+        file = tmp_path / "part.arrow"
+        with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
+            start = 0
+            for size in batches:
+                rows = pa.array(range(start, start + size), pa.int64())
+                writer.write_batch(pa.RecordBatch.from_arrays([rows], schema=schema))
+                start += size
+        with pa.OSFile(str(file)) as source:
+            groups = list(_grouped(pa.ipc.open_file(source), 10))
+        assert [n for group in groups for n in group.column("n").to_pylist()] == list(range(sum(batches)))
+        return [group.num_rows for group in groups]
+
+    assert sizes(25) == sizes(3, 9, 13) == sizes(*[1] * 25) == [10, 10, 5]
+    assert sizes(20) == sizes(10, 0, 10) == [10, 10]
+    assert sizes() == [0], "a part without rows has its row group, too"
 
 
 def test_an_unknown_volume_is_refused(tmp_path: Path) -> None:
