@@ -268,7 +268,11 @@ def _deadlock(scenario: Scenario) -> Iterator[Problem]:
         if resolution != name and value is not None:
             help = f"set `resolution: {name}`, or drop `{keys[name]}`"
             yield Problem(("deadlock", keys[name]), f"resolution `{resolution}` has no use for it", help, True)
+    if resolution == "none" and scenario.deadlock.victim != "youngest":
+        help = "set a `resolution`, or drop `victim`"
+        yield Problem(("deadlock", "victim"), "resolution `none` ends no case", help, True)
     yield from no_time(("deadlock", "timeout"), scenario.deadlock.timeout)
+    yield from no_time(("deadlock", "no-progress"), scenario.deadlock.no_progress)
 
 
 def _objectives(scenario: Scenario) -> Iterator[Problem]:

@@ -23,9 +23,16 @@ class Deadlock(Part):
     """What happens when a case waits for a lock in a ring."""
 
     resolution: Literal["none", "timeout", "abort", "escalate"] = "none"
-    """`none`: it stays; `timeout`: a member gives up after `timeout`; `abort`: the youngest member is ended at once;
-    `escalate`: a person at `desk` ends the youngest member."""
+    """`none`: it stays; `timeout`: a member is ended after `timeout`; `abort`: a member is ended at once; `escalate`: a
+    person at `desk` ends a member."""
+    victim: Literal["youngest", "oldest", "least-work"] = "youngest"
+    """Which member: the case that arrived last, the one that arrived first, or the one that has begun the fewest
+    attempts (of equals the youngest)."""
     timeout: Duration | None = None
     """How long a member waits; for `resolution: timeout`."""
     desk: Name | None = None
     """Who ends the deadlock; for `resolution: escalate`."""
+    no_progress: Duration | None = None
+    """After how long a case is livelocked that goes on without progress: it repeats attempts or steps, but comes to no
+    step that is new to it, and gets no approval and no effect. It is ended as a member of a deadlock is. No key: nobody
+    looks."""

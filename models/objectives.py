@@ -129,6 +129,7 @@ class EventCount(_Objective):
         "residency-breaches",
         "stale-decisions",
         "duplicate-effects",
+        "livelocks",
         "shadow-differences",
         "attacks-through",
         "wrong-approvals",
@@ -140,8 +141,10 @@ class EventCount(_Objective):
     `unanswered-escalations` are approvals that ran out of levels or of time, `late-cases` cases that their deadline
     overtook, `attacks-through` requests of compromised agents that were allowed,
     `residency-breaches` attempts, calls and reviews where data may not be, `stale-decisions` answers
-    that a cache gave past their time, `duplicate-effects` effects, at steps without an idempotency key, that their case
-    or message had already, `dead-letters` messages of topics that nobody dealt with,
+    that a cache gave past their time, `livelocks` cases that
+    went on without progress (see `deadlock`),
+    `duplicate-effects` effects, at steps without an idempotency key, that their case or message had already,
+    `dead-letters` messages of topics that nobody dealt with,
     `shadow-differences` decisions that the policies of a rollout in shadow mode would make otherwise,
     `wrong-approvals` reviews that granted what ought not to be granted, at desks with a `review`,
     `cases-over-limit` times that a limit of steps ended a case, or the delivery of a message."""

@@ -11,7 +11,8 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from reports.intervals import Interval, Sample, bounded, student
+from reports.intervals import Interval, Sample, bounded, exact, student
+from reports.livelocks import livelocked
 from reports.tables import RunTables
 
 RINGS_SHOWN: Final = 5
@@ -55,6 +56,8 @@ class DeadlockOutcome:
     """Time from a deadlock to its resolution, us; one that is not resolved counts as at least the rest of the run."""
     lost: Interval
     """Cases that were aborted or are stuck at the horizon, in one replication."""
+    cost: Interval
+    """Money that these cases had cost, in one replication: it was spent for nothing."""
     rings: tuple[Ring, ...]
     """Most frequent kinds first, each with its first example."""
     kinds: int
@@ -64,6 +67,7 @@ def assess_deadlock(tables: RunTables) -> DeadlockOutcome:
     """Deadlocks, their rings and what became of them."""
     found = tables.of_kind("deadlock")
     lost = tables.cases[tables.cases["outcome"].isin(["aborted", "stuck"])]
+    lost = lost.drop(livelocked(tables, lost).index)
     rings = _rings(found)
     return DeadlockOutcome(
         resolution=tables.scenario.deadlock.resolution,
@@ -72,6 +76,7 @@ def assess_deadlock(tables: RunTables) -> DeadlockOutcome:
         count=tables.mean_count(found),
         stuck=student(_stuck(found, tables), floor=0.0),
         lost=tables.mean_count(lost),
+        cost=student(exact(tables.total(lost, "cost") / 1e6), floor=0.0),
         rings=rings[:RINGS_SHOWN],
         kinds=len(rings),
     )
@@ -110,6 +115,13 @@ def read_members(detail: str) -> tuple[Member, ...]:
         return ()
 
 
+def _victim(detail: str) -> int:
+    """The member that is ended, if one is: the one that the detail names, else the youngest, that arrived last."""
+    members = [member.case for member in read_members(detail)]
+    named = json.loads(detail).get("victim") if members else None
+    return named if named in members else max(members, default=-1)
+
+
 def is_knot(detail: str) -> bool:
     """Whether a `deadlock` event's detail tells of a knot. Tables are not trusted."""
     try:
@@ -123,9 +135,8 @@ def _stuck(found: pd.DataFrame, tables: RunTables) -> Sample:
     """Mean time from a deadlock to its resolution in each replication; nan without deadlocks."""
     over = tables.of_kind("resolved")
     keys = ["replication", "case"]
-    # A resolution names the youngest member, the case that arrived last; a deadlock names the one that closed the ring.
-    youngest = [max((m.case for m in read_members(detail)), default=-1) for detail in found["detail"].tolist()]
-    begun = found.assign(case=youngest)
+    # A resolution names the member that would be ended; a deadlock names the one that closed the ring.
+    begun = found.assign(case=[_victim(detail) for detail in found["detail"].tolist()])
     begun = begun.assign(nth=begun.groupby(keys).cumcount())
     ended = over.assign(nth=over.groupby(keys).cumcount())[[*keys, "nth", "time"]]
     both = begun.merge(ended, on=[*keys, "nth"], how="left", suffixes=("", "_over"))

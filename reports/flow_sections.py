@@ -84,3 +84,27 @@ def messages(outcomes: Outcomes) -> Section | None:
         ),
         nothing="",
     )
+
+
+def livelocks(outcomes: Outcomes) -> Section | None:
+    """Cases that go on without progress."""
+    found = outcomes.livelocks
+    if not found:
+        return None
+    figures = (
+        Row("Livelocks", "", (Figure(found.count, "count"),)),
+        Row("Cases lost", "aborted, or not ended", (Figure(found.lost, "count"),)),
+        Row("Spent without progress", "until they were found", (Figure(found.spent, "money"),)),
+    )
+    return Section(
+        anchor="livelocks",
+        label="Livelocks",
+        title="Livelocks",
+        caption="Cases that repeated attempts or steps without progress, in one replication, means with 95% intervals.",
+        columns=("What", "In one replication"),
+        rows=(*figures, *(Row(f"at {steps}", "in all replications", (str(count),)) for steps, count in found.steps)),
+        nothing="",
+        headlines=tuple(
+            f"Livelock: {count} cases in all went on at {steps} without progress." for steps, count in found.steps
+        ),
+    )

@@ -58,6 +58,7 @@ COUNTS: Final[Mapping[str, tuple[str, ...]]] = {
     "deadlocks": ("deadlock",),
     "drift-alarms": ("alarm",),
     "duplicate-effects": ("effect-repeated",),
+    "livelocks": ("livelock",),
     "residency-breaches": ("residency-breach",),
     "shadow-differences": ("shadow-difference",),
     "stale-decisions": ("stale-decision",),

@@ -17,6 +17,7 @@ from reports.drift import DriftOutcome, QuietMonitor, assess_drift, assess_quiet
 from reports.effects import EffectOutcome, assess_effects
 from reports.escalation import ChainOutcome, assess_escalation
 from reports.kept import NotKept, NotKeptError
+from reports.livelocks import LivelockOutcome, assess_livelocks
 from reports.locks import LockOutcome, assess_locks
 from reports.messages import MessageOutcome, assess_messages
 from reports.objectives import ObjectiveOutcome, judge_objective
@@ -125,6 +126,7 @@ class Outcomes:
     sub_workflows: tuple[SubWorkflowOutcome, ...]
     places: tuple[PlaceOutcome, ...]
     messages: tuple[MessageOutcome, ...]
+    livelocks: LivelockOutcome | None
     not_kept: tuple[str, ...] = ()
     """Parts that rest on what the volume of the run leaves out. Each is a `NotKept`: nothing can be read from it."""
 
@@ -169,6 +171,7 @@ _MEASURES: Final[Mapping[str, Callable[[RunTables], Any]]] = {
     "sub_workflows": assess_sub_workflows,
     "places": assess_places,
     "messages": assess_messages,
+    "livelocks": assess_livelocks,
 }
 """What measures each part of the outcomes. One that uses events by more than their number is not kept where the run
 keeps none."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from reports.accounts import costs, places, rules, sites, workflows
 from reports.change_sections import arms, attacks, noticed_attacks, policy_rollouts, rollouts, workflow_rollouts
 from reports.desks import batches, reviews
-from reports.flow_sections import compensation, messages, sub_workflows
+from reports.flow_sections import compensation, livelocks, messages, sub_workflows
 from reports.kept import NotKeptError
 from reports.section import Figure, Row, Section
 from reports.words import count, duration, listed, share
@@ -409,6 +409,7 @@ SECTIONS: Final[tuple[Callable[[Outcomes], Section | None], ...]] = (
     compensation,
     sub_workflows,
     messages,
+    livelocks,
     tokens,
     limits,
     scaling,

@@ -50,6 +50,8 @@ class Approvals:
     ) -> None:
         self.answered: Callable[[Token, bool, int], None]
         self.asked: list[Callable[[Approval, int, int], None]] = []
+        self.granted: list[Callable[[Token, int], None]] = []
+        """Called with (token, now) for each approval that is granted."""
         """Called with (approval, desk, now) when an ask has come to its desk."""
         self._plan = plan
         self._clock = clock
@@ -213,6 +215,9 @@ class Approvals:
         detail = f"{approval.chain}: {'granted' if granted else 'denied'}"
         self._log.event(now, Kind.ANSWERED, place, approval.case, int(granted), detail)
         self._cases.approvals[approval.case] += granted
+        if granted:
+            for progress in self.granted:
+                progress(approval.token, now)
         self._settle(approval, granted, now)
 
     def _settle(self, approval: Approval, granted: bool, now: int) -> None:

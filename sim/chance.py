@@ -84,6 +84,7 @@ class Purpose(IntEnum):
     ROLLOUT_DELAY = 71
     ATTACK = 72
     POINT_LATENCY = 54
+    LIVELOCK = 45
     OUGHT = 75
     STAMP = 76
 

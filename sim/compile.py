@@ -39,6 +39,7 @@ from sim.plan import (
     PoolPlan,
     Resolution,
     StationPlan,
+    Victim,
     WorkPlan,
 )
 from sim.profiles import arrival_plan
@@ -191,4 +192,6 @@ def _work(loaded: LoadedScenario, names: Names, name: str, levels: Sequence[int]
 def _deadlock(scenario: Scenario, names: Names) -> DeadlockPlan:
     deadlock = scenario.deadlock
     resolution = Resolution[deadlock.resolution.upper()]
-    return DeadlockPlan(resolution, bound(deadlock.timeout), place(names.desks, deadlock.desk))
+    victim = Victim[deadlock.victim.replace("-", "_").upper()]
+    desk, no_progress = place(names.desks, deadlock.desk), bound(deadlock.no_progress)
+    return DeadlockPlan(resolution, bound(deadlock.timeout), desk, victim, no_progress)

@@ -32,6 +32,7 @@ class _Effects:
         self._mains = dict(replication.plan.resilience.mains)
         """Of fallbacks, the step that they stand in for: an effect is the same, whoever takes it."""
         self._keyed = dict(replication.plan.flows.keyed)
+        self._progress = replication.flow.effects
         self._done: dict[tuple[int | Origin, int], int] = {}
         self._reached: set[Call] = set()
         """Last calls of attempts, in service or just over, that reach their endpoint."""
@@ -78,6 +79,9 @@ class _Effects:
             done += 1
             self._done[whose, step] = done
         self._log.event(now, kind, f"step:{self._names[step]}", token.case, done)
+        if kind == Kind.EFFECT:
+            for progress in self._progress:
+                progress(token, now)
 
     def _ended(self, token: Token, _: int, __: int) -> None:
         for step in self._keyed:

@@ -121,7 +121,7 @@ class Replication:
 
     def _build_steps(self) -> None:
         plan, clock, log, draws, cases = self.plan, self.clock, self.log, self.draws, self.cases
-        self.locks = Locks(clock, log, plan.names.steps, plan.deadlock)
+        self.locks = Locks(clock, log, plan.names.steps, plan.deadlock, cases.attempts)
         self.flow = flow = Flow(plan, clock, log, draws, self.workload, cases, self.locks)
         self.tasks = tasks = Tasks(plan, clock, log, draws, cases, self.pools, self.endpoints)
         self.approvals = Approvals(plan, clock, log, draws, self.network, cases, self.desks)

@@ -53,6 +53,8 @@ class Flow:
         self.ended: list[Ended] = []
         self.consumed: list[Callable[[Token, int], None]] = []
         """Called with (delivery, now) when one of a message has come to its end, as `ended` when a case has."""
+        self.effects: list[Callable[[Token, int], None]] = []
+        """Called with (token, now) when a step takes effect that has not yet done so for its case."""
         self.undoable: Callable[[Token], None]
         """Called when a step is finished that something undoes."""
         self._plan = plan

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sim.chance import Purpose
 from sim.clock import Clock, Rank
 from sim.logs import Kind, Log
-from sim.plan import DeadlockPlan, Resolution, StepKind
+from sim.plan import DeadlockPlan, Resolution, StepKind, Victim
 from sim.stations import Job, Station
 from sim.tokens import Sender, Token
 from sim.values import durations
@@ -55,8 +55,8 @@ class Ring(Job):
 
     __slots__ = ("number", "passes", "stands", "tokens", "victim")
 
-    def __init__(self, number: int, tokens: list[Token], passes: bool) -> None:
-        self.victim = max(tokens, key=lambda token: token.case)
+    def __init__(self, number: int, tokens: list[Token], victim: Token, passes: bool) -> None:
+        self.victim = victim
         super().__init__(self.victim.case, 0)
         self.number = number
         self.tokens = tokens
@@ -67,7 +67,9 @@ class Ring(Job):
 class Locks:
     """All locks of a replication. `resume(token, now)` is called when a token gets the lock it waited for."""
 
-    def __init__(self, clock: Clock, log: Log, step_names: tuple[str, ...], plan: DeadlockPlan) -> None:
+    def __init__(
+        self, clock: Clock, log: Log, step_names: tuple[str, ...], plan: DeadlockPlan, attempts: Sequence[int]
+    ) -> None:
         self.resume: Callable[[Token, int], None]
         self.abort: Callable[[Token, int], None]
         self.review: Callable[[Ring], int]
@@ -81,6 +83,7 @@ class Locks:
         self._log = log
         self._step_names = step_names
         self._plan = plan
+        self._attempts = attempts
 
     def instance(self, place: str, units: int) -> LockInstance:
         """The lock of this name, such as `lock:record[web]`, with so many units."""
@@ -159,12 +162,24 @@ class Locks:
             passes = any(member.plan.timeout >= 0 for member in members if member.plan.kind == StepKind.TASK)
             detail = {"kind": "knot"} | ({"until": "timeout"} if passes else {})
         detail["ring"] = [self._member(member, members) for member in members]
-        found = Ring(self._recorded, members, passes)
+        victim = self._victim(members)
+        if self._plan.victim != Victim.YOUNGEST:
+            detail["victim"] = victim.case
+        found = Ring(self._recorded, members, victim, passes)
         self._recorded += 1
         self._standing.append(found)
         text = json.dumps(detail, separators=(",", ":"), ensure_ascii=False)
         self._log.event(now, Kind.DEADLOCK, place, token.case, len({member.case for member in members}), text)
         self._resolve(found, now)
+
+    def _victim(self, members: list[Token]) -> Token:
+        """The member that is ended, if one is."""
+        match self._plan.victim:
+            case Victim.OLDEST:
+                return min(members, key=lambda token: token.case)
+            case Victim.LEAST_WORK:
+                return min(members, key=lambda token: (self._attempts[token.case], -token.case))
+        return max(members, key=lambda token: token.case)
 
     def _wait_of(self, node: object) -> Wait | None:
         """What a token waits for: a lock's holder, its branches, the agent it called; any of those who have a slot of
@@ -231,7 +246,7 @@ class Locks:
         self._give_up(ring, now)
 
     def _give_up(self, ring: Ring, now: int) -> None:
-        """The youngest member, the case that arrived last, is ended."""
+        """The victim is ended."""
         if ring.stands:
             self._settle(ring, now, ("none", "timeout", "abort", "escalate")[self._plan.resolution])
             self.abort(ring.victim, now)

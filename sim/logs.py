@@ -115,7 +115,9 @@ class Kind(IntEnum):
     SENT = 52
     RECEIVED = 53
     MESSAGE_EXPIRED = 54
+    LIVELOCK = 55
     NOT_RECEIVED = 98
+    LIVELOCK_OVER = 99
     REVIEWED = 88
     WRONG_APPROVAL = 89
     GATHERED = 90

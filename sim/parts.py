@@ -22,6 +22,7 @@ from sim.effects import install_effects
 from sim.fallbacks import install_fallbacks
 from sim.hedging import install_hedging
 from sim.links import install_links
+from sim.livelocks import install_livelocks
 from sim.locks import install_review
 from sim.messages import install_messages
 from sim.monitors import install_monitors
@@ -74,4 +75,5 @@ PARTS: Final[tuple[Callable[[Replication], None], ...]] = (
     install_sagas,
     install_messages,
     install_snapshots,
+    install_livelocks,  # behind all else that begins a step
 )

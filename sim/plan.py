@@ -85,6 +85,12 @@ class Resolution(IntEnum):
     ESCALATE = 3
 
 
+class Victim(IntEnum):
+    YOUNGEST = 0
+    OLDEST = 1
+    LEAST_WORK = 2
+
+
 class Jitter(IntEnum):
     NONE = 0
     EQUAL = 1
@@ -294,6 +300,8 @@ class DeadlockPlan:
     resolution: int
     timeout: int
     desk: int
+    victim: int
+    no_progress: int
 
 
 @dataclass(frozen=True, slots=True)

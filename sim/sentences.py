@@ -72,6 +72,14 @@ def _ring(detail: str) -> str:
         return detail
 
 
+def _members(detail: str) -> str:
+    """The members of a livelock in words; the detail as it is where it is not one."""
+    try:
+        return "; ".join(f"attempt {m['attempt']} at {m['step']}" for m in json.loads(detail)["members"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return detail
+
+
 SENTENCES: Final[Mapping[str, Callable[[Event], str]]] = {
     "arrived": lambda _: "arrives",
     "entered": lambda e: f"step {e.name}" + (f", visit {e.value}" if e.value and e.value > 1 else ""),
@@ -118,6 +126,8 @@ SENTENCES: Final[Mapping[str, Callable[[Event], str]]] = {
     "effect": lambda e: f"step {e.name} takes effect",
     "effect-repeated": lambda e: f"step {e.name} takes effect again, for the {_nth(e.value)} time",
     "effect-suppressed": lambda e: f"step {e.name} would take effect again; its key tells",
+    "livelock": lambda e: f"has made no progress for {span(e.value or 0)}, and goes on: {_members(e.detail)}",
+    "livelock-over": lambda e: f"the livelock is over after {span(e.value or 0)}: {e.detail}",
     "sent": lambda e: f"sends {e.place}",
     "received": lambda e: f"receives {e.place}" + (f" after {span(e.value)}" if e.value else ""),
     "not-received": lambda e: f"no {e.place} comes within {span(e.value or 0)}" + (e.detail and f": {e.detail}"),

@@ -68,7 +68,8 @@ Of people: reviewed, wrong-approval, gathered.
 Of people: reviewed, wrong-approval.
 Of topics: published, back-pressure, delivered, redelivered, acknowledged, dead-letter.
 Of workflows: called, returned, effect, effect-repeated, effect-suppressed, compensating, compensated,
-sub-workflow-ended, sent, received, message-expired, not-received.
+sub-workflow-ended, sent, received, message-expired, not-received,
+livelock, livelock-over.
 `docs/semantics.md` tells when each happens and what its value and detail are."""
 
 DECISIONS = pa.schema(

@@ -192,6 +192,9 @@ def scenarios(draw: st.DrawFn) -> str:
     arrivals = draw(st.sampled_from([f"poisson, rate: {draw(st.integers(20, 200))}/h", BURSTS]))
     limit = draw(st.sampled_from(LIMITS))
     resolution = draw(st.sampled_from(["none", "timeout, timeout: 2m", "abort", "escalate, desk: people"]))
+    resolution += draw(st.sampled_from(["", ", no-progress: 4m"]))
+    if not resolution.startswith("none"):
+        resolution += draw(st.sampled_from(["", ", victim: oldest", ", victim: least-work"]))
     fault = draw(st.sampled_from(["", "{kind: partition, sites: [far], at: 10m, lasts: 9m}"]))
     outage = "{kind: outage, endpoint: api, at: 20m, lasts: 9m, severity: 0.5}" if draw(st.booleans()) else ""
     change = draw(st.sampled_from(["", "success: 0.2", *(f"of: {kind}" for kind in DRIFTS)]))
