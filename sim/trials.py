@@ -18,6 +18,9 @@ OPEN_SHARE_MAX = 0.05
 """As for objectives of cost: with a greater share of cases that have not ended, their mean has no bound from above."""
 
 
+_NONE = -1
+
+
 class _Case:
     """A case that is to be judged."""
 
@@ -37,14 +40,15 @@ class CaseTrial:
     def __init__(self, replication: Replication, plan: TrialPlan, missed: Callable[[int, int, str], None]) -> None:
         self._plan = plan
         self._clock = replication.clock
-        self._arrived = replication.workload.arrived
         self._warm_up = replication.plan.warm_up
         self._cases = replication.cases
         self._missed: Callable[[int, int, str], None] | None = missed
-        self._enrolled: set[int] = set()
-        """Cases that have not ended."""
+        self._enrolled: dict[int, int] = {}
+        """Cases that have not ended, and when they arrived."""
         self._open: set[int] = set()
         """Those of them that are judged."""
+        self._settled: dict[int, int] = {}
+        """What came of cases that have ended and are not judged yet."""
         self._judged = 0
         self._hits = 0
         self._spent = 0
@@ -55,7 +59,7 @@ class CaseTrial:
         plan, case = self._plan, token.case
         if self._missed is None or now < self._warm_up or plan.work not in (-1, token.work):
             return
-        self._enrolled.add(case)
+        self._enrolled[case] = now
         if plan.within < 0:
             self._judged += 1
             self._open.add(case)
@@ -67,33 +71,43 @@ class CaseTrial:
         if aged.case in self._enrolled:
             self._open.add(aged.case)
         else:
-            self._count(aged.case)
+            self._count(self._settled.pop(aged.case))
         self._ask(now)
 
-    def _ended(self, token: Token, _: int, now: int) -> None:
+    def _ended(self, token: Token, outcome: int, now: int) -> None:
         case = token.case
-        if case not in self._enrolled:
+        arrived = self._enrolled.pop(case, None)
+        if arrived is None:
             return
-        self._enrolled.discard(case)
+        fate = self._fate(case, outcome, now - arrived)
         if case in self._open:
             self._open.discard(case)
-            self._count(case)
+            self._count(fate)
+        else:
+            self._settled[case] = fate
         if self._plan.within < 0:
             self._ask(now)
 
-    def _count(self, case: int) -> None:
+    def _fate(self, case: int, outcome: int, time: int) -> int:
+        """What a case that has ended counts: 1 for a hit, 0 for none, _NONE where it is not concerned; or its cost."""
+        plan = self._plan
+        if plan.kind == Trial.COST:
+            return int(self._cases.cost[case])
+        on_time = plan.within < 0 or time <= plan.within
+        if plan.kind == Trial.TIME:
+            # The time to completion of a case that ends otherwise is none.
+            return int(on_time) if outcome == Outcome.COMPLETED else _NONE
+        right = plan.wrong < 0 or bool(self._cases.wrong[case]) == bool(plan.wrong)
+        return int(on_time and right and outcome in plan.outcomes)
+
+    def _count(self, fate: int) -> None:
         """A judged case has ended."""
-        plan, outcome = self._plan, self._cases.outcome[case]
-        on_time = plan.within < 0 or self._cases.ended[case] - self._arrived[case] <= plan.within
-        if plan.kind == Trial.SHARE:
-            right = plan.wrong < 0 or bool(self._cases.wrong[case]) == bool(plan.wrong)
-            self._hits += on_time and right and outcome in plan.outcomes
-        elif plan.kind == Trial.COST:
-            self._spent += self._cases.cost[case]
-        elif outcome == Outcome.COMPLETED:
-            self._hits += on_time
+        if self._plan.kind == Trial.COST:
+            self._spent += fate
+        elif fate == _NONE:
+            self._judged -= 1
         else:
-            self._judged -= 1  # the time to completion of a case that ends otherwise is none
+            self._hits += fate
 
     def _ask(self, now: int) -> None:
         known = self._judged - len(self._open) if self._plan.within < 0 else self._judged
