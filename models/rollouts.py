@@ -78,7 +78,8 @@ class Rollout(Part):
     """What the new model is like, or the name of the new workflow; goes with `model` and `workflow`."""
     path: Annotated[str, Field(min_length=1, max_length=500)] | None = None
     """The new policies: a `.cedar` file or a folder of them, from the scenario file; goes with `policies`. A schema and
-    entities are looked for beside them, else they are those of the scenario's own policies, as the profile is."""
+    entities are looked for beside them, else they are those of the scenario's own policies, as the profile is. What is
+    verified are the scenario's own; `windtunnel diff` tells what another set changes."""
     mode: Literal["canary", "shadow"] = "canary"
     """`shadow`: both policy sets decide on the cases of the stage, the scenario's own is acted on, and differences are
     counted by rule. Goes with `policies`."""
