@@ -197,7 +197,7 @@ def measure_memory(sizes: list[int], seed: int) -> None:
             before = (customers, found["peak"])
 
 
-VOLUMES = ("events", "cases")
+VOLUMES = ("events", "cases", "summary")
 SIDES = {"simpy": time_simpy, "engine": time_engine}
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
 

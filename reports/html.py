@@ -18,11 +18,13 @@ from markupsafe import Markup, escape
 from models.diagnostics import input_error
 from models.units import DAY
 from reports import words
+from reports.assess import Assessed, assess_run
 from reports.charts import RING_SHOWN, Chart, drift_chart, objectives_chart, queues_chart, ring_chart
 from reports.kept import kept
-from reports.limits import not_measured
+from reports.digest import Digest, digest_sections
+from reports.limits import not_kept, not_measured
 from reports.locks import longer_lock
-from reports.outcomes import Outcomes, assess
+from reports.outcomes import Outcomes
 from reports.ring import headline, member_sentence
 from reports.sections import sections
 from reports.verdict import FailOn, Verdict, judge, told_as, unnamed
@@ -91,15 +93,19 @@ def write_html(
     findings: Findings | None,
     *,
     fail_on: FailOn = "error",
-    outcomes: Outcomes | None = None,
+    outcomes: Assessed | None = None,
 ) -> Path:
     """Write the report of a run and return its path. `outcomes` spares assessing the run again.
 
     The file is written beside its place and moved there, so that no half-written one looks whole. Raises `InputError`
     where it cannot be written.
     """
-    assessed = outcomes if outcomes is not None else assess(run)
-    page = render_html(run.scenario, findings, assessed, judge(findings, assessed, fail_on=fail_on))
+    assessed = outcomes if outcomes is not None else assess_run(run)
+    verdict = judge(findings, assessed, fail_on=fail_on)
+    if isinstance(assessed, Digest):
+        page = render_digest(run.scenario, findings, assessed, verdict)
+    else:
+        page = render_html(run.scenario, findings, assessed, verdict)
     partial = path.with_name(f".{path.name}.partial")
     try:
         partial.write_text(page, encoding="utf-8", newline="\n")
@@ -136,6 +142,25 @@ def render_html(scenario: Scenario, findings: Findings | None, outcomes: Outcome
         rules_left=outcomes.compliance.by_rule[RULES:],
         sections=sections(outcomes),
         not_measured=not_measured(scenario, findings, outcomes),
+    )  # fmt: skip
+
+
+def render_digest(scenario: Scenario, findings: Findings | None, digest: Digest, verdict: Verdict) -> str:
+    """The report's HTML of a run that keeps counts alone."""
+    made = digest.provenance
+    return _environment(made.currency).get_template("digest.html.jinja").render(
+        scenario=scenario,
+        made=made,
+        outcomes=digest,
+        verdict=verdict,
+        findings=findings,
+        stories=_stories(findings)[:STORIES] if findings else (),
+        untold=max(0, len(_stories(findings)) - STORIES) if findings else 0,
+        held=_held(findings) if findings else (),
+        layers=_layers(findings) if findings else (),
+        objectives_chart=objectives_chart(digest.objectives, made.currency),
+        sections=digest_sections(digest),
+        not_measured=not_kept(digest, scenario, findings),
     )  # fmt: skip
 
 

@@ -22,7 +22,7 @@ from verify.findings import Clause, Edit, Finding, Findings, Location, PolicyRef
 from verify.json import to_json
 
 if TYPE_CHECKING:
-    from reports.outcomes import Outcomes
+    from reports.assess import Assessed
     from reports.verdict import Verdict
     from sim.run import Run
 
@@ -31,7 +31,7 @@ FINDINGS_MAX: Final = 64 * 2**20
 """Bytes of a findings file that are read at most."""
 
 
-def report_json(verdict: Verdict, findings: Findings | None, outcomes: Outcomes | None) -> dict[str, Any]:
+def report_json(verdict: Verdict, findings: Findings | None, outcomes: Assessed | None) -> dict[str, Any]:
     """Verdict, findings and outcomes as plain JSON values; a part that was not asked for is null."""
     return {
         "schema": SCHEMA,
@@ -46,7 +46,7 @@ def report_json(verdict: Verdict, findings: Findings | None, outcomes: Outcomes 
     }
 
 
-def _open(findings: Findings | None, outcomes: Outcomes | None) -> list[dict[str, str]]:
+def _open(findings: Findings | None, outcomes: Assessed | None) -> list[dict[str, str]]:
     """What is undecided, and why: objectives by name, checks by identifier."""
     objectives = outcomes.objectives if outcomes else ()
     checks = findings.findings if findings else ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from models.scenario import DeskLoad, DeskWait, Scenario
 from reports import words
+from reports.digest import Digest
 from reports.outcomes import Outcomes
 from verify.findings import Findings
 
@@ -56,3 +57,18 @@ def _open(outcomes: Outcomes) -> list[str]:
     if not unfinished:
         return []
     return [f"{words.count(unfinished, 'measured case')} had not ended when their replication stopped."]
+
+
+def not_kept(digest: Digest, scenario: Scenario, findings: Findings | None) -> tuple[str, ...]:
+    """Sentences on what was not measured, or not kept, of a run that keeps no events."""
+    return (
+        *_policies(scenario, findings),
+        *_desks(scenario),
+        *_faults(scenario),
+        *_money(scenario),
+        f"The run's volume is {digest.volume}: counts were kept instead of events. Nothing is told of locks and "
+        "deadlock, drift, faults, rollouts or single cases beyond how often things happened; `--volume events` keeps "
+        "all.",
+        "The figures hold for the scenario's own assumptions; intervals cover chance between replications, not a wrong "
+        "assumption.",
+    )

@@ -37,7 +37,7 @@ from reports.drift import false_alarm_rates
 from reports.intervals import Array, Interval, Sample, bounded, decide, exact, student, too_few, unseen, with_trials
 from reports.kept import NotKeptError
 from reports.people import desk_load
-from reports.recovery import baselines, first_begins, goodput, time_back
+from reports.recovery import away_after, first_begins, goodput
 from reports.resilience import named_windows, windows
 from reports.reviews import approvals, glance_share
 from reports.tables import RunTables, quantiles, ratio
@@ -115,6 +115,11 @@ def judge_objective(name: str, objective: Objective, tables: RunTables) -> Objec
         measure = measured(objective, tables)
     except NotKeptError as error:
         measure = _unmeasured(objective, tables, str(error))
+    return verdict_on(name, objective, measure, tables.scenario.currency)
+
+
+def verdict_on(name: str, objective: Objective, measure: Measure, currency: str) -> ObjectiveOutcome:
+    """Judge what an objective's definition gives in a run."""
     interval = student(measure.sample, objective.confidence, floor=0.0, ceiling=measure.ceiling)
     interval = with_trials(interval, measure.trials)
     verdict = decide(interval, at_most=measure.at_most, at_least=measure.at_least)
@@ -135,7 +140,7 @@ def judge_objective(name: str, objective: Objective, tables: RunTables) -> Objec
         interval=interval,
         sample=measure.sample,
         verdict=verdict,
-        sentence=_sentence(name, measure, interval, verdict, open_because, tables.scenario.currency),
+        sentence=_sentence(name, measure, interval, verdict, open_because, currency),
         notes=measure.notes + _notes(measure, interval),
         open_because=open_because,
     )
@@ -229,11 +234,13 @@ def _cases(tables: RunTables, work: str | None) -> pd.DataFrame:
     return cases if work is None else cases[cases["work"] == work]
 
 
-def _whose(work: str | None) -> str:
+def whose(work: str | None) -> str:
+    """Which cases a sentence speaks of."""
     return f" of {work}" if work else ""
 
 
-def _ordinal(quantile: float) -> str:
+def ordinal(quantile: float) -> str:
+    """A quantile as a percentile: `95th`."""
     percent = f"{quantile * 100:g}"
     if "." in percent:
         return f"{percent}th"
@@ -241,7 +248,7 @@ def _ordinal(quantile: float) -> str:
     return f"{percent}{ending}"
 
 
-def _too_late(left_out: int, all_of_them: int, what: str, within: int) -> tuple[tuple[str, ...], str]:
+def too_late(left_out: int, all_of_them: int, what: str, within: int) -> tuple[tuple[str, ...], str]:
     """A note on what began too late to be judged, and the obstacle where nothing is left."""
     if 0 < left_out == all_of_them:
         return (), f"the run is too short: no measured {what} began {duration(within)} before its end"
@@ -258,11 +265,11 @@ def _(objective: CaseTime, tables: RunTables) -> Measure:
     judged = concerned[concerned["age"] >= objective.at_most]
     is_open = judged["open"].to_numpy()
     low = np.where(is_open, judged["age"], judged["time"])
-    notes, obstacle = _too_late(len(concerned) - len(judged), len(concerned), "case", objective.at_most)
+    notes, obstacle = too_late(len(concerned) - len(judged), len(concerned), "case", objective.at_most)
     if is_open.any():
         notes += (f"{count(int(is_open.sum()), 'unfinished case')} count as longer than all finished ones.",)
     return Measure(
-        f"the {_ordinal(objective.quantile)} percentile of the time to completion{_whose(objective.work)}",
+        f"the {ordinal(objective.quantile)} percentile of the time to completion{whose(objective.work)}",
         "duration",
         _quantile_bounds(judged, low, np.where(is_open, math.inf, low), objective.quantile, tables),
         at_most=float(objective.at_most),
@@ -289,7 +296,7 @@ def _(objective: CaseShare, tables: RunTables) -> Measure:
     obstacle = ""
     if objective.within is not None:
         judged = cases["age"] >= objective.within
-        notes, obstacle = _too_late(int((~judged).sum()), len(cases), "case", objective.within)
+        notes, obstacle = too_late(int((~judged).sum()), len(cases), "case", objective.within)
         hit &= cases["time"] <= objective.within
         unknown &= objective.at_most is not None
         cases, hit, unknown = cases[judged], hit[judged], unknown[judged]
@@ -298,7 +305,7 @@ def _(objective: CaseShare, tables: RunTables) -> Measure:
     all_of_them, hits, unknowns = (tables.count(rows) for rows in (cases, cases[hit], cases[unknown]))
     best = np.where(all_of_them > unknowns, ratio(hits, all_of_them - unknowns), ratio(hits, all_of_them))
     return Measure(
-        _share_words(objective),
+        share_words(objective),
         "share",
         bounded(ratio(hits, all_of_them), ratio(hits + unknowns, all_of_them), best),
         at_most=objective.at_most,
@@ -310,24 +317,25 @@ def _(objective: CaseShare, tables: RunTables) -> Measure:
     )
 
 
-def _share_words(objective: CaseShare) -> str:
+def share_words(objective: CaseShare) -> str:
+    """What share an objective bounds."""
     outcomes = " or ".join(objective.outcomes)
     within = f" within {duration(objective.within)}" if objective.within is not None else ""
     wrong = {None: "", True: " with a wrong effect", False: " without a wrong effect"}[objective.wrong]
-    return f"the share of cases{_whose(objective.work)} {outcomes}{within}{wrong}"
+    return f"the share of cases{whose(objective.work)} {outcomes}{within}{wrong}"
 
 
 @measured.register
 def _(objective: DeskWait, tables: RunTables) -> Measure:
     every = waits(tables, f"desk:{objective.desk}")
     judged = every[every["since"] <= tables.scenario.horizon - objective.at_most]
-    notes, obstacle = _too_late(len(every) - len(judged), len(every), "wait", objective.at_most)
+    notes, obstacle = too_late(len(every) - len(judged), len(every), "wait", objective.at_most)
     unserved = int((judged["end"] != "started").sum())
     if unserved:
         notes += (f"{count(unserved, 'wait')} that did not end in service count as longer than all that did.",)
     low, high = judged["low"].to_numpy(), judged["high"].to_numpy()
     return Measure(
-        f"the {_ordinal(objective.quantile)} percentile of the wait at {objective.desk}",
+        f"the {ordinal(objective.quantile)} percentile of the wait at {objective.desk}",
         "duration",
         _quantile_bounds(judged, low, high, objective.quantile, tables),
         at_most=float(objective.at_most),
@@ -370,7 +378,7 @@ def _(objective: CaseCost, tables: RunTables) -> Measure:
     high = np.where(unbounded, math.inf, ratio(spent, ended))
     obstacle = f"{share(still_open)} of the cases were unfinished, so their cost is not known"
     return Measure(
-        f"the mean cost of a case{_whose(objective.work)}",
+        f"the mean cost of a case{whose(objective.work)}",
         "money",
         bounded(ratio(spent, begun), high),
         at_most=objective.at_most.micros / 1e6,
@@ -386,7 +394,7 @@ def _(objective: Throughput, tables: RunTables) -> Measure:
     ended = cases[cases["outcome"].isin(objective.outcomes) & (cases["ended"] >= scenario.warm_up)]
     seconds = (scenario.horizon - scenario.warm_up) / SECOND
     return Measure(
-        f"the rate at which cases{_whose(objective.work)} are {' or '.join(objective.outcomes)}",
+        f"the rate at which cases{whose(objective.work)} are {' or '.join(objective.outcomes)}",
         "rate",
         exact(tables.count(ended) / seconds),
         at_least=objective.at_least,
@@ -398,7 +406,7 @@ def _(objective: Compliance, tables: RunTables) -> Measure:
     rows = decisions_of(tables, objective.work)
     decided = rows[["replication", "case"]].drop_duplicates()
     return Measure(
-        f"the share of decisions{_whose(objective.work)} that are enforced as policy says",
+        f"the share of decisions{whose(objective.work)} that are enforced as policy says",
         "share",
         exact(enforced_share(tables, rows)),
         at_least=objective.at_least,
@@ -433,18 +441,12 @@ def _(objective: Recovery, tables: RunTables) -> Measure:
     ended = named_windows(tables, objective.fault)
     course = goodput(tables, objective.work)
     begins = first_begins(ended, tables.replications)
-    before = baselines(course, begins, windows(tables), tables.scenario.warm_up)
-    away = np.array([np.nan if np.isnan(low) else 0.0 for low, _ in before])
-    low, high = away, away.copy()
-    for replication, end in zip(ended["replication"].tolist(), ended["end"].tolist(), strict=True):
-        least, most = time_back(course, replication, end, before[replication], objective.goodput)
-        low[replication] += least > objective.within
-        high[replication] += most > objective.within
+    sample = away_after(objective, course, begins, ended, windows(tables), tables.scenario.warm_up)
     return Measure(
-        f"the number of times goodput{_whose(objective.work)} is not back {duration(objective.within)} after "
+        f"the number of times goodput{whose(objective.work)} is not back {duration(objective.within)} after "
         f"{objective.fault}, in one replication",
         "count",
-        bounded(low, high),
+        sample,
         at_most=objective.at_most,
         obstacle="" if len(ended) else f"{objective.fault} never happened",
     )

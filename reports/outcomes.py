@@ -24,6 +24,7 @@ from reports.objectives import ObjectiveOutcome, judge_objective
 from reports.people import DeskOutcome, assess_people
 from reports.places import PlaceOutcome, assess_places
 from reports.platform import BreachOutcome, PointOutcome, assess_breaches, assess_points
+from reports.provenance import Provenance, provenance
 from reports.quality import CheckOutcome, VoteOutcome, assess_checks, assess_votes
 from reports.recovery import RecoveryOutcome, assess_recovery
 from reports.resilience import FaultOutcome, assess_resilience
@@ -51,34 +52,6 @@ from reports.workflows import WorkflowOutcome, assess_workflows
 
 if TYPE_CHECKING:
     from sim.run import Run
-
-
-@dataclass(frozen=True, slots=True)
-class Provenance:
-    """What a run was made of, enough to make it again. Digests are sha256 in hex; times are microseconds."""
-
-    scenario: str
-    description: str
-    scenario_digest: str
-    inputs: Mapping[str, str]
-    """Digest of each input file, by its name relative to the scenario."""
-    tables: Mapping[str, str]
-    """Digest of each file of the run folder: the tables, the scenario, and the findings where there are any."""
-    roots: tuple[str, ...]
-    """Last hash of the decision log's chain in each replication."""
-    versions: Mapping[str, str]
-    engine: str
-    seed: int
-    replications: int
-    start: str
-    horizon: int
-    warm_up: int
-    sample_every: int
-    currency: str
-    volume: str
-    """What was kept of each replication: `events`, or only the `cases`."""
-    events: int
-    """Events that happened, kept or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,31 +160,8 @@ def assess(run: Run) -> Outcomes:
         except NotKeptError as error:
             parts[name] = NotKept(f"{name.replace('_', ' ')}: {error}")
     return Outcomes(
-        provenance=_provenance(run, tables),
+        provenance=provenance(run, tables.samples, tables.happenings),
         objectives=tuple(judge_objective(name, o, tables) for name, o in tables.scenario.objectives.items()),
         **parts,
         not_kept=tuple(name for name, part in parts.items() if isinstance(part, NotKept)),
-    )
-
-
-def _provenance(run: Run, tables: RunTables) -> Provenance:
-    scenario, manifest = run.scenario, run.manifest
-    return Provenance(
-        scenario=scenario.name,
-        description=scenario.description,
-        scenario_digest=manifest.scenario_digest,
-        inputs=manifest.inputs,
-        tables=manifest.files,
-        roots=tuple(manifest.roots),
-        versions=manifest.versions,
-        engine=manifest.engine,
-        seed=manifest.seed,
-        replications=manifest.replications,
-        start=scenario.start.isoformat(),
-        horizon=scenario.horizon,
-        warm_up=scenario.warm_up,
-        sample_every=sample_every(tables.samples),
-        currency=scenario.currency,
-        volume=run.manifest.volume,
-        events=tables.happenings,
     )

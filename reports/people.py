@@ -78,11 +78,12 @@ def desk_load(tables: RunTables, desk: str) -> Array:
     Someone who finishes an item after the shift is busy without being staffed, so the load of an overworked desk can
     exceed 1.
     """
-    staffed = _staffed_time(tables.scenario, desk)
+    staffed = staffed_time(tables.scenario, desk)
     return ratio(busy_time(tables, f"desk:{desk}"), np.full(tables.replications, staffed))
 
 
-def _staffed_time(scenario: Scenario, desk: str) -> float:
+def staffed_time(scenario: Scenario, desk: str) -> float:
+    """Time on duty of all people of a desk together after the warm-up, us."""
     steps = staffing(scenario.desks[desk], scenario.start, scenario.horizon)
     ends = [*(begin for begin, _ in steps[1:]), scenario.horizon]
     spans = ((max(begin, scenario.warm_up), end, staff) for (begin, staff), end in zip(steps, ends, strict=True))

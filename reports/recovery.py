@@ -14,7 +14,8 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from reports.intervals import Array, Interval, bounded, student
+from models.objectives import Recovery
+from reports.intervals import Array, Interval, Sample, bounded, student
 from reports.resilience import windows
 from reports.tables import RunTables
 
@@ -129,6 +130,20 @@ def _runs(good: Array, *, whole: bool) -> int:
         if good[start : start + RUN].all():
             return start
     return WINDOWS if whole else len(good)
+
+
+def away_after(
+    objective: Recovery, course: Goodput, begins: Array, ended: pd.DataFrame, every: pd.DataFrame, warm_up: int
+) -> Sample:
+    """How often goodput is not back within the objective's time after its fault, in each replication."""
+    before = baselines(course, begins, every, warm_up)
+    low = np.array([np.nan if np.isnan(share) else 0.0 for share, _ in before])
+    high = low.copy()
+    for replication, end in zip(ended["replication"].tolist(), ended["end"].tolist(), strict=True):
+        least, most = time_back(course, replication, end, before[replication], objective.goodput)
+        low[replication] += least > objective.within
+        high[replication] += most > objective.within
+    return bounded(low, high)
 
 
 def assess_recovery(tables: RunTables) -> tuple[RecoveryOutcome, ...]:

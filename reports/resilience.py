@@ -12,7 +12,7 @@ import pandas as pd
 from reports.intervals import Array, Interval, bounded, exact, student
 from reports.tables import RunTables, ratio
 
-_FAULTS: Final = (
+FAULTS: Final = (
     "outage",
     "partition",
     "crash",
@@ -50,25 +50,26 @@ def windows(tables: RunTables) -> pd.DataFrame:
 
     A window that outlasts the run ends at the horizon.
     """
-    return _joined(tables.of_kind(*_FAULTS), tables)
+    return joined(tables.of_kind(*FAULTS), tables.scenario.horizon)
 
 
 def named_windows(tables: RunTables, name: str) -> pd.DataFrame:
     """The windows of the fault of this name, as `windows` has them."""
     events = tables.of_kind("fault")
-    return _joined(events[(events["place"] == f"fault:{name}") & (events["value"] >= 0)], tables)
+    return joined(events[(events["place"] == f"fault:{name}") & (events["value"] >= 0)], tables.scenario.horizon)
 
 
-def _joined(events: pd.DataFrame, tables: RunTables) -> pd.DataFrame:
+def joined(events: pd.DataFrame, horizon: int) -> pd.DataFrame:
+    """Windows that events open, those of one place and kind that overlap as one."""
     keys = ["replication", "kind", "place"]
-    end = (events["time"] + events["value"]).clip(upper=tables.scenario.horizon)
+    end = (events["time"] + events["value"]).clip(upper=horizon)
     rows = events[keys].astype({"kind": "str", "place": "str"}).assign(begin=events["time"], end=end)
     rows = rows.sort_values([*keys, "begin"], ignore_index=True)
     reached = rows.groupby(keys)["end"].cummax()
     before = reached.groupby([rows[key] for key in keys]).shift()
     fresh = ~(rows["begin"] <= before)
-    joined = rows.assign(end=reached).groupby(fresh.cumsum())
-    return joined.agg({**dict.fromkeys([*keys, "begin"], "first"), "end": "last"}).reset_index(drop=True)
+    groups = rows.assign(end=reached).groupby(fresh.cumsum())
+    return groups.agg({**dict.fromkeys([*keys, "begin"], "first"), "end": "last"}).reset_index(drop=True)
 
 
 def assess_resilience(tables: RunTables) -> tuple[FaultOutcome, ...]:

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from reports import words
 from reports.console import indented, mark, open_console
+from reports.digest import Digest
 from reports.ring import ring_lines
 from reports.sections import sections
 from reports.verdict import told_as, unnamed
@@ -21,7 +22,7 @@ from verify.findings import Finding, Findings
 
 if TYPE_CHECKING:
     from reports.objectives import ObjectiveOutcome
-    from reports.outcomes import Outcomes
+    from reports.assess import Assessed
     from reports.verdict import Verdict
 
 MOST_FINDINGS: Final = 20
@@ -31,7 +32,7 @@ _RANK: Final = {"violated": 0, "undecided": 1, "holds": 2}
 _SEVERITY_RANK: Final = {"error": 0, "warning": 1, "info": 2}
 
 
-def print_run(verdict: Verdict, findings: Findings | None, outcomes: Outcomes, report: Path | None) -> None:
+def print_run(verdict: Verdict, findings: Findings | None, outcomes: Assessed, report: Path | None) -> None:
     """Print everything about a run."""
     console = open_console()
     _verdict(console, verdict, outcomes.provenance.scenario)
@@ -49,7 +50,7 @@ def print_findings(verdict: Verdict, findings: Findings) -> None:
     _findings(console, findings)
 
 
-def print_outcomes(verdict: Verdict, outcomes: Outcomes, folder: Path) -> None:
+def print_outcomes(verdict: Verdict, outcomes: Assessed, folder: Path) -> None:
     """Print what simulation found, and where its tables are."""
     console = open_console()
     _verdict(console, verdict, outcomes.provenance.scenario)
@@ -65,7 +66,7 @@ def _verdict(console: Console, verdict: Verdict, scenario: str) -> None:
         indented(console, reason, 2)
 
 
-def _outcomes(console: Console, outcomes: Outcomes) -> None:
+def _outcomes(console: Console, outcomes: Assessed) -> None:
     made = outcomes.provenance
     measured = sum(work.cases for work in outcomes.work)
     console.print(
@@ -77,6 +78,9 @@ def _outcomes(console: Console, outcomes: Outcomes) -> None:
     for o in outcomes.objectives:
         if o.verdict == "undecided":
             indented(console, f"{o.name} is undecided because {o.open_because}", 2)
+    if isinstance(outcomes, Digest):
+        console.print("counts were kept, no cases and no events (volume summary)", style="dim")
+        return
     for section in sections(outcomes):
         for line in section.headlines:
             indented(console, line, 2)

@@ -10,7 +10,7 @@ from verify.findings import Finding, Findings, Overall, PolicyRef
 
 if TYPE_CHECKING:
     from reports.objectives import ObjectiveOutcome
-    from reports.outcomes import Outcomes
+    from reports.assess import Assessed
 
 FailOn = Literal["error", "warning"]
 """The least severity of a violated check that fails."""
@@ -48,7 +48,7 @@ def unnamed(finding: Finding) -> tuple[PolicyRef, ...]:
     return tuple(p for p in placed if f"{p.location.file}:{p.location.line}" not in finding.message)
 
 
-def judge(findings: Findings | None, outcomes: Outcomes | None, *, fail_on: FailOn = "error") -> Verdict:
+def judge(findings: Findings | None, outcomes: Assessed | None, *, fail_on: FailOn = "error") -> Verdict:
     """The verdict on findings, outcomes or both.
 
     It fails when a check or an objective does, is undecided when one of them is (or when nothing was asked at all: no
@@ -60,7 +60,7 @@ def judge(findings: Findings | None, outcomes: Outcomes | None, *, fail_on: Fail
     return _judged(findings, outcomes, fail_on)
 
 
-def _judged(findings: Findings | None, outcomes: Outcomes | None, fail_on: FailOn) -> Verdict:
+def _judged(findings: Findings | None, outcomes: Assessed | None, fail_on: FailOn) -> Verdict:
     checks = findings.findings if findings else ()
     objectives = outcomes.objectives if outcomes else ()
     broken = failing(findings, fail_on) if findings else ()
@@ -103,7 +103,7 @@ def told_as(finding: Finding) -> str:
     return finding.severity if finding.verdict == "violated" and finding.severity != "error" else finding.verdict
 
 
-def _kept(findings: Findings | None, outcomes: Outcomes | None) -> tuple[str, ...]:
+def _kept(findings: Findings | None, outcomes: Assessed | None) -> tuple[str, ...]:
     reasons = []
     if outcomes and outcomes.objectives:
         met = len(outcomes.objectives)

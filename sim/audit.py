@@ -42,7 +42,10 @@ class AuditResult:
         """The result for people."""
         if self.faults:
             return [f"{self.folder}: not as it was written", *(f"  {fault}" for fault in self.faults)]
-        intact = f"{self.folder}: intact: {self.files} files, {self.rows} decisions in {len(self.roots)} hash chains"
+        log = f"{self.rows} decisions in {len(self.roots)} hash chains"
+        if "decisions" not in KEPT[self.volume]:
+            log = f"the log of {self.rows} decisions was not kept, so their seals are not checked"
+        intact = f"{self.folder}: intact: {self.files} files, {log}"
         lacking = "" if self.volume == "events" else f"; no events were kept (volume {self.volume})"
         return [intact + lacking + ("" if self.verified else "; simulated alone, nothing was verified")]
 
@@ -51,7 +54,7 @@ def audit(run_folder: Path) -> AuditResult:
     """Audit a run folder against its manifest. Raises InputError where there is no manifest of a known version."""
     manifest = read_manifest(run_folder)
     digests = [_digest_fault(run_folder, name, digest) for name, digest in manifest.files.items()]
-    log = _audit_log(run_folder, manifest)
+    log = _audit_log(run_folder, manifest) if "decisions" in KEPT[manifest.volume] else []
     faults = [*log, *(fault for fault in digests if fault)]
     if len(manifest.decisions) != manifest.replications:
         faults.append("run.json: the number of decision log seals is not the number of replications")

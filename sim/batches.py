@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableSequence
-
+from sim.by_case import ByCase
 from sim.clock import Clock, Rank
 from sim.logs import Kind, Log
 from sim.plan import StationPlan
@@ -24,7 +23,7 @@ class BatchStation(Station):
         clock: Clock,
         place: str,
         log: Log,
-        costs: MutableSequence[int],
+        costs: ByCase,
         levels: int,
     ) -> None:
         super().__init__(plan, place, log, costs, levels, quiet=False)

@@ -28,26 +28,27 @@ def case_batches(plan: Plan, workload: Workload, cases: Cases, replication: int)
 
 
 def _columns(plan: Plan, workload: Workload, cases: Cases, replication: int, part: slice) -> list[pa.Array]:
-    arrived, outcome = workload.arrived[part], cases.outcome[part]
+    of: Any = cases  # its columns are arrays here, of which slices are taken
+    arrived, outcome = workload.arrived[part], of.outcome[part]
     is_open = np.isin(np.frombuffer(outcome, np.uint8), sorted(OPEN))
-    parts = (cases.cost_calls, cases.cost_tokens, cases.cost_people)
+    parts = (of.cost_calls, of.cost_tokens, of.cost_people)
     return [
         pa.array(np.full(len(arrived), replication, np.int32)),
         pa.array(np.arange(part.start, part.stop, dtype=np.int64)),
         _coded(workload.work[part], plan.names.works),
         pa.array(arrived),
-        pa.array(np.frombuffer(cases.ended[part], np.int64), mask=is_open),
+        pa.array(np.frombuffer(of.ended[part], np.int64), mask=is_open),
         _coded(outcome, OUTCOME_NAMES),
         pa.array(arrived >= plan.warm_up),
-        pa.array(cases.attempts[part], pa.int32()),
-        pa.array(np.frombuffer(cases.wrong[part], np.bool_)),
-        pa.array(cases.hand_offs[part], pa.int32()),
-        pa.array(np.frombuffer(cases.missed_hand_off[part], np.bool_)),
-        pa.array(cases.approvals[part], pa.int32()),
-        pa.array(np.frombuffer(cases.cost[part], np.int64)),
-        pa.array(cases.tokens_in[part], pa.int64()),
-        pa.array(cases.tokens_out[part], pa.int64()),
-        pa.array(np.frombuffer(cases.late[part], np.bool_)),
+        pa.array(of.attempts[part], pa.int32()),
+        pa.array(np.frombuffer(of.wrong[part], np.bool_)),
+        pa.array(of.hand_offs[part], pa.int32()),
+        pa.array(np.frombuffer(of.missed_hand_off[part], np.bool_)),
+        pa.array(of.approvals[part], pa.int32()),
+        pa.array(np.frombuffer(of.cost[part], np.int64)),
+        pa.array(of.tokens_in[part], pa.int64()),
+        pa.array(of.tokens_out[part], pa.int64()),
+        pa.array(np.frombuffer(of.late[part], np.bool_)),
         *(pa.array(np.frombuffer(each[part], np.int64)) for each in parts),
     ]
 

@@ -24,6 +24,7 @@ from sim.compile_people import compile_people
 from sim.compile_platform import compile_platform
 from sim.compile_resilience import compile_resilience
 from sim.compile_steps import step_names, step_plans
+from sim.compile_summary import compile_summary
 from sim.compile_supply import cap_plans, compile_supply, line_plan, priorities
 from sim.compile_values import attribute_plan, bound, law_plan, law_texts, place, success_plan
 from sim.plan import (
@@ -79,6 +80,7 @@ def compile_plan(loaded: LoadedScenario) -> Plan:
         platform=compile_platform(loaded, names),
         change=compile_change(loaded, names),
         people=compile_people(loaded, names),
+        summary=compile_summary(loaded, names),
     )
 
 

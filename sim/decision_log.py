@@ -58,5 +58,31 @@ def merkle_root(hashes: Sequence[str]) -> str:
     return level[0].hex()
 
 
+class Chain:
+    """The seal of rows that come one by one and are not kept."""
+
+    def __init__(self, before: str) -> None:
+        self.rows = 0
+        self._head = before
+        self._roots: list[tuple[int, bytes]] = []
+        """Roots of whole trees of so many rows, the larger first, as the digits of a binary number."""
+
+    def add(self, row: Row) -> None:
+        self._head = chained(self._head, row)
+        self.rows += 1
+        size, root = 1, bytes.fromhex(self._head)
+        while self._roots and self._roots[-1][0] == size:
+            _, left = self._roots.pop()
+            size, root = 2 * size, sha256(left + root).digest()
+        self._roots.append((size, root))
+
+    def seal(self) -> Seal:
+        """As `seal` of all rows together: a last tree without a neighbour moves up as it is."""
+        root = None
+        for _, left in reversed(self._roots):
+            root = left if root is None else sha256(left + root).digest()
+        return Seal(self.rows, self._head, sha256().hexdigest() if root is None else root.hex())
+
+
 def seal(before: str, hashes: Sequence[str]) -> Seal:
     return Seal(len(hashes), hashes[-1] if hashes else before, merkle_root(hashes))

@@ -41,7 +41,7 @@ from sim.tables import EVENTS, SAMPLES, Volume, decision_schema
 from sim.tasks import Tasks
 from sim.tokens import Cases
 from sim.windows import random_outages
-from sim.workload import materialise
+from sim.workload import AnyWorkload, Workload, materialise
 
 EVENTS_MAX = 20_000_000
 """Happenings of one replication at most, about 1.5 GB of log: a guard against a retry storm that fills the memory."""
@@ -59,6 +59,8 @@ class Batches(NamedTuple):
     seal: Seal
     counts: Iterable[pa.RecordBatch] = ()
     """Counts of events, where these are not kept."""
+    figures: Iterable[pa.RecordBatch] = ()
+    """What is counted where neither cases nor events are kept."""
 
 
 class Tables(NamedTuple):
@@ -80,10 +82,9 @@ class Replication:
         self.plan = plan
         self.number = replication
         self.draws = Draws(seed, replication)
-        self.workload = materialise(plan, rules, self.draws)
-        self.clock = Clock(EVENTS_MAX)
+        self.workload, self.cases, events_max = self._work(rules)
+        self.clock = Clock(events_max)
         self.log = Log() if volume == "events" else CountedLog()
-        self.cases = Cases(len(self.workload.arrived))
         self.faults = Faults(self.clock, self.log)
         self.attacks: list[Attack] = []
         self.network = Network(plan, self.draws, self.log, self.faults)
@@ -93,6 +94,11 @@ class Replication:
         """Where queues are sampled. Parts add theirs."""
         self._build_steps()
         _Sampler(self.clock, self.log, plan.horizon, self.sampled)
+
+    def _work(self, rules: Rules) -> tuple[AnyWorkload, Cases, int]:
+        """The cases, and how much may happen."""
+        workload = materialise(self.plan, rules, self.draws)
+        return workload, Cases(len(workload.arrived)), EVENTS_MAX
 
     def _random_outages(self) -> None:
         for outages in self.plan.random_outages:
@@ -142,13 +148,18 @@ class Replication:
 
     def run(self) -> None:
         """Run to the horizon. Raises EventLimitError."""
-        self.clock.run_before(self.plan.horizon, _in_blocks(self.workload.arrived), self.flow.arrive)
+        self.clock.run_before(self.plan.horizon, self._arrivals(), self.flow.arrive)
         for case in self.locks.stuck():
             if self.cases.outcome[case] == Outcome.IN_FLIGHT:
                 self.cases.outcome[case] = Outcome.STUCK
 
+    def _arrivals(self) -> Iterator[int]:
+        assert isinstance(self.workload, Workload)
+        return _in_blocks(self.workload.arrived)
+
     def batches(self, digest: str, seed: int) -> Batches:
         """The tables so far, in pieces; `digest` and `seed` identify the run in the decision log."""
+        assert isinstance(self.workload, Workload)
         named = bool(self.workload.decider.path)
         before = identity(digest, seed, self.number, names_policies=named)
         rows = ((self.number, n, *row) for n, row in enumerate(self.log.decisions))

@@ -13,8 +13,8 @@ from sim.locks import LockInstance, Locks
 from sim.logs import PLACE, Kind, Log, pack
 from sim.plan import OUTCOME_NAMES, Exit, Outcome, Plan, StepKind, StepPlan
 from sim.tokens import Cases, Delivery, Token
-from sim.values import durations, keyed_places, share
-from sim.workload import Workload
+from sim.values import durations, keyed_place, share
+from sim.workload import AnyWorkload
 
 Action = Callable[[Token, int, int], None]
 
@@ -33,7 +33,14 @@ class Flow:
     it is done, so a move is never interrupted by another."""
 
     def __init__(
-        self, plan: Plan, clock: Clock, log: Log, draws: Draws, workload: Workload, cases: Cases, locks: Locks
+        self,
+        plan: Plan,
+        clock: Clock,
+        log: Log,
+        draws: Draws,
+        workload: AnyWorkload,
+        cases: Cases,
+        locks: Locks,
     ) -> None:
         own = {
             StepKind.CHOICE: self._choose,
@@ -85,7 +92,6 @@ class Flow:
         self._within: dict[Token, int] = {}
         """Tokens at a sub-workflow, and since when."""
         self._streams: dict[tuple[int, int], Stream[Any]] = {}
-        self._lock_values: dict[tuple[int, int], list[str]] = {}
         self._moving = False
         self._queue: deque[tuple[Action, Token, int]] = deque()
         locks.resume = self._resume
@@ -256,14 +262,9 @@ class Flow:
 
     def _lock(self, token: Token, lock: int) -> LockInstance:
         """The lock, or the instance of it for the case's attribute; cases without the attribute share one."""
-        values = self._lock_values.get((token.work, lock))
-        if values is None:
-            values = self._lock_values[token.work, lock] = self._values(token.work, lock)
-        return self._locks.instance(values[token.entity if len(values) > 1 else 0], self._units[lock])
-
-    def _values(self, work: int, lock: int) -> list[str]:
         place, key = f"lock:{self._names.locks[lock]}", self._names.lock_keys[lock]
-        return keyed_places(place, key, self._names.attributes[work], self._workload.attributes[work])
+        names, columns = self._names.attributes[token.work], self._workload.attributes[token.work]
+        return self._locks.instance(keyed_place(place, key, names, columns, token.entity), self._units[lock])
 
     # --- step kinds that need no server -------------------------------------------------------------------------------
 

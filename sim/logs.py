@@ -158,8 +158,12 @@ class Texts:
     def number(self, text: str) -> int:
         return self._numbers.setdefault(text, len(self._numbers))
 
+    def texts(self) -> list[str]:
+        """The texts, each at its number."""
+        return list(self._numbers)
+
     def array(self) -> pa.Array:
-        return pa.array(list(self._numbers), pa.string())
+        return pa.array(self.texts(), pa.string())
 
 
 class Log:
@@ -189,6 +193,14 @@ class Log:
         if detail:
             self._detailed.append((self._rows.tell() // ROW.itemsize, detail))
         self.write(pack(time, code, case, value))
+
+    def take(self) -> npt.NDArray[Any]:
+        """The events since the last call, which are then gone: their rows, without details."""
+        rows = np.frombuffer(self._rows.getvalue(), ROW)
+        self._rows.seek(0)
+        self._rows.truncate()
+        self._detailed.clear()
+        return rows
 
     def event_batches(self, replication: int, outcomes: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """The events, some 100 000 at a time: as tables they take seven times the memory.

@@ -10,7 +10,7 @@ from sim.hooks import CUT_OFF
 from sim.logs import Kind
 from sim.plan import Exit, StepKind
 from sim.tokens import Token
-from sim.values import keyed_places
+from sim.values import keyed_place
 
 if TYPE_CHECKING:
     from sim.engine import Replication
@@ -56,7 +56,6 @@ class _Messages:
         self._log = replication.log
         self._flow = flow = replication.flow
         self._of_step = {step: (name, key) for step, name, key in plan.flows.messages}
-        self._places: dict[tuple[int, int], list[str]] = {}
         self._boxes: dict[str, _Box] = {}
         self._at: dict[Token, _Box] = {}
         """Where tokens wait."""
@@ -116,12 +115,9 @@ class _Messages:
         return box.waiting.pop(token)
 
     def _box(self, token: Token) -> _Box:
-        places = self._places.get((token.work, token.step))
-        if places is None:
-            name, key = self._of_step[token.step]
-            names, columns = self._plan.names.attributes[token.work], self._workload.attributes[token.work]
-            places = self._places[token.work, token.step] = keyed_places(f"message:{name}", key, names, columns)
-        place = places[token.entity if len(places) > 1 else 0]
+        name, key = self._of_step[token.step]
+        names, columns = self._plan.names.attributes[token.work], self._workload.attributes[token.work]
+        place = keyed_place(f"message:{name}", key, names, columns, token.entity)
         box = self._boxes.get(place)
         if box is None:
             box = self._boxes[place] = _Box(place)

@@ -14,6 +14,7 @@ from sim.plans.flows import FlowsPlan
 from sim.plans.people import PeoplePlan
 from sim.plans.platform import PlatformPlan
 from sim.plans.resilience import ResiliencePlan
+from sim.plans.summary import SummaryPlan
 from sim.plans.supply import LinePlan, SupplyPlan
 
 FOREVER = 1 << 60
@@ -353,3 +354,4 @@ class Plan:
     platform: PlatformPlan
     change: ChangePlan
     people: PeoplePlan
+    summary: SummaryPlan

@@ -11,7 +11,7 @@ from sim.values import microseconds
 if TYPE_CHECKING:
     from sim.plan import Plan
     from sim.plans.platform import PointPlan
-    from sim.rules import Column, Verdict
+    from sim.rules import Attributes, Verdict
     from sim.tokens import Token
 
 A = TypeVar("A")
@@ -61,7 +61,7 @@ class Point(NamedTuple):
 class Points:
     """The decision points beside the central one, by the site of those who ask."""
 
-    def __init__(self, plan: Plan, attributes: tuple[tuple[Column, ...], ...]) -> None:
+    def __init__(self, plan: Plan, attributes: Attributes) -> None:
         self._attributes = attributes
         self._of_site: dict[int, Point] = {}
         for point in plan.platform.points:

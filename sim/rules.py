@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from models.scenario import ChoiceStep, Scenario, Task
+from sim.blocks import BLOCK, SHIFT, Lazy
 from sim.plan import Plan
 
 if TYPE_CHECKING:
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
     from models.load import LoadedScenario
 
 Column = npt.NDArray[Any]
+Attributes = tuple[tuple[Column, ...], ...] | tuple[tuple[Lazy, ...], ...]
+"""Of each stream and attribute the values by entity, whole or in blocks."""
+K = TypeVar("K")
+V = TypeVar("V")
+_KEPT: Final = 128
+"""Answers that are kept, each to a question for a block of cases; others are found again."""
 
 APPROVALS = "approvals"
 """The context attribute that carries the approvals, where the schema's action has it."""
@@ -135,7 +142,7 @@ def _sees_approvals(policies: PolicySet, action: str) -> bool:
 class Decider:
     """Answers for the cases of one replication. Vectors are evaluated when a question first comes up, then kept."""
 
-    def __init__(self, plan: Plan, rules: Rules, attributes: tuple[tuple[Column, ...], ...]) -> None:
+    def __init__(self, plan: Plan, rules: Rules, attributes: Attributes) -> None:
         self._rules = rules
         self.path = rules.path
         """What the decision log calls the policies; empty where it need not say."""
@@ -143,10 +150,11 @@ class Decider:
         """Answers by the policies that are rolled out."""
         self._names = plan.names.attributes
         self._attributes = attributes
-        self._counts = [len(columns[0]) if columns else 0 for columns in attributes]
-        self._patterns: dict[tuple[int, int, frozenset[str]], list[bytes]] = {}
+        self._in_blocks = any(isinstance(column, Lazy) for columns in attributes for column in columns)
+        self._width = len(rules.policies.policies) if rules.policies is not None else 0
+        self._patterns: dict[tuple[int, int, frozenset[str], int], bytes] = {}
         self._verdicts: dict[tuple[bytes, frozenset[str]], Verdict] = {}
-        self._arms: dict[tuple[int, int], list[int]] = {}
+        self._arms: dict[tuple[int, int, int], list[int]] = {}
 
     def action(self, question: int) -> str:
         return self._rules.questions[question].action
@@ -154,29 +162,45 @@ class Decider:
     def verdict(self, work: int, question: int, entity: int, granted: frozenset[str]) -> Verdict:
         """What policy says when a case of this stream asks, and these chains have approved."""
         seen = granted if self._rules.questions[question].sees_approvals else frozenset[str]()
-        patterns = self._patterns.get((work, question, seen))
+        block, within = self._place(work, entity)
+        patterns = self._patterns.get((work, question, seen, block))
         if patterns is None:
-            patterns = self._patterns[work, question, seen] = self._match(work, question, seen)
-        pattern = patterns[entity if len(patterns) > 1 else 0]
+            patterns = self._match(work, question, seen, block)
+            self._keep(self._patterns, (work, question, seen, block), patterns)
+        width = self._width
+        pattern = patterns[within * width : (within + 1) * width]
         verdict = self._verdicts.get((pattern, granted))
         if verdict is None:
             verdict = self._verdicts[pattern, granted] = self._decide(pattern, granted)
         return verdict
 
-    def _match(self, work: int, number: int, seen: frozenset[str]) -> list[bytes]:
-        """For each case, which policies match: one byte each. Without attributes one row does for all."""
+    def _place(self, work: int, entity: int) -> tuple[int, int]:
+        """The block of an entity and its number in it. Without attributes one row does for all; columns that are there
+        as a whole are one block."""
+        columns = self._attributes[work]
+        if not columns:
+            return 0, 0
+        return (entity >> SHIFT, entity & (BLOCK - 1)) if isinstance(columns[0], Lazy) else (0, entity)
+
+    def _match(self, work: int, number: int, seen: frozenset[str], block: int) -> bytes:
+        """For each case of a block, which policies match: one byte each."""
         from models.cedar.columns import Requests, evaluate
 
         policies, question = self._rules.policies, self._rules.questions[number]
         assert policies is not None
-        context = self._context(work) | dict(question.constants)
+        context, count = self._context(work, block)
+        context |= dict(question.constants)
         if question.sees_approvals:
             context[APPROVALS] = seen
-        count = max(self._counts[work], 1)
         requests = Requests(count, question.principal, question.action, question.resource, context)
-        matched = np.ascontiguousarray(evaluate(policies, requests).matched.T).tobytes()
-        width = len(policies.policies)
-        return [matched[i * width : (i + 1) * width] for i in range(count)]
+        return np.ascontiguousarray(evaluate(policies, requests).matched.T).tobytes()
+
+    def _keep(self, answers: dict[K, V], key: K, answer: V) -> None:
+        """Keep the answers to a question for a block. Of columns that come in blocks, the ones kept longest go where
+        there are many."""
+        if self._in_blocks and len(answers) >= _KEPT:
+            del answers[next(iter(answers))]
+        answers[key] = answer
 
     def _decide(self, pattern: bytes, granted: frozenset[str]) -> Verdict:
         from models.cedar.decision import decide
@@ -190,17 +214,19 @@ class Decider:
 
     def arm(self, work: int, step: int, entity: int) -> int:
         """The first arm of a choice whose condition holds for the case, or -1."""
-        arms = self._arms.get((work, step))
+        block, within = self._place(work, entity)
+        arms = self._arms.get((work, step, block))
         if arms is None:
-            arms = self._arms[work, step] = self._choose(work, step)
-        return arms[entity if len(arms) > 1 else 0]
+            arms = self._choose(work, step, block)
+            self._keep(self._arms, (work, step, block), arms)
+        return arms[within]
 
-    def _choose(self, work: int, step: int) -> list[int]:
+    def _choose(self, work: int, step: int, block: int) -> list[int]:
         from models.cedar.columns import Requests, condition
 
-        count = max(self._counts[work], 1)
         nobody = 'Agent::""'
-        requests = Requests(count, nobody, 'Action::""', nobody, self._context(work))
+        context, count = self._context(work, block)
+        requests = Requests(count, nobody, 'Action::""', nobody, context)
         chosen = np.full(count, -1)
         for position, text in enumerate(self._rules.conditions[step]):
             holds = condition(text).holds(requests)
@@ -208,5 +234,7 @@ class Decider:
         found: list[int] = chosen.tolist()
         return found
 
-    def _context(self, work: int) -> dict[str | tuple[str, ...], Any]:
-        return {**dict(zip(self._names[work], self._attributes[work], strict=True))}
+    def _context(self, work: int, block: int) -> tuple[dict[str | tuple[str, ...], Any], int]:
+        """The attributes of a block's cases, and how many there are."""
+        columns = [column.block(block) if isinstance(column, Lazy) else column for column in self._attributes[work]]
+        return {**dict(zip(self._names[work], columns, strict=True))}, len(columns[0]) if columns else 1

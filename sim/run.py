@@ -98,6 +98,10 @@ class Run:
         """Events by kind and place, of a run that does not keep them."""
         return self._frame("counts")
 
+    def figures(self) -> pd.DataFrame:
+        """What was counted, of a run that keeps neither cases nor events."""
+        return self._frame("figures")
+
     def _frame(self, name: str) -> pd.DataFrame:
         """The rows of a table. Raises InputError where the run does not keep it."""
         import pyarrow as pa

@@ -27,6 +27,7 @@ from models.diagnostics import input_error, listed, quoted
 from sim.case_table import case_schema
 from sim.clock import EventLimitError
 from sim.compile import compile_plan
+from sim.counted import COUNTED_EVENTS_MAX, CountedReplication
 from sim.decision_log import Seal
 from sim.engine import EVENTS_MAX, Replication
 from sim.interrupts import held
@@ -49,7 +50,7 @@ from sim.run import (
 )
 from sim.tables import KEPT, Volume, decision_schema
 from sim.windows import WINDOWS_MAX, WindowLimitError
-from sim.workload import CASES_MAX, CaseLimitError
+from sim.workload import BLOCKED_CASES_MAX, CASES_MAX, CaseLimitError
 
 if TYPE_CHECKING:
     from models.load import LoadedScenario
@@ -186,16 +187,16 @@ def _check(name: str, value: int, least: int, most: int) -> None:
 def replicate(job: Job, number: int) -> Finished | str:
     """Run one replication into part files; what the journal keeps of it, or what is wrong with the scenario."""
     try:
-        replication = Replication(job.plan, job.rules, job.seed, number, job.volume)
+        replication = _replication(job, number)
         replication.run()
     except CaseLimitError:
-        return f"replication {number} has more than {CASES_MAX:,} cases: lower the rate or the horizon"
+        most = BLOCKED_CASES_MAX if job.volume == "summary" else CASES_MAX
+        return f"replication {number} has more than {most:,} cases: lower the rate or the horizon"
     except WindowLimitError:
         return f"replication {number} has a fault that comes more than {WINDOWS_MAX:,} times: lengthen `between`"
     except EventLimitError:
-        return (
-            f"replication {number} has more than {EVENTS_MAX:,} happenings: lower the rate, the horizon or the retries"
-        )
+        most = COUNTED_EVENTS_MAX if job.volume == "summary" else EVENTS_MAX
+        return f"replication {number} has more than {most:,} happenings: lower the rate, the horizon or the retries"
     batches = replication.batches(job.digest, job.seed)
     decisions = decision_schema(names_policies=bool(job.rules.path))
     schemas = {**KEPT[job.volume], "cases": case_schema(job.plan), "decisions": decisions}
@@ -207,6 +208,12 @@ def replicate(job: Job, number: int) -> Finished | str:
                 writer.write_batch(batch)
         digests.append(file_digest(file))
     return Finished(batches.seal, tuple(digests))
+
+
+def _replication(job: Job, number: int) -> Replication:
+    if job.volume == "summary":
+        return CountedReplication(job.plan, job.rules, job.seed, number, job.digest)
+    return Replication(job.plan, job.rules, job.seed, number, job.volume)
 
 
 _job: Job | None = None

@@ -20,11 +20,11 @@ def with_spikes(times: Times, work: int, plan: Plan, draws: Draws, most: int) ->
 
     It ends early where there are more than `most`.
     """
-    spikes = [_spike(spike, plan, draws, most) for spike in plan.platform.spikes if spike.work == work]
+    spikes = [spike_times(spike, plan, draws, most) for spike in plan.platform.spikes if spike.work == work]
     return np.concatenate([times, *spikes]) if spikes else times
 
 
-def _spike(spike: SpikePlan, plan: Plan, draws: Draws, most: int) -> Times:
+def spike_times(spike: SpikePlan, plan: Plan, draws: Draws, most: int) -> Times:
     """Arrivals of a Poisson process at the stream's rate times `factor - 1`, thinned to the times of the fault."""
     times: list[int] = []
     for window in windows(spike, draws, plan.horizon):

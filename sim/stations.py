@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, MutableSequence
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from sim.by_case import ByCase
 from sim.logs import PLACE, Kind, Log, pack
 from sim.plan import StationPlan
 from sim.queues import Line
@@ -52,9 +53,7 @@ class Station:
     outside: Mapping[Job, int] = MappingProxyType({})
     """Who came here and has not even been let into the queue, and since when: nobody, but where the place blocks."""
 
-    def __init__(
-        self, plan: StationPlan, place: str, log: Log, costs: MutableSequence[int], levels: int, *, quiet: bool
-    ) -> None:
+    def __init__(self, plan: StationPlan, place: str, log: Log, costs: ByCase, levels: int, *, quiet: bool) -> None:
         self.servers = plan.servers
         self.busy = 0
         self.waiting = 0
@@ -93,7 +92,7 @@ class Station:
         self._finished = self.code + Kind.FINISHED
         self._queued = self.code + Kind.QUEUED
         self._costs = costs
-        self.paid: MutableSequence[int] | None = None
+        self.paid: ByCase | None = None
         """Of each case, what its servers have cost, where that is kept by itself."""
         self._quiet = quiet
 

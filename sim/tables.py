@@ -123,14 +123,28 @@ COUNTS = pa.schema(
 )
 """How many events of each kind there were at each place, where events are not kept."""
 
+FIGURES = pa.schema(
+    [
+        ("replication", pa.int32()),
+        ("figure", pa.string()),
+        ("of", pa.string()),  # work, place, step or objective
+        ("key", pa.string()),
+        ("bucket", pa.int64()),  # of a histogram, a window of arrival, the time of a fault; -1 for none
+        ("amount", pa.int64()),  # a count, or a sum in the unit of what is summed
+    ]
+)
+"""What a summary keeps: counts, sums and histograms, sorted. `docs/semantics.md` lists them."""
+
 TABLES = {"cases": CASES, "events": EVENTS, "decisions": DECISIONS, "samples": SAMPLES}
 """The tables of a run that keeps all there is."""
 
-Volume = Literal["events", "cases"]
-"""How much a run keeps of each replication: every event, or the cases, decisions and samples with counts of events."""
+Volume = Literal["events", "cases", "summary"]
+"""How much a run keeps of each replication: every event; the cases, decisions and samples with counts of events; or
+figures and samples alone, in memory that does not grow with the cases."""
 
 KEPT: Final[Mapping[Volume, Mapping[str, pa.Schema]]] = {
     "events": TABLES,
     "cases": {"cases": CASES, "counts": COUNTS, "decisions": DECISIONS, "samples": SAMPLES},
+    "summary": {"figures": FIGURES, "samples": SAMPLES},
 }
 """The tables of a run, by its volume."""

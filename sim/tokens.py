@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from typing import TYPE_CHECKING, NamedTuple
 
+from sim.by_case import ByCase
 from sim.plan import Outcome, StepPlan, SuccessPlan
 from sim.stations import Job
 
@@ -224,16 +225,18 @@ class Cases:
     """Figures of the cases of a replication, by case number. Packed where numbers are large: there may be millions."""
 
     def __init__(self, count: int) -> None:
-        self.ended = array("q", bytes(8 * count))
-        self.outcome = bytearray([Outcome.IN_FLIGHT]) * count
-        self.attempts = [0] * count
-        self.wrong = bytearray(count)
-        self.hand_offs = [0] * count
-        self.missed_hand_off = bytearray(count)
-        self.tokens_in = [0] * count
-        self.tokens_out = [0] * count
-        self.late = bytearray(count)
-        self.approvals = [0] * count
-        self.cost = array("q", bytes(8 * count))
-        self.cost_calls, self.cost_tokens, self.cost_people = (array("q", bytes(8 * count)) for _ in range(3))
+        self.ended: ByCase = array("q", bytes(8 * count))
+        self.outcome: ByCase = bytearray([Outcome.IN_FLIGHT]) * count
+        self.attempts: ByCase = [0] * count
+        self.wrong: ByCase = bytearray(count)
+        self.hand_offs: ByCase = [0] * count
+        self.missed_hand_off: ByCase = bytearray(count)
+        self.tokens_in: ByCase = [0] * count
+        self.tokens_out: ByCase = [0] * count
+        self.late: ByCase = bytearray(count)
+        self.approvals: ByCase = [0] * count
+        self.cost: ByCase = array("q", bytes(8 * count))
+        self.cost_calls: ByCase = array("q", bytes(8 * count))
+        self.cost_tokens: ByCase = array("q", bytes(8 * count))
+        self.cost_people: ByCase = array("q", bytes(8 * count))
         """Parts of the cost; the rest is what attempts cost by themselves."""

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
-
-import numpy.typing as npt
+from typing import Any, Protocol
 
 from models.laws import Law
 from sim.plan import FOREVER, LAW_KINDS, LawPlan, SuccessPlan
@@ -78,12 +76,18 @@ def share(shares: tuple[float, ...], u: float) -> int:
     return len(shares) - 1 if reached >= 1 - 1e-6 else -1
 
 
-def keyed_places(place: str, key: str, names: Sequence[str], columns: Sequence[npt.NDArray[Any]]) -> list[str]:
-    """A place as each case of a stream sees it: `lock:x[value]` by its value of the attribute `key`; one for all
-    without a key, or where the stream has no such attribute."""
+class ByNumber(Protocol):
+    """Values by number, such as a column of attributes by entity."""
+
+    def __getitem__(self, entity: int, /) -> Any: ...
+
+
+def keyed_place(place: str, key: str, names: Sequence[str], columns: Sequence[ByNumber], entity: int) -> str:
+    """A place as a case of a stream sees it: `lock:x[value]` by its value of the attribute `key`; one for all without a
+    key, or where the stream has no such attribute."""
     if not key:
-        return [place]
+        return place
     if key not in names:
-        return [f"{place}[]"]
-    values = columns[names.index(key)].tolist()
-    return [f"{place}[{str(v).lower() if isinstance(v, bool) else v}]" for v in values]
+        return f"{place}[]"
+    value = columns[names.index(key)][entity]
+    return f"{place}[{value if isinstance(value, str) else str(value).lower()}]"

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from models.cedar.policies import PolicySet, Profile
     from models.load import LoadedScenario
+    from reports.digest import Digest
     from reports.outcomes import Outcomes
     from sim.run import Run
     from sim.tables import Volume
@@ -168,8 +169,9 @@ def simulate(
     `findings` of the scenario are kept with the run, so that it is reported with them ever after; without them the run
     says that nothing was verified.
 
-    `volume` is what is kept of each replication: `events`, or `cases` without the events, which are counted only; what
-    the outcomes cannot tell then, they name in `not_kept`.
+    `volume` is what is kept of each replication: `events`; `cases` without the events, which are counted only; or a
+    `summary`, counts alone, in memory that does not grow with the cases. What the outcomes cannot tell then, they name
+    in `not_kept`; of a summary there is a digest.
 
     `replications` and `seed` replace the scenario's own; `workers` is processes (default: all cores). Results do not
     depend on `workers`. `progress(done, total)` is called after each replication. A call that is stopped is gone on
@@ -214,9 +216,9 @@ def open_run(folder: str | Path) -> Run:
     return open_folder(Path(folder))
 
 
-def assess(run: Run) -> Outcomes:
+def assess(run: Run) -> Outcomes | Digest:
     """The outcomes of a run: objectives with intervals, drift, deadlock, people, cost, compliance."""
-    from reports.outcomes import assess as assess_run
+    from reports.assess import assess_run
 
     return assess_run(run)
 

@@ -25,6 +25,7 @@ class ReportFormat(StrEnum):
 class VolumeName(StrEnum):
     events = "events"
     cases = "cases"
+    summary = "summary"
 
 
 class EffortName(StrEnum):
@@ -80,7 +81,8 @@ Replications = Annotated[int | None, typer.Option(min=1, max=100_000, help="Repl
 Seed = Annotated[int | None, typer.Option(min=0, max=2**63 - 1, help="Seed, instead of the scenario's.")]
 Workers = Annotated[int | None, typer.Option(min=1, max=1024, help="Processes. [default: all cores]")]
 VolumeOption = Annotated[
-    VolumeName, one_of(VolumeName, "What is kept of a replication: every event, or cases and decisions.", "--volume")
+    VolumeName,
+    one_of(VolumeName, "What is kept: every event, cases and decisions, or counts that take no memory.", "--volume"),
 ]
 OutputFormat = Annotated[Format, one_of(Format, "Text for people or JSON for programs.", "--format")]
 EffortOption = Annotated[EffortName, one_of(EffortName, "How far the solvers go before a check is undecided.")]
