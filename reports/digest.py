@@ -1,4 +1,4 @@
-"""What is told of a run that keeps counts instead of cases and events: its objectives, and tables of what was counted."""
+"""What is told of a run that keeps counts alone: its objectives, and tables of what was counted."""
 
 from __future__ import annotations
 

@@ -20,8 +20,8 @@ from models.units import DAY
 from reports import words
 from reports.assess import Assessed, assess_run
 from reports.charts import RING_SHOWN, Chart, drift_chart, objectives_chart, queues_chart, ring_chart
-from reports.kept import kept
 from reports.digest import Digest, digest_sections
+from reports.kept import kept
 from reports.limits import not_kept, not_measured
 from reports.locks import longer_lock
 from reports.outcomes import Outcomes

@@ -42,7 +42,7 @@ from reports.rollouts import (
 )
 from reports.sagas import CompensationOutcome, assess_compensation
 from reports.security import AttackOutcome, assess_attacks
-from reports.series import FaultBand, HarmCourse, QueueCourse, fault_bands, harm_courses, queue_courses, sample_every
+from reports.series import FaultBand, HarmCourse, QueueCourse, fault_bands, harm_courses, queue_courses
 from reports.sites import SiteOutcome, assess_sites
 from reports.sub_workflows import SubWorkflowOutcome, assess_sub_workflows
 from reports.tables import RunTables, read_tables

@@ -21,8 +21,8 @@ from reports.witness import print_witness
 from verify.findings import Finding, Findings
 
 if TYPE_CHECKING:
-    from reports.objectives import ObjectiveOutcome
     from reports.assess import Assessed
+    from reports.objectives import ObjectiveOutcome
     from reports.verdict import Verdict
 
 MOST_FINDINGS: Final = 20

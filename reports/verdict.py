@@ -9,8 +9,8 @@ from reports.words import count
 from verify.findings import Finding, Findings, Overall, PolicyRef
 
 if TYPE_CHECKING:
-    from reports.objectives import ObjectiveOutcome
     from reports.assess import Assessed
+    from reports.objectives import ObjectiveOutcome
 
 FailOn = Literal["error", "warning"]
 """The least severity of a violated check that fails."""

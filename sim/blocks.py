@@ -116,4 +116,3 @@ class BlockedCases(Cases):
     def _taken(self, key: int) -> Figures:
         del self._open[key]
         return {name: np.array(column.blocks.pop(key), np.int64) for name, column in self._columns.items()}
-
