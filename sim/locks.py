@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from sim.by_case import ByCase
 from sim.chance import Purpose
 from sim.clock import Clock, Rank
 from sim.logs import Kind, Log
@@ -68,7 +69,7 @@ class Locks:
     """All locks of a replication. `resume(token, now)` is called when a token gets the lock it waited for."""
 
     def __init__(
-        self, clock: Clock, log: Log, step_names: tuple[str, ...], plan: DeadlockPlan, attempts: Sequence[int]
+        self, clock: Clock, log: Log, step_names: tuple[str, ...], plan: DeadlockPlan, attempts: ByCase
     ) -> None:
         self.resume: Callable[[Token, int], None]
         self.abort: Callable[[Token, int], None]
