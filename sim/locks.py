@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Hashable, Iterator
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sim.by_case import ByCase
 from sim.chance import Purpose
@@ -33,6 +33,10 @@ def install_review(replication: Replication) -> None:
         locks.desk = replication.desks[plan.deadlock.desk]
         reviews = replication.draws.stream(Purpose.RING, "deadlock", durations(plan.desks[plan.deadlock.desk].service))
         locks.review = lambda ring: reviews.at(ring.number, 0)
+
+
+_PASSING = (StepKind.TASK, StepKind.PUBLISH)
+"""Kinds of steps whose time-out ends their wait."""
 
 
 class LockInstance:
@@ -65,6 +69,14 @@ class Ring(Job):
         self.stands = True
 
 
+class Full(Protocol):
+    """Where publishers wait for room, until one of its holders is done."""
+
+    place: str
+
+    def holders(self) -> tuple[Hashable, ...]: ...
+
+
 class Locks:
     """All locks of a replication. `resume(token, now)` is called when a token gets the lock it waited for."""
 
@@ -77,6 +89,10 @@ class Locks:
         self.desk: Station | None = None
         self.senders: dict[Token, Sender] = {}
         """What keeps the slots of tokens that are not let in at their next pool."""
+        self.publishers: dict[Token, Full] = {}
+        """Who waits for room, and in what topic."""
+        self.consumers: dict[Token, str] = {}
+        """Deliveries of messages, each with its topic's place: it keeps a consumer of it."""
         self._instances: dict[str, LockInstance] = {}
         self._standing: list[Ring] = []
         self._recorded = 0
@@ -155,12 +171,15 @@ class Locks:
         waits = waits_from(token, self._wait_of)
         members = ring(token, waits)
         detail: dict[str, Any] = {}
-        passes = False
+        # A publisher's time-out runs while it waits for room; that of a task not yet while it waits for a lock.
+        passes = any(member.plan.timeout >= 0 for member in members if member in self.publishers)
+        if passes:
+            detail = {"until": "timeout"}
         if not members:
             members = knot(token, waits)
             if not members:
                 return
-            passes = any(member.plan.timeout >= 0 for member in members if member.plan.kind == StepKind.TASK)
+            passes = any(member.plan.timeout >= 0 for member in members if member.plan.kind in _PASSING)
             detail = {"kind": "knot"} | ({"until": "timeout"} if passes else {})
         detail["ring"] = [self._member(member, members) for member in members]
         victim = self._victim(members)
@@ -184,7 +203,8 @@ class Locks:
 
     def _wait_of(self, node: object) -> Wait | None:
         """What a token waits for: a lock's holder, its branches, the agent it called; any of those who have a slot of
-        the pool it waits for, or the pool itself while servers of it are away. Anything else does not wait."""
+        the pool it waits for, or the pool itself while servers of it are away; any of those who keep a consumer of the
+        topic it waits for room in. Anything else does not wait."""
         if not isinstance(node, Token):
             return None
         if node.held is not None and node.blocked_on is not None:
@@ -194,6 +214,9 @@ class Locks:
             return Wait(tuple(child for child in node.children if child.alive), every=True)
         if node.callee is not None:
             return Wait((node.callee,), every=True)
+        topic = self.publishers.get(node)
+        if topic is not None:
+            return Wait(topic.holders(), every=False)
         station = node.station
         if node.waiting and station is not None and station.serving is not None:
             holders = tuple(job.token if isinstance(job, Sender) else job for job in station.holders(node))
@@ -206,6 +229,7 @@ class Locks:
         held = [lock.place for lock in token.held or ()]
         if token.station is not None and not token.waiting:
             held.append(token.station.place)
+        held += [self.consumers[root] for root in (_root(token),) if root in self.consumers]
         sender = self.senders.get(token)
         if sender is not None and sender.station is not None:
             held.append(sender.station.place)
@@ -223,6 +247,8 @@ class Locks:
             yield "sub-workflow" if token.plan.kind == StepKind.SUB_WORKFLOW else "branches"
         elif token.callee is not None:
             yield f"step:{self._step_names[token.callee.step]}"
+        elif token in self.publishers:
+            yield self.publishers[token].place
         elif token.station is not None:
             yield token.station.place
 
@@ -286,3 +312,9 @@ def _holder(token: Token, lock: LockInstance) -> Token | None:
     while at is not None and at not in lock.holders:
         at = at.parent
     return at
+
+
+def _root(token: Token) -> Token:
+    while token.parent is not None:
+        token = token.parent
+    return token

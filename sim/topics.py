@@ -7,7 +7,7 @@ acknowledged, or when it is a dead letter.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import partial
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any
@@ -70,6 +70,8 @@ class Topic:
         self.busy = 0
         self.waiting = 0
         self.numbers = 0
+        self.running: dict[Token, None] = {}
+        """Deliveries under way that no link has lost."""
         self.publishers: dict[Token, int] = {}
         """Those who wait for room, in order of coming, and since when."""
         self._line: list[tuple[int, Message]] = []
@@ -77,6 +79,10 @@ class Topic:
 
     def has_room(self) -> bool:
         return self.plan.capacity < 0 or self.waiting < self.plan.capacity or self.busy < self.servers
+
+    def holders(self) -> tuple[Hashable, ...]:
+        """Who gives room when done: the deliveries under way; and the topic itself, where one is lost and noticed."""
+        return (*self.running, self) if self.busy > len(self.running) else tuple(self.running)
 
     def push(self, message: Message) -> None:
         message.waits = True
@@ -104,6 +110,7 @@ class Broker:
         self._replication = replication
         self._plan = plan = replication.plan
         self._names = plan.names
+        self._locks = replication.locks
         self._clock = replication.clock
         self._log = replication.log
         self._flow = flow = replication.flow
@@ -164,7 +171,9 @@ class Broker:
             self._taken(topic, token, now)
         elif topic.plan.when_full == _BLOCK:
             topic.publishers[token] = now
+            self._locks.publishers[token] = topic
             self._event(Kind.BACK_PRESSURE, topic, token.case, now, len(topic.publishers), "full")
+            self._locks.detect(token, topic.place, now)
         elif topic.plan.when_full == _REJECT:
             self._event(Kind.REJECTED, topic, token.case, now)
             self._confirm(token, Exit.FAILURE, now)
@@ -219,6 +228,8 @@ class Broker:
     def _forget(self, token: Token, now: int) -> None:
         topic = self._topic(token)
         since = topic.publishers.pop(token, None)
+        if self._locks.publishers.pop(token, None) is not None:
+            self._locks.dissolve(token, now, "a member gave up")
         outside = self._outside.pop(token, None)
         began = since if since is not None else outside
         if began is not None:
@@ -256,7 +267,8 @@ class Broker:
             if not topic.publishers or not topic.has_room():
                 return
             token = next(iter(topic.publishers))
-            del topic.publishers[token]
+            del topic.publishers[token], self._locks.publishers[token]
+            self._locks.dissolve(token, now, "a member got room")
             self._put(topic, token, now)
             self._confirm(token, Exit.NEXT, now)
 
@@ -277,6 +289,8 @@ class Broker:
         if not message.lost:
             delivery = Delivery(*message.publisher, message.origin, self._first(message))
             self._running[delivery] = (topic, message, message.deliveries)
+            topic.running[delivery] = None
+            self._locks.consumers[delivery] = topic.place
             self._after(leg.time, self._begin, delivery, now)
 
     def _begin(self, delivery: Delivery, now: int) -> None:
@@ -319,6 +333,7 @@ class Broker:
         """A delivery is over, by this token of it; `failure` tells why in vain."""
         delivery = root(token)
         topic, message, number = self._running.pop(delivery)
+        del topic.running[delivery], self._locks.consumers[delivery]
         plan = topic.plan
         self._flow.dismiss(token, now)
         for consumed in self._flow.consumed:

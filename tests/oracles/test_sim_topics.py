@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
 from pathlib import Path
@@ -403,6 +404,60 @@ def test_deliveries_find_fates_of_their_own(tmp_path: Path) -> None:
     expected = [len(done) * share for share in (0.5, 0.25, 0.125, 0.0625, 0.0625)]
     assert len(done) > 900
     assert stats.chisquare([needed[n] for n in range(1, 6)], expected).pvalue > SURE
+
+
+STALL = """\
+windtunnel: 1
+name: stall
+start: 2026-01-05T00:00:00Z
+horizon: 100s
+locks: {ledger: {}}
+deadlock: {resolution: RESOLUTION}
+topics: {events: {capacity: 1, consumers: {workflow: notify}}}
+workflows:
+  main:
+    start: one
+    steps:
+      one: {kind: publish, topic: events, acquire: [ledger], next: two}
+      two: {kind: publish, topic: events, next: three}
+      three: {kind: publish, topic: events, TIMEOUTnext: rest}
+      rest: {kind: wait, duration: 1s}
+  notify: {start: book, steps: {book: {kind: wait, duration: 2sACQUIRE}}}
+work: {w: {workflow: main, arrivals: {kind: trace, file: one.csv, column: t}}}
+"""
+
+
+def stalled(folder: Path, resolution: str = "none", acquire: str = ", acquire: [ledger]", timeout: str = "") -> Rows:
+    text = STALL.replace("RESOLUTION", resolution).replace("ACQUIRE", acquire).replace("TIMEOUT", timeout)
+    (folder / "scenario.yaml").write_text(text)
+    (folder / "one.csv").write_text("t\n0\n")
+    return fly(folder)
+
+
+def test_a_publisher_that_keeps_what_its_consumers_need_is_a_deadlock(tmp_path: Path) -> None:
+    """It holds the lock that the first delivery waits for, and waits for the room that its end would give."""
+    rows = stalled(tmp_path)
+    (found,) = [row for row in rows if row["kind"] == "deadlock"]
+    assert (found["place"], found["value"]) == ("topic:events", 1)
+    assert json.loads(found["detail"]) == {
+        "ring": [
+            {"case": 0, "step": "main.three", "holds": ["lock:ledger"], "waits-for": "topic:events"},
+            {"case": 0, "step": "notify.book", "holds": ["topic:events"], "waits-for": "lock:ledger"},
+        ],
+    }
+    assert not [row for row in rows if row["kind"] == "ended"]
+    aborted = stalled(tmp_path, "abort")
+    assert [row["detail"] for row in aborted if row["kind"] == "ended"] == ["aborted"]
+    assert count(aborted, "acknowledged") == 2
+    # Without the lock, and with a time-out, it passes.
+    assert not count(stalled(tmp_path, acquire=""), "deadlock")
+    passing = stalled(tmp_path, timeout="timeout: 9s, on-failure: rest, ")
+    (found,) = [row for row in passing if row["kind"] == "deadlock"]
+    assert json.loads(found["detail"])["until"] == "timeout"
+    assert [(row["time"] // SECOND, row["detail"]) for row in passing if row["kind"] == "resolved"] == [
+        (9, "a member gave up")
+    ]
+    assert [row["time"] // SECOND for row in passing if row["kind"] == "ended"] == [10]
 
 
 # --- what is told of it -----------------------------------------------------------------------------------------------
