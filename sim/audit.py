@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from models.diagnostics import input_error
 from models.scenario import Scenario
-from sim.decision_log import Seal, chained, identity, seal
+from sim.decision_log import Chain, Seal, chained, identity
 from sim.run import FINDINGS, SCENARIO, Manifest, file_digest, read_manifest, table_file
 from sim.tables import KEPT, POLICIES, TABLES, Volume, decision_schema
 
@@ -113,27 +113,26 @@ def _check_rows(folder: Path, manifest: Manifest) -> list[Seal]:
     """The seals of the rows as they are. Raises _DamagedError at the first bad row."""
     named = _names_policies(table_file(folder, "decisions"))
     known = _known_policies(folder) if named else frozenset[str]()
-    before = [
-        identity(manifest.scenario_digest, manifest.seed, r, names_policies=named)
+    chains = [
+        Chain(identity(manifest.scenario_digest, manifest.seed, r, names_policies=named))
         for r in range(len(manifest.decisions))
     ]
-    hashes: list[list[str]] = [[] for _ in before]
     current = 0
     for position, row in enumerate(_rows(table_file(folder, "decisions"), named)):
-        while current < len(hashes) and len(hashes[current]) == manifest.decisions[current].rows:
+        while current < len(chains) and chains[current].rows == manifest.decisions[current].rows:
             current += 1
-        if current == len(hashes):
+        if current == len(chains):
             raise _DamagedError(f"row {position} of the file is one too many")
-        expected = len(hashes[current])
-        last = hashes[current][-1] if hashes[current] else before[current]
-        if (row.replication, row.sequence) != (current, expected) or _chained(last, row) != row.hash:
+        chain = chains[current]
+        expected = chain.rows
+        if (row.replication, row.sequence) != (current, expected) or _chained(chain.head, row) != row.hash:
             raise _DamagedError(
                 f"row {expected} of replication {current} (row {position} of the file) is not as it was written"
             )
         if known and row.values[-1] not in known:
             raise _DamagedError(f"row {expected} of replication {current} names policies that the scenario has not")
-        hashes[current].append(row.hash)
-    return [seal(first, of_replication) for first, of_replication in zip(before, hashes, strict=True)]
+        chain.append(row.hash)
+    return [chain.seal() for chain in chains]
 
 
 def _chained(before: str, row: _Row) -> str | None:

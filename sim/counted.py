@@ -73,6 +73,6 @@ class CountedReplication(Replication):
             events=(),
             decisions=(),
             samples=self.log.sample_table(self.number).to_batches(),
-            seal=self._chain.seal(),
+            chain=self._chain,
             figures=self._summary.table(self.number).to_batches(),
         )

@@ -8,7 +8,7 @@ last one without a neighbour moves up as it is.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -46,43 +46,56 @@ def chained_hashes(before: str, rows: Iterable[Row]) -> list[str]:
     return hashes
 
 
-def merkle_root(hashes: Sequence[str]) -> str:
-    """The root over the rows' hashes; of no rows, the hash of nothing."""
-    level = [bytes.fromhex(h) for h in hashes]
-    if not level:
-        return sha256().hexdigest()
-    while len(level) > 1:
-        pairs = zip(level[::2], level[1::2], strict=False)
-        odd = level[-1:] if len(level) % 2 else []
-        level = [sha256(a + b).digest() for a, b in pairs] + odd
-    return level[0].hex()
-
-
 class Chain:
-    """The seal of rows that come one by one and are not kept."""
+    """The decision log of one replication as it grows. Of its rows it keeps their number, the last hash, and the root
+    of each full tree among their hashes: no more of them than the number of rows has bits."""
 
     def __init__(self, before: str) -> None:
         self.rows = 0
-        self._head = before
-        self._roots: list[tuple[int, bytes]] = []
-        """Roots of whole trees of so many rows, the larger first, as the digits of a binary number."""
+        self.head = before
+        """Hash of the last row; at first the hash before it."""
+        self._trees: list[bytes] = []
+        """Roots of full trees, the largest first: one of 2^k rows for each bit k that is set in the number of rows."""
+
+    def extend(self, rows: Iterable[Row]) -> list[str]:
+        """Add rows; their hashes."""
+        hashes = chained_hashes(self.head, rows)
+        for one in hashes:
+            self.append(one)
+        return hashes
 
     def add(self, row: Row) -> None:
-        self._head = chained(self._head, row)
+        """Add a row."""
+        self.append(chained(self.head, row))
+
+    def append(self, head: str) -> None:
+        """Add a row by its hash, which follows from the last."""
+        tree, full = bytes.fromhex(head), self.rows
+        while full & 1:  # as in counting by one: two trees of a size become one of twice the size
+            tree = sha256(self._trees.pop() + tree).digest()
+            full >>= 1
+        self._trees.append(tree)
         self.rows += 1
-        size, root = 1, bytes.fromhex(self._head)
-        while self._roots and self._roots[-1][0] == size:
-            _, left = self._roots.pop()
-            size, root = 2 * size, sha256(left + root).digest()
-        self._roots.append((size, root))
+        self.head = head
 
     def seal(self) -> Seal:
-        """As `seal` of all rows together: a last tree without a neighbour moves up as it is."""
-        root = None
-        for _, left in reversed(self._roots):
-            root = left if root is None else sha256(left + root).digest()
-        return Seal(self.rows, self._head, sha256().hexdigest() if root is None else root.hex())
+        """The seal of the rows so far."""
+        if not self._trees:
+            return Seal(0, self.head, sha256().hexdigest())
+        root = self._trees[-1]
+        for tree in self._trees[-2::-1]:
+            root = sha256(tree + root).digest()
+        return Seal(self.rows, self.head, root.hex())
 
 
-def seal(before: str, hashes: Sequence[str]) -> Seal:
-    return Seal(len(hashes), hashes[-1] if hashes else before, merkle_root(hashes))
+def merkle_root(hashes: Iterable[str]) -> str:
+    """The root over the rows' hashes; of no rows, the hash of nothing."""
+    return seal("", hashes).root
+
+
+def seal(before: str, hashes: Iterable[str]) -> Seal:
+    """The seal of rows with these hashes."""
+    chain = Chain(before)
+    for one in hashes:
+        chain.append(one)
+    return chain.seal()

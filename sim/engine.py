@@ -22,7 +22,7 @@ from sim.case_table import case_batches, case_schema
 from sim.chance import Draws
 from sim.clock import Clock, Rank
 from sim.counts import CountedLog
-from sim.decision_log import Seal, chained_hashes, identity, seal
+from sim.decision_log import Chain, Seal, identity
 from sim.decisions import Decisions
 from sim.desks import DeskSteps, Shifts
 from sim.endpoints import Endpoints
@@ -56,7 +56,8 @@ class Batches(NamedTuple):
     events: Iterable[pa.RecordBatch]
     decisions: Iterable[pa.RecordBatch]
     samples: Iterable[pa.RecordBatch]
-    seal: Seal
+    chain: Chain
+    """The chain of the decisions, as far as their batches have been read."""
     counts: Iterable[pa.RecordBatch] = ()
     """Counts of events, where these are not kept."""
     figures: Iterable[pa.RecordBatch] = ()
@@ -162,15 +163,13 @@ class Replication:
         assert isinstance(self.workload, Workload)
         named = bool(self.workload.decider.path)
         before = identity(digest, seed, self.number, names_policies=named)
-        rows = ((self.number, n, *row) for n, row in enumerate(self.log.decisions))
-        hashes = chained_hashes(before, rows)
-        log = self.log
+        chain, log = Chain(before), self.log
         return Batches(
             case_batches(self.plan, self.workload, self.cases, self.number),
             () if isinstance(log, CountedLog) else log.event_batches(self.number, OUTCOME_NAMES),
-            self.log.decision_table(self.number, hashes, decision_schema(names_policies=named)).to_batches(),
-            self.log.sample_table(self.number).to_batches(),
-            seal(before, hashes),
+            log.decision_batches(self.number, chain, decision_schema(names_policies=named)),
+            log.sample_table(self.number).to_batches(),
+            chain,
             log.count_table(self.number).to_batches() if isinstance(log, CountedLog) else (),
         )
 
@@ -181,7 +180,7 @@ class Replication:
         schemas = (case_schema(self.plan), EVENTS, decisions, SAMPLES)
         parts = (batches.cases, batches.events, batches.decisions, batches.samples)
         whole = [pa.Table.from_batches(part, schema) for part, schema in zip(parts, schemas, strict=True)]
-        return Tables(whole[0], whole[1], whole[2], whole[3], batches.seal)
+        return Tables(whole[0], whole[1], whole[2], whole[3], batches.chain.seal())
 
 
 class _Place(Protocol):

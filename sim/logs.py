@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from sim.decision_log import Chain
 from sim.tables import EVENTS, SAMPLES
 
 NONE: Final = -1
@@ -250,11 +251,14 @@ class Log:
         ]
         return pa.RecordBatch.from_arrays(columns, schema=EVENTS)
 
-    def decision_table(self, replication: int, hashes: Sequence[str], schema: pa.Schema) -> pa.Table:
-        turned = list(zip(*self.decisions, strict=True)) or [()] * (len(schema) - 3)
-        columns = [*_front(replication, len(self.decisions)), *turned, hashes]
-        arrays = [pa.array(c, field.type) for c, field in zip(columns, schema, strict=True)]
-        return pa.Table.from_arrays(arrays, schema=schema)
+    def decision_batches(self, replication: int, chain: Chain, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        """The decisions, some 100 000 at a time. The chain follows them."""
+        for start in range(0, len(self.decisions), _BATCH):
+            part = self.decisions[start : start + _BATCH]
+            hashes = chain.extend((replication, n, *row) for n, row in enumerate(part, start))
+            columns = [*_front(replication, len(part), start), *zip(*part, strict=True), hashes]
+            arrays = [pa.array(c, field.type) for c, field in zip(columns, schema, strict=True)]
+            yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 
     def sample_table(self, replication: int) -> pa.Table:
         rows = np.array(self.samples, np.int64).reshape(-1, 7)

@@ -207,7 +207,7 @@ def replicate(job: Job, number: int) -> Finished | str:
             for batch in getattr(batches, name):
                 writer.write_batch(batch)
         digests.append(file_digest(file))
-    return Finished(batches.seal, tuple(digests))
+    return Finished(batches.chain.seal(), tuple(digests))
 
 
 def _replication(job: Job, number: int) -> Replication:

@@ -12,7 +12,7 @@ import pytest
 
 from models.diagnostics import InputError
 from sim.audit import audit
-from sim.decision_log import chained_hashes, identity, merkle_root, seal
+from sim.decision_log import Chain, chained_hashes, identity, merkle_root, seal
 
 
 def test_an_untouched_run_is_intact(flown: Path) -> None:
@@ -123,6 +123,33 @@ def test_the_root_pairs_neighbours_level_by_level() -> None:
     assert merkle_root([a]) == a
     assert merkle_root([a, b]) == pair
     assert merkle_root([a, b, c]) == sha256(bytes.fromhex(pair) + bytes.fromhex(c)).hexdigest()
+
+
+def _level_by_level(hashes: list[str]) -> str:
+    """The definition of the root: neighbours are paired, the last without one moves up."""
+    level = [bytes.fromhex(one) for one in hashes]
+    while len(level) > 1:
+        odd = level[-1:] if len(level) % 2 else []
+        level = [sha256(a + b).digest() for a, b in zip(level[::2], level[1::2], strict=False)] + odd
+    return level[0].hex()
+
+
+def test_the_root_of_a_growing_log_is_that_of_all_its_rows_at_any_moment() -> None:
+    hashes = [sha256(bytes([n])).hexdigest() for n in range(140)]
+    chain = Chain("00")
+    for count, one in enumerate(hashes, 1):
+        chain.append(one)
+        assert chain.seal() == (count, one, _level_by_level(hashes[:count]))
+        assert len(chain._trees) == count.bit_count()
+    assert merkle_root([hashes[1], hashes[0], *hashes[2:]]) != merkle_root(hashes), "the order counts"
+
+
+def test_a_chain_grows_the_same_by_one_row_and_by_many() -> None:
+    rows = [(0, n, str(n)) for n in range(29)]
+    whole, pieces = Chain("ab" * 32), Chain("ab" * 32)
+    hashes = whole.extend(rows)
+    assert [one for start in range(0, 29, 5) for one in pieces.extend(rows[start : start + 5])] == hashes
+    assert whole.seal() == pieces.seal() == seal("ab" * 32, chained_hashes("ab" * 32, rows))
 
 
 def test_a_hash_covers_the_row_and_all_before_it() -> None:

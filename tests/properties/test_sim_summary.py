@@ -43,7 +43,7 @@ def both(loaded: LoadedScenario) -> tuple[Tables, pd.DataFrame, object]:
     counted = CountedReplication(plan, rules, SEED, 0, loaded.digest)
     counted.run()
     kept = counted.batches(loaded.digest, SEED)
-    return whole.tables(loaded.digest, SEED), pa.Table.from_batches(kept.figures).to_pandas(), kept.seal
+    return whole.tables(loaded.digest, SEED), pa.Table.from_batches(kept.figures).to_pandas(), kept.chain.seal()
 
 
 def amounts(figures: pd.DataFrame, name: str) -> dict[object, int]:
