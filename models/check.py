@@ -13,7 +13,7 @@ from typing import Final
 from models.check_attacks import check_attacks
 from models.check_change import check_drifts, check_monitors
 from models.check_faults import check_timed
-from models.check_flows import check_calls, check_consumed, check_messages, check_sub_workflows
+from models.check_flows import check_behaviours, check_calls, check_consumed, check_messages, check_sub_workflows
 from models.check_people import check_batches, check_holidays, check_reviews
 from models.check_platform import check_links, check_points, check_topics
 from models.check_presets import check_retries
@@ -386,6 +386,7 @@ _CHECKS: Final[tuple[tuple[Callable[[Scenario], Iterator[Problem]], tuple[str, .
     (_deadlock, ()),
     (check_calls, ("agents",)),
     (check_sub_workflows, ("workflows",)),
+    (check_behaviours, ()),
     (check_messages, ("workflows", "work")),
     (check_consumed, ("topics", "workflows")),
     (check_resilience, ("agents",)),

@@ -100,3 +100,18 @@ def _message_key(scenario: Scenario, keys: Keys, step: Send | Receive) -> Iterat
             message = f"work {quoted(name)} comes here and has no attribute {quoted(step.key)}"
             help = f"add the attribute to `work.{name}.attributes`{or_near(step.key, work.attributes)}"
             yield Problem((*keys, "key"), message, help)
+
+
+def check_behaviours(scenario: Scenario) -> Iterator[Problem]:
+    """What a program of the user's own cannot be joined with."""
+    for name, pool in scenario.agents.items():
+        for capability, what in pool.capabilities.items():
+            if what.behaviour is None:
+                continue
+            keys: Keys = ("agents", name, "capabilities", capability)
+            if what.vote is not None:
+                message = "a behaviour gives one answer, so there is nothing to vote on"
+                yield Problem((*keys, "vote"), message, "drop `vote`, or let the behaviour vote", True)
+            if pool.abandoned != "cancel":
+                message = f"an abandoned attempt goes on in {quoted(name)}, and a behaviour ends with its caller"
+                yield Problem((*keys, "behaviour"), message, "drop the pool's `abandoned`, or the `behaviour`")

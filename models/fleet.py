@@ -217,6 +217,10 @@ class Capability(Part):
 
     service: DurationLaw = Field(default=ZERO_DURATION)
     """Time of one attempt besides its endpoint calls."""
+    behaviour: Name | None = None
+    """A program of the user's own that an attempt runs instead of `service` and the calls: a Python generator that is
+    registered by this name in the file given with `--behaviours`. It may use both, and may say whether it was right;
+    the scenario itself never names or loads code. No key: `service`, then the calls."""
     endpoint: Name | None = None
     """What an attempt calls. No key: nothing."""
     calls: Annotated[int, Field(ge=0, le=1000)] = 1

@@ -85,6 +85,7 @@ class Purpose(IntEnum):
     ATTACK = 72
     POINT_LATENCY = 54
     LIVELOCK = 45
+    BEHAVIOUR = 46
     OUGHT = 75
     STAMP = 76
 

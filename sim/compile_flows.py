@@ -20,7 +20,9 @@ def compile_flows(loaded: LoadedScenario, names: Names) -> FlowsPlan:
     units = tuple(lock.count for lock in scenario.locks.values())
     keyed = dict(_keyed(scenario, names))
     keyed |= {fallback: keyed[main] for fallback, main in fallback_steps(scenario, names) if main in keyed}
-    return FlowsPlan(units, tuple(keyed.items()), tuple(_messages(scenario, names)))
+    return FlowsPlan(
+        units, tuple(keyed.items()), tuple(_messages(scenario, names)), tuple(_behaviours(scenario, names))
+    )
 
 
 def _keyed(scenario: Scenario, names: Names) -> Iterator[tuple[int, bool]]:
@@ -35,3 +37,10 @@ def _messages(scenario: Scenario, names: Names) -> Iterator[tuple[int, str, str]
         for step_name, step in workflow.steps.items():
             if isinstance(step, Send | Receive):
                 yield names.steps.index(f"{name}.{step_name}"), step.message, step.key or ""
+
+
+def _behaviours(scenario: Scenario, names: Names) -> Iterator[tuple[int, str]]:
+    for name, pool in scenario.agents.items():
+        for capability, what in pool.capabilities.items():
+            if what.behaviour is not None:
+                yield names.capabilities.index(f"{name}.{capability}"), what.behaviour

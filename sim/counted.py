@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from sim.blocks import BlockedCases
@@ -13,6 +14,7 @@ from sim.tokens import Token
 from sim.workload import arrivals, blocked
 
 if TYPE_CHECKING:
+    from models.behaviours import Behaviour
     from sim.plan import Plan
     from sim.rules import Rules
     from sim.tokens import Cases
@@ -26,8 +28,16 @@ class CountedReplication(Replication):
     """The same cases, draws and happenings as in `Replication`. Whenever a block of cases has come, what happened until
     then and the cases that have ended are counted, and gone."""
 
-    def __init__(self, plan: Plan, rules: Rules, seed: int, replication: int, digest: str) -> None:
-        super().__init__(plan, rules, seed, replication)
+    def __init__(
+        self,
+        plan: Plan,
+        rules: Rules,
+        seed: int,
+        replication: int,
+        digest: str,
+        behaviours: Mapping[str, Behaviour] = MappingProxyType({}),
+    ) -> None:
+        super().__init__(plan, rules, seed, replication, behaviours=behaviours)
         named = bool(self.workload.decider.path)
         self._chain = Chain(identity(digest, seed, replication, names_policies=named))
         self._summary = Summary(plan)

@@ -5,14 +5,16 @@ This is the executable specification. `docs/semantics.md` tells the same in word
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from models.behaviours import Behaviour
 from sim.approvals import Approvals
 from sim.attacks import Attack
 from sim.batches import BatchStation
@@ -79,8 +81,17 @@ class Replication:
 
     snapshots: Snapshots
 
-    def __init__(self, plan: Plan, rules: Rules, seed: int, replication: int, volume: Volume = "events") -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        rules: Rules,
+        seed: int,
+        replication: int,
+        volume: Volume = "events",
+        behaviours: Mapping[str, Behaviour] = MappingProxyType({}),
+    ) -> None:
         self.plan = plan
+        self.behaviours = behaviours
         self.number = replication
         self.draws = Draws(seed, replication)
         self.workload, self.cases, events_max = self._work(rules)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from sim.attacks import install_attacks
 from sim.autoscaling import install_autoscaling
+from sim.behaviours import install_behaviours
 from sim.blocking import install_blocking
 from sim.breakers import install_breakers
 from sim.budgets import install_budgets
@@ -49,6 +50,7 @@ PARTS: Final[tuple[Callable[[Replication], None], ...]] = (
     install_monitors,
     install_review,
     install_calls,
+    install_behaviours,
     install_quality,  # before strikes: a slow agent is slow at each answer of a vote
     install_token_use,  # before strain: a slow endpoint is slow at each token
     install_strain,  # before links: the way to an endpoint is no slower for its load

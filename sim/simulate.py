@@ -24,6 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from models.diagnostics import input_error, listed, quoted
+from sim.behaviours import BehaviourError, BehaviourFile, with_behaviours
 from sim.case_table import case_schema
 from sim.clock import EventLimitError
 from sim.compile import compile_plan
@@ -75,6 +76,7 @@ class Job:
     seed: int
     folder: Path
     volume: Volume = "events"
+    behaviours: BehaviourFile | None = None
 
 
 def simulate(
@@ -87,8 +89,12 @@ def simulate(
     progress: Progress | None = None,
     findings: str | None = None,
     volume: Volume = "events",
+    behaviours: str | Path | None = None,
 ) -> Run:
     """Run the replications of a scenario and write the run folder `out`.
+
+    `behaviours` is the Python file, or the module, that registers the behaviours which the scenario names. Its sha256
+    is part of the run's digest.
 
     `findings` is the text of what verification found, None where nothing was verified. It is kept with the tables and
     the manifest names it, so that a run that was verified cannot pass for one that was not. `volume` is what is kept of
@@ -99,6 +105,7 @@ def simulate(
     same arguments has finished before it was stopped is not run again. Raises InputError where the folder cannot be
     written, an argument is out of range, or a replication outgrows its limits.
     """
+    loaded, programs = with_behaviours(loaded, behaviours)
     count = loaded.scenario.replications if replications is None else replications
     chosen = loaded.scenario.seed if seed is None else seed
     processes = min(_cores() if workers is None else workers, max(count, 1))
@@ -112,7 +119,7 @@ def simulate(
     with new_run_folder(out) as folder, journal(folder, header, out) as progressing:
         if findings is not None:
             (folder / FINDINGS).write_text(findings, encoding="utf-8", newline="\n")
-        job = Job(compile_plan(loaded), compile_rules(loaded), loaded.digest, chosen, folder, volume)
+        job = Job(compile_plan(loaded), compile_rules(loaded), loaded.digest, chosen, folder, volume, programs)
         try:
             seals = _run_all(job, progressing, processes, progress or _silent, str(loaded.path))
         except KeyboardInterrupt:
@@ -122,11 +129,18 @@ def simulate(
     return open_run(out)
 
 
-def resume(out: Path, *, workers: int | None = None, progress: Progress | None = None) -> Run:
+def resume(
+    out: Path,
+    *,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    behaviours: str | Path | None = None,
+) -> Run:
     """Go on with the unfinished run of `out`: the replications that are missing are run, and the folder is written.
 
     The result equals that of a run that was never stopped, to the byte. Raises InputError where there is nothing to go
-    on with, or where the scenario, its files or the versions of the libraries are no longer those of the run.
+    on with, or where the scenario, its files or the versions of the libraries are no longer those of the run. The file
+    of behaviours has to be given again: no folder names code that is run.
     """
     folder = unfinished(out)
     header = read_header(folder)
@@ -144,7 +158,7 @@ def resume(out: Path, *, workers: int | None = None, progress: Progress | None =
     if header.findings is not None:
         findings = (folder / FINDINGS).read_text(encoding="utf-8")
     help = "run it anew: with other inputs it would be another run"
-    if loaded.digest != header.digest:
+    if with_behaviours(loaded, behaviours)[0].digest != header.digest:
         raise input_error(
             "the scenario or one of its files has changed since the run was stopped", header.scenario, help
         )
@@ -159,6 +173,7 @@ def resume(out: Path, *, workers: int | None = None, progress: Progress | None =
         progress=progress,
         findings=findings,
         volume=header.volume,
+        behaviours=behaviours,
     )
 
 
@@ -189,6 +204,8 @@ def replicate(job: Job, number: int) -> Finished | str:
     try:
         replication = _replication(job, number)
         replication.run()
+    except BehaviourError as error:
+        return f"replication {number}: {error}"
     except CaseLimitError:
         most = BLOCKED_CASES_MAX if job.volume == "summary" else CASES_MAX
         return f"replication {number} has more than {most:,} cases: lower the rate or the horizon"
@@ -211,9 +228,10 @@ def replicate(job: Job, number: int) -> Finished | str:
 
 
 def _replication(job: Job, number: int) -> Replication:
+    functions = {} if job.behaviours is None else job.behaviours.functions()
     if job.volume == "summary":
-        return CountedReplication(job.plan, job.rules, job.seed, number, job.digest)
-    return Replication(job.plan, job.rules, job.seed, number, job.volume)
+        return CountedReplication(job.plan, job.rules, job.seed, number, job.digest, functions)
+    return Replication(job.plan, job.rules, job.seed, number, job.volume, functions)
 
 
 _job: Job | None = None

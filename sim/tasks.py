@@ -129,6 +129,8 @@ class Tasks:
         self.forget: Callable[[Token, int], None]
         self.waits: Callable[[Token, int], None]
         self.hand_on: Callable[[Token, int], None]
+        self.starts: dict[int, Callable[[Token, int], None]] = {}
+        """Of capabilities whose attempts go another way once they have their slot: what begins them."""
         self.judged: list[Judged] = []
         self.admit: list[Admit] = []
         self.closed: list[Closed] = []
@@ -185,8 +187,8 @@ class Tasks:
                 return reason
         return ""
 
-    def _started(self, token: Token, now: int) -> None:
-        """A slot is free: the agent works on its own, then makes its endpoint calls."""
+    def take_up(self, token: Token, now: int) -> int:
+        """A slot is free: the attempt is paid, and it is known how long the agent will work on its own."""
         law = token.law
         token.success = self.success[law.number]
         self._attempts[token.case] += 1
@@ -197,15 +199,21 @@ class Tasks:
         if law.watched:
             for pace in self.pace:
                 busy = pace(token, busy, now)
+        return busy
+
+    def _started(self, token: Token, now: int) -> None:
+        """A slot is free: the agent works on its own, then makes its endpoint calls."""
+        law = token.law
+        busy = self.take_up(token, now)
         if law.abandoned:
             token.due = now + busy
         if not law.calls:
             at = self._at
             at(now + busy, _FINISH, self._on_produced, token)
         elif busy:
-            self._clock.at(now + busy, _FINISH, self._call, token)
+            self._clock.at(now + busy, _FINISH, self.call, token)
         else:
-            self._call(token, now)
+            self.call(token, now)
 
     def _started_plain(self, token: Token, now: int) -> None:
         """`_started` where the law is plain; it takes half the time."""
@@ -219,7 +227,8 @@ class Tasks:
         leave = self.leave
         leave(token, _NEXT, now)
 
-    def _call(self, token: Token, now: int) -> None:
+    def call(self, token: Token, now: int) -> None:
+        """The attempt makes its endpoint calls, one after the other."""
         capability = token.law.capability
         site = self._plan.pools[capability.pool].site
         self._endpoints.start(token, capability.endpoint, site, capability.calls, now)
@@ -405,7 +414,7 @@ class Tasks:
         if call is not None:
             orphan.call, call.token = call, orphan
         elif not orphan.waiting:
-            self._clock.at(token.due, _FINISH, self._call if law.calls else self._on_produced, orphan)
+            self._clock.at(token.due, _FINISH, self.call if law.calls else self._on_produced, orphan)
         served = -1 if orphan.waiting else now - orphan.since
         self._log.event(now, Kind.ORPHANED, pool.place, token.case, served)
         for orphaned in self.orphaned:
@@ -433,7 +442,7 @@ class Tasks:
     def _law(self, token: Token) -> TaskLaw:
         law = TaskLaw(self._draws, self._plan, self._pools, token.work, token.step)
         law.watched = token.step in self._watched
-        law.begin = self._started_plain if law.is_plain() else self._started
+        law.begin = self.starts.get(law.number) or (self._started_plain if law.is_plain() else self._started)
         self._laws[token.work][token.step] = law
         return law
 

@@ -9,7 +9,21 @@ outcomes = wt.assess(run)
 wt.report(run, findings, "report.html")
 """
 
+from models.behaviours import behaviour
 from windtunnel.api import assess, backtest, diff, frame, load, open_run, query, report, resume, simulate, verify
 
-__all__ = ["assess", "backtest", "diff", "frame", "load", "open_run", "query", "report", "resume", "simulate", "verify"]
+__all__ = [
+    "assess",
+    "backtest",
+    "behaviour",
+    "diff",
+    "frame",
+    "load",
+    "open_run",
+    "query",
+    "report",
+    "resume",
+    "simulate",
+    "verify",
+]
 __version__ = "0.1.0"

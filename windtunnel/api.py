@@ -163,6 +163,7 @@ def simulate(
     progress: Callable[[int, int], None] | None = None,
     findings: Findings | None = None,
     volume: Volume = "events",
+    behaviours: str | Path | None = None,
 ) -> Run:
     """Run every replication and write the run folder, `runs/NAME` unless `out` names another.
 
@@ -172,6 +173,9 @@ def simulate(
     `volume` is what is kept of each replication: `events`; `cases` without the events, which are counted only; or a
     `summary`, counts alone, in memory that does not grow with the cases. What the outcomes cannot tell then, they name
     in `not_kept`; of a summary there is a digest.
+
+    `behaviours` is the Python file, or the name of the module, with the `behaviour`s that the scenario names. It is
+    run: it must be yours.
 
     `replications` and `seed` replace the scenario's own; `workers` is processes (default: all cores). Results do not
     depend on `workers`. `progress(done, total)` is called after each replication. A call that is stopped is gone on
@@ -195,18 +199,26 @@ def simulate(
         progress=progress,
         findings=kept,
         volume=volume,
+        behaviours=behaviours,
     )
 
 
-def resume(out: str | Path, *, workers: int | None = None, progress: Callable[[int, int], None] | None = None) -> Run:
+def resume(
+    out: str | Path,
+    *,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    behaviours: str | Path | None = None,
+) -> Run:
     """Go on with a run that was stopped before its folder `out` was whole. The result is that of an unstopped run.
+    `behaviours` have to be given again.
 
     Raises `models.diagnostics.InputError` where there is nothing to go on with, or where the scenario, its files or the
     versions of the libraries have changed.
     """
     from sim.simulate import resume as resume_run
 
-    return resume_run(Path(out), workers=workers, progress=progress)
+    return resume_run(Path(out), workers=workers, progress=progress, behaviours=behaviours)
 
 
 def open_run(folder: str | Path) -> Run:

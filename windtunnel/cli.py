@@ -16,6 +16,7 @@ from models.diagnostics import InputError, input_error
 from windtunnel import __version__, api, policies
 from windtunnel.entry import EXIT_INTERRUPTED, interrupted
 from windtunnel.options import (
+    Behaviours,
     EffortName,
     EffortOption,
     ExplainOption,
@@ -65,6 +66,7 @@ def run(
     seed: Seed = None,
     workers: Workers = None,
     volume: VolumeOption = VolumeName.events,
+    behaviours: Behaviours = None,
     effort: EffortOption = EffortName.normal,
     fail_on: FailOn = Threshold.error,
     format: OutputFormat = Format.text,
@@ -86,6 +88,7 @@ def run(
             progress=advance,
             findings=findings,
             volume=volume.value,
+            behaviours=behaviours,
         )
     with progress.status("assessing"):
         outcomes = api.assess(finished)
@@ -152,6 +155,7 @@ def simulate(
     seed: Seed = None,
     workers: Workers = None,
     volume: VolumeOption = VolumeName.events,
+    behaviours: Behaviours = None,
     format: OutputFormat = Format.text,
 ) -> None:
     """Simulate a scenario and judge its objectives, without verification or report."""
@@ -168,6 +172,7 @@ def simulate(
             workers=workers,
             progress=advance,
             volume=volume.value,
+            behaviours=behaviours,
         )
     outcomes = api.assess(finished)
     verdict = judge(None, outcomes)
@@ -182,6 +187,7 @@ def simulate(
 def resume(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder that the run was to be written to.")],
     workers: Workers = None,
+    behaviours: Behaviours = None,
     fail_on: FailOn = Threshold.error,
     format: OutputFormat = Format.text,
 ) -> None:
@@ -190,7 +196,7 @@ def resume(
     from reports.verdict import judge
 
     with progress.bar("simulating") as advance:
-        finished = api.resume(run, workers=workers, progress=advance)
+        finished = api.resume(run, workers=workers, progress=advance, behaviours=behaviours)
     findings = json.read_findings(finished)
     outcomes = api.assess(finished)
     verdict = judge(findings, outcomes, fail_on=fail_on.value)

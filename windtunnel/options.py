@@ -84,6 +84,12 @@ VolumeOption = Annotated[
     VolumeName,
     one_of(VolumeName, "What is kept: every event, cases and decisions, or counts that take no memory.", "--volume"),
 ]
+Behaviours = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE", help="Python file, or module, with the behaviours that the scenario names. It is run."
+    ),
+]
 OutputFormat = Annotated[Format, one_of(Format, "Text for people or JSON for programs.", "--format")]
 EffortOption = Annotated[EffortName, one_of(EffortName, "How far the solvers go before a check is undecided.")]
 FailOn = Annotated[Threshold, one_of(Threshold, "Least severity of a violated check that fails.")]

@@ -15,3 +15,5 @@ class FlowsPlan:
     """Steps whose effects are counted, and whether an idempotency key tells a repeated one."""
     messages: tuple[tuple[int, str, str], ...] = ()
     """Steps that send or receive: the message's name, and the attribute that is its key; empty for none."""
+    behaviours: tuple[tuple[int, str], ...] = ()
+    """Capabilities whose attempts run a program of the user's own, and its name."""
