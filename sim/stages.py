@@ -10,7 +10,7 @@ from sim.clock import Rank
 from sim.logs import Kind
 from sim.plan import FOREVER
 from sim.plans.change import StagesPlan
-from sim.tokens import Token
+from sim.tokens import Delivery, Token
 from sim.trials import CaseTrial
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Stages:
 
     def drawn(self, token: Token) -> bool:
         """Whether the token's case is among those of the stage in which it arrived."""
-        arrived = int(self._replication.workload.arrived[token.case])
+        arrived = token.arrived if isinstance(token, Delivery) else int(self._replication.workload.arrived[token.case])
         share = 0.0
         for begin, later in self._plan:
             if arrived < begin:

@@ -109,19 +109,21 @@ class Delivery(Token):
     them.
     """
 
-    __slots__ = ("first", "origin", "visits")
+    __slots__ = ("arrived", "first", "origin", "visits")
 
     origin: Origin
 
-    def __init__(self, case: int, work: int, entity: int, level: int, origin: Origin, first: int) -> None:
+    def __init__(self, case: int, work: int, entity: int, level: int, origin: Origin, first: int, arrived: int) -> None:
         super().__init__(case, work, entity, level)
         self.origin = origin
+        self.arrived = arrived
+        """When its case arrived, which nobody else may know any more."""
         self.first = first
         self.visits: dict[int, int] = {}
 
     def branch(self) -> Token:
         """A token for a branch of the delivery."""
-        branch = Delivery(self.case, self.work, self.entity, self.level, self.origin, self.first)
+        branch = Delivery(self.case, self.work, self.entity, self.level, self.origin, self.first, self.arrived)
         branch.visits = self.visits
         return branch
 

@@ -41,9 +41,23 @@ class Message:
     """A message that a topic holds: the `number`-th from 1, `token` being the one that published it. Its epoch changes
     with every delivery, so that no bound of an earlier one counts."""
 
-    __slots__ = ("copy", "deliveries", "done", "epoch", "lost", "number", "origin", "publisher", "waits", "why")
+    __slots__ = (
+        "arrived",
+        "copy",
+        "deliveries",
+        "done",
+        "epoch",
+        "lost",
+        "number",
+        "origin",
+        "publisher",
+        "waits",
+        "why",
+    )
 
-    def __init__(self, publisher: Token, copy: int, number: int) -> None:
+    def __init__(self, publisher: Token, arrived: int, copy: int, number: int) -> None:
+        self.arrived = arrived
+        """When its case did."""
         self.publisher = (publisher.case, publisher.work, publisher.entity, publisher.level)
         self.origin = Origin(publisher.case, publisher.step, publisher.visit)
         self.copy = copy
@@ -190,10 +204,16 @@ class Broker:
 
     def _put(self, topic: Topic, token: Token, now: int) -> None:
         topic.numbers += 1
-        message = Message(token, self._sent[token], topic.numbers)
+        message = Message(token, self._arrived(token), self._sent[token], topic.numbers)
         self._sent[token] += 1
         self._event(Kind.PUBLISHED, topic, token.case, now, message.number, "again" if message.copy else "")
         topic.push(message)
+
+    def _arrived(self, token: Token) -> int:
+        """When the case of a publisher arrived."""
+        if isinstance(token, Delivery):
+            return token.arrived
+        return int(self._replication.workload.arrived[token.case])
 
     def _confirm(self, token: Token, exit: int, now: int) -> None:
         """Tell the publisher; where that gets lost it sends the message again."""
@@ -287,7 +307,7 @@ class Broker:
         if plan.acknowledge_within >= 0:
             self._clock.at(now + plan.acknowledge_within, Rank.TIMEOUT, partial(self._late, topic), message)
         if not message.lost:
-            delivery = Delivery(*message.publisher, message.origin, self._first(message))
+            delivery = Delivery(*message.publisher, message.origin, self._first(message), message.arrived)
             self._running[delivery] = (topic, message, message.deliveries)
             topic.running[delivery] = None
             self._locks.consumers[delivery] = topic.place

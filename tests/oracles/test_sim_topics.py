@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,6 +20,7 @@ from models.units import SECOND
 from reports.outcomes import Outcomes, assess
 from reports.sections import sections
 from sim.compile import compile_plan
+from sim.counted import CountedReplication
 from sim.engine import Replication
 from sim.replay import replay
 from sim.rules import compile_rules
@@ -458,6 +460,35 @@ def test_a_publisher_that_keeps_what_its_consumers_need_is_a_deadlock(tmp_path: 
         (9, "a member gave up")
     ]
     assert [row["time"] // SECOND for row in passing if row["kind"] == "ended"] == [10]
+
+
+LATE = """\
+rollouts:
+  new: {of: model, agent: pool, capability: work, at: 30s, stages: [{share: 0.5, lasts: 90s}], to: {success: 0}}
+"""
+
+
+def test_a_summary_counts_what_consumers_do_long_after_the_cases_are_gone(tmp_path: Path) -> None:
+    """Thousands of cases publish and end; which of them have the new model is told by when they came, not by when their
+    messages are dealt with."""
+    topic = "attempts: 1, consumers: {workflow: notify, concurrency: 30}"
+    folder = write(tmp_path, topic, ARRIVALS="{kind: poisson, rate: 60/s}", SERVICE="1s", HORIZON="130s")
+    text = (folder / "scenario.yaml").read_text()
+    (folder / "scenario.yaml").write_text(text + LATE)
+    loaded = load(folder)
+    plan, rules = compile_plan(loaded), compile_rules(loaded)
+    whole = Replication(plan, rules, 5, 0)
+    whole.run()
+    counted = CountedReplication(plan, rules, 5, 0, loaded.digest)
+    counted.run()
+    happened = Counter(row["kind"] for row in whole.tables(loaded.digest, 5).events.to_pylist())
+    figures = pa.Table.from_batches(counted.batches(loaded.digest, 5).figures).to_pylist()
+    found: Counter[str] = Counter()
+    for row in figures:
+        if row["figure"] == "events":
+            found[row["key"]] += row["amount"]
+    assert found == happened
+    assert happened["dead-letter"] > 500
 
 
 # --- what is told of it -----------------------------------------------------------------------------------------------
