@@ -50,6 +50,10 @@ def _callee(caller: str, n: int) -> str:
     return f"{caller}/{n + 1}"
 
 
+def _callees(names: Names, caller: str, step: Task) -> tuple[int, ...]:
+    return tuple(names.steps.index(_callee(caller, n)) for n in range(len(step.calls_agents)))
+
+
 def _fallbacks(scenario: Scenario) -> Iterator[tuple[str, Task, int, Fallback]]:
     """Every fallback, with the name of its step, the step, and its number in the step."""
     for name, workflow in scenario.workflows.items():
@@ -146,9 +150,7 @@ def _step(
                 request=request,
                 timeout=bound(step.timeout),
                 patience=law_plan(step.patience) if step.patience else None,
-                callees=tuple(
-                    names.steps.index(_callee(f"{workflow}.{name}", n)) for n in range(len(step.calls_agents))
-                ),
+                callees=_callees(names, f"{workflow}.{name}", step),
                 undo=-1 if step.compensate is None else names.steps.index(f"{workflow}.{step.compensate}"),
             )
         case DeskStep():
@@ -180,8 +182,7 @@ def _step(
         case Send():
             return plan(StepKind.SEND, (to(step.next, done),), timeout=bound(step.lasts))
         case Receive():
-            expired = to(step.on_timeout, Outcome.EXPIRED)
-            ways = (to(step.next, done), expired, expired, expired, expired)
+            ways = (to(step.next, done), *[to(step.on_timeout, Outcome.EXPIRED)] * 4)
             return plan(StepKind.RECEIVE, ways, timeout=bound(step.timeout))
         case SubWorkflow():
             failed, expired = to(step.on_failure, Outcome.FAILED), to(step.on_timeout, Outcome.EXPIRED)
