@@ -18,11 +18,12 @@ from models.problems import Keys
 from models.reading import DIAGNOSTICS_MAX, Document, read_bytes, read_document
 from models.repair import Readable, readable
 from models.requests import check_asked
-from models.scenario import Policies, Scenario, Trace, Work
+from models.scenario import Policies, Scenario, Task, Trace, Work
 from models.validation import explain, validate, version_fault
 
 if TYPE_CHECKING:
     from models.cedar.policies import PolicySet, Span
+    from models.cedar.uids import Uid
     from models.traces import Rows
 
 SCENARIO_FILE = "scenario.yaml"
@@ -147,7 +148,7 @@ def _outside(read: Readable, document: Document, folder: Path) -> _Outside:
         if not any(place[: len(keys)] == keys for place in missing):
             try:
                 given = _completed(given, scenario.policies, folder)
-                sets[keys] = _policies(given, folder)
+                sets[keys] = _policies(given, folder, scenario)
                 inputs |= _digests(_policy_files(given, folder), folder)
             except InputError as error:
                 faults += [_from_here(fault, folder) for fault in error.diagnostics]
@@ -231,7 +232,7 @@ def _missing(keys: tuple[str, ...], text: str, folder: Path, *, folders: bool = 
     yield Problem(keys, f"{what}: {quoted(text)}", help)
 
 
-def _policies(given: Policies, folder: Path) -> PolicySet:
+def _policies(given: Policies, folder: Path, scenario: Scenario) -> PolicySet:
     from models.cedar.load import load_policies  # cedarpy, only for scenarios with policies
 
     return load_policies(
@@ -241,7 +242,27 @@ def _policies(given: Policies, folder: Path) -> PolicySet:
         invariants=None if given.invariants is None else folder / given.invariants,
         profile=given.profile,
         root=folder,
+        asked=tuple(_asked(scenario)),
     )
+
+
+def _asked(scenario: Scenario) -> Iterator[tuple[Uid, Uid, Uid]]:
+    """The requests of a scenario's steps and attacks."""
+    from models.cedar.uids import parse_uid
+
+    named = [
+        (step.agent, step.action, step.resource)
+        for workflow in scenario.workflows.values()
+        for step in workflow.steps.values()
+        if isinstance(step, Task)
+    ]
+    named += [
+        (attack.agent, action, attack.resource) for attack in scenario.attacks.values() for action in attack.actions
+    ]
+    for agent, action, resource in named:
+        pool = scenario.agents.get(agent)
+        if pool is not None and pool.principal and action and resource:
+            yield parse_uid(pool.principal), parse_uid(action), parse_uid(resource)
 
 
 def _policy_files(given: Policies, folder: Path) -> list[Path]:

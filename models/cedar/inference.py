@@ -1,6 +1,7 @@
 """Schemas for policy sets that come without one, from what the policies do with each thing.
 
-What is inferred, and what is chosen where the policies do not say:
+What is inferred, and what is chosen where the policies do not say (requests that are known to be asked, such as by the
+steps of a scenario, count as named):
 
 * entity types: every type that a scope, an `is` or a literal names;
 * principal and resource types: those that `==` or `is` names for the variable; a policy that names none applies to all
@@ -18,7 +19,7 @@ What is inferred, and what is chosen where the policies do not say:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
@@ -32,6 +33,10 @@ from models.cedar.usage import Cell, Usage, Variables, entity, is_action, narrow
 
 PRINCIPAL, RESOURCE, ACTION = "Principal", "Resource", "action"
 """Placeholders, where the policies name no principal type, resource type or action."""
+
+
+Asked = tuple[Uid, Uid, Uid]
+"""Principal, action and resource of a request that will be asked, by what is known beside the policies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +117,14 @@ def infer_schema(policies: Sequence[Policy]) -> str:
     return infer(policies).text
 
 
-def infer(policies: Sequence[Policy]) -> Inferred:
+def infer(policies: Sequence[Policy], asked: Sequence[Asked] = ()) -> Inferred:
     """The inferred schema, where each part of it comes from, and what was guessed.
 
     Needs no files: the policies of any set will do, such as of `load_policies(path).policies`. One pass for each policy
-    and each action that it can apply to. Cedar refuses the text where names clash across namespaces.
+    and each action that it can apply to. Requests that are known to be `asked` name their types and actions as policies
+    do: a policy that names none applies to them, too. Cedar refuses the text where names clash across namespaces.
     """
-    vocabulary = _vocabulary(policies)
+    vocabulary = _vocabulary(policies, asked)
     usage = Usage()
     actions = {uid: _Action(set(), set(), Cell("Record")) for uid in vocabulary.actions}
     for policy in policies:
@@ -166,8 +172,8 @@ def _first_use(
     return ((what, place(first[name], name)),) if name in first else ()
 
 
-def _vocabulary(policies: Sequence[Policy]) -> _Vocabulary:
-    named = {uid for policy in policies for uid in uids(policy.syntax)}
+def _vocabulary(policies: Sequence[Policy], asked: Sequence[Asked]) -> _Vocabulary:
+    named = {uid for policy in policies for uid in uids(policy.syntax)} | {uid for request in asked for uid in request}
     actions = sorted(uid for uid in named if is_action(uid.type))
     types = {uid.type for uid in named if not is_action(uid.type)}
     types |= {name for policy in policies for name in _types_tested(policy.syntax) if not is_action(name)}
@@ -175,9 +181,13 @@ def _vocabulary(policies: Sequence[Policy]) -> _Vocabulary:
     return _Vocabulary(
         tuple(actions) or (Uid(f"{namespace}Action", ACTION),),
         frozenset(types),
-        _types_of("principal", policies) or (namespace + PRINCIPAL,),
-        _types_of("resource", policies) or (namespace + RESOURCE,),
+        _with(_types_of("principal", policies), (principal for principal, _, _ in asked)) or (namespace + PRINCIPAL,),
+        _with(_types_of("resource", policies), (resource for _, _, resource in asked)) or (namespace + RESOURCE,),
     )
+
+
+def _with(types: Sequence[str], asked: Iterable[Uid]) -> tuple[str, ...]:
+    return tuple(sorted({*types, *(uid.type for uid in asked)}))
 
 
 def _usual_namespace(names: Sequence[str]) -> str:

@@ -31,7 +31,7 @@ from models.cedar.faults import (
     validation_message,
 )
 from models.cedar.folder import beside, entities_beside, left_out, policy_files, schema_beside, shown
-from models.cedar.inference import Inferred, infer
+from models.cedar.inference import Asked, Inferred, infer
 from models.cedar.invariants import beside as invariants_beside
 from models.cedar.invariants import invariant_faults
 from models.cedar.policies import Policy, PolicySet, Profile, TypeConflict
@@ -57,14 +57,15 @@ def load_policies(
     invariants: Path | None = None,
     profile: Profile = "windtunnel",
     root: Path | None = None,
+    asked: Sequence[Asked] = (),
 ) -> PolicySet:
     """The policy set of a file or folder. Places name files relative to `root`, where that is given.
 
     A schema that is not named is looked for beside the policies: `*.cedarschema`, `schema.json` or
     `*.cedarschema.json` in a folder, the same stem for a file; entities likewise in `entities.json` or
     `STEM.entities.json`, links of templates in `links.json` or `STEM.links.json`, assertions about the set in
-    `invariants.cedar` or `STEM.invariants.cedar`, which is never among the policies. Raises InputError with every fault
-    found.
+    `invariants.cedar` or `STEM.invariants.cedar`, which is never among the policies. Where there is no schema, the one
+    that is inferred knows the requests that are `asked`, too. Raises InputError with every fault found.
     """
     invariant_file = invariants or invariants_beside(path)
     files = policy_files(path, root, invariant_file)
@@ -83,6 +84,7 @@ def load_policies(
         sources[link_file] if link_file else None,
         {sources[file].file: file.stem for file in files},
         sources[invariant_file] if invariant_file else None,
+        asked,
     )
     return replace(loaded, warnings=(*loaded.warnings, *left_out(path, root)))
 
@@ -158,9 +160,10 @@ def _asserted(
     links: Source | None,
     stems: Mapping[str, str],
     invariants: Source | None,
+    asked: Sequence[Asked] = (),
 ) -> PolicySet:
     """The policies to deploy, with the assertions about them."""
-    given = (sources, schema, entities, profile, links, stems)
+    given = (sources, schema, entities, profile, links, stems, asked)
     if invariants is None:
         return _build(*given)
     faults = invariant_faults(invariants)
@@ -187,6 +190,7 @@ def _build(
     profile: Profile,
     links: Source | None,
     stems: Mapping[str, str],
+    asked: Sequence[Asked],
     further: Source | None = None,
 ) -> PolicySet:
     """The set of all sources; policies of a `further` one stand last."""
@@ -210,7 +214,7 @@ def _build(
     warnings = [*_warnings(written, profile), *([] if written else ["the policy set is empty: it denies everything"])]
     conflicts: tuple[TypeConflict, ...] = ()
     if handle is None:
-        schema_text, inferred = inferred_schema(policies, sources[0].file)
+        schema_text, inferred = inferred_schema(policies, sources[0].file, asked)
         warnings += inferred.warnings
         conflicts = inferred.conflicts
         parsed = parse_schema(schema_text)
@@ -346,12 +350,12 @@ def _schema_handle(source: Source) -> tuple[cedarpy.Schema | None, list[Diagnost
         return None, schema_faults(source, str(error))
 
 
-def inferred_schema(policies: Sequence[Policy], file: str) -> tuple[str, Inferred]:
+def inferred_schema(policies: Sequence[Policy], file: str, asked: Sequence[Asked] = ()) -> tuple[str, Inferred]:
     """The inferred schema as Cedar prints it, and what it was inferred from.
 
     Raises InputError, about `file`, where Cedar's rules on names leave none.
     """
-    inferred = infer(policies)
+    inferred = infer(policies, asked)
     try:
         return str(cedarpy.Schema.from_str(inferred.text)), inferred
     except ValueError as error:
