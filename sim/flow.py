@@ -70,7 +70,6 @@ class Flow:
         self._units = plan.flows.units
         self._clock = clock
         self._log = log
-        self._log = log
         self._write = log.write
         self._draws = draws
         self._workload = workload
