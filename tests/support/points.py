@@ -35,12 +35,13 @@ def constant(sort: Sort, value: Any) -> Term:
 def pinned(parts: Sequence[Term], witness: Witness) -> Iterator[Term]:
     """Every unknown in the parts is what it is in a request; so are the ancestors that `in` may ask for.
 
-    Of what is not there nothing is said but that: no term may depend on it.
+    Of what is not there nothing is said but that: no term may depend on it. So nothing is said either of what is read
+    by it, such as whether there is a tag that an attribute of a missing entity names: a solver chooses the name.
     """
     meaning, store = interpretation(witness), Store(witness.entities)
     uids = [uid_of(entity["uid"]) for entity in witness.entities]
     for term in subterms(*parts):
-        if term.op == "leaf":
+        if term.op == "leaf" and _are_there(term.args, meaning):
             args = tuple(evaluate(arg, meaning) for arg in term.args)
             if term.data.role == "present" or _is_there(term.data, args, meaning):
                 yield t.same(term, constant(term.sort, meaning(term.data, args)))
@@ -50,6 +51,12 @@ def pinned(parts: Sequence[Term], witness: Witness) -> Iterator[Term]:
             for uid in (uid for uid in uids if uid.type == above.path[0]):
                 is_above = t.leaf(above, entity, t.const(uid.id, above.parameters[1]))
                 yield is_above if uid in store.ancestors(_uid(entity, low)) else t.not_(is_above)
+
+
+def _are_there(args: Sequence[Term], meaning: Interpretation) -> bool:
+    """Whether everything is there that the arguments of an unknown read."""
+    leaves = [term for term in subterms(*args) if term.op == "leaf" and term.data.role != "present"]
+    return all(_is_there(leaf.data, tuple(evaluate(arg, meaning) for arg in leaf.args), meaning) for leaf in leaves)
 
 
 def _is_there(symbol: Symbol, args: tuple[Value, ...], meaning: Interpretation) -> bool:
