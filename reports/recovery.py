@@ -178,7 +178,10 @@ def _recovery(
         if own["end"].max() <= edges[-LAST]:
             at_the_end[number] = course.share(number, edges >= edges[-LAST])
     last = rows.groupby("replication")["end"].max().to_dict()
-    rests = {number: horizon - last[number] for number, (low, _) in enumerate(back) if not math.isnan(low)}
+    told = [number for number, (low, _) in enumerate(back) if not math.isnan(low)]
+    # Of several faults the last tells: goodput that was long away after an earlier one may have come back since.
+    least = {number: time_back(course, number, last[number], before[number], BACK)[0] for number in told}
+    rests = {number: horizon - last[number] for number in told}
     return RecoveryOutcome(
         kind=kind,
         place=place,
@@ -186,7 +189,7 @@ def _recovery(
         during=_interval(during, 1.0),
         at_the_end=_interval(at_the_end, 1.0),
         recovery=_interval(back),
-        down=sum(_stays_down(back[number][0], rest, course.width) for number, rest in rests.items()),
+        down=sum(_stays_down(least[number], rest, course.width) for number, rest in rests.items()),
         replications=len(rests),
         rest=float(np.mean(list(rests.values()))) if rests else math.nan,
     )

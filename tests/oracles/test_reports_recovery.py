@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from reports import recovery
 from reports.recovery import WINDOWS, Goodput, baselines, time_back
+from reports.tables import RunTables
 
 WIDTH = 10.0
 """Windows of 10 us: the run ends at 2,000."""
@@ -86,3 +90,24 @@ def test_too_few_windows_before_a_fault_make_no_baseline() -> None:
     assert low == 1.0
     [(low, _)] = baselines(course({}), np.array([math.nan]), FAULTS, 0)
     assert math.isnan(low)
+
+
+@pytest.mark.parametrize(
+    ("of", "down_at_the_end"),
+    [
+        # Two faults, over at 1,000 and at 1,800. Goodput was away for 400 after the first, longer than there is time
+        # after the second: only what comes after that tells whether it is away at the end.
+        (course(down(90, 139) | down(179, 180)), 0),
+        (course(down(90, 139) | down(179, 199)), 1),
+        (course(down(179, 199)), 1),
+        (course(down(90, 199)), 1),
+        (course({}), 0),
+    ],
+)
+def test_goodput_is_down_at_the_end_only_if_it_is_not_back_after_the_last_fault(
+    of: Goodput, down_at_the_end: int
+) -> None:
+    faults = pd.DataFrame({"replication": [0, 0], "begin": [900.0, 1790.0], "end": [1000.0, 1800.0]})
+    tables = SimpleNamespace(scenario=SimpleNamespace(horizon=2000, warm_up=0), replications=1)
+    told = recovery._recovery("crash", "agent:a", faults, faults, of, cast("RunTables", tables))
+    assert (told.down, told.replications, told.rest) == (down_at_the_end, 1, 200.0)
