@@ -33,10 +33,11 @@ class WorkDigest:
     throughput: Interval
     """Cases that arrived measured and ended, for each day after the warm-up."""
     time_median: Interval
-    """Time to completion of the cases that were completed, us; bounds of its bucket."""
+    """Time from arrival to completion, us, with the bounds of its bucket; unfinished cases count as longer than all
+    finished ones."""
     time_p95: Interval
     cost: Interval
-    """Cost so far of the measured cases, for each, in the scenario's currency."""
+    """Mean cost of an ended case, in the scenario's currency, without what was paid after its block was gone."""
     wrong: Interval
     attempts: Interval
 
@@ -116,19 +117,21 @@ def _work(name: str, tables: FigureTables) -> WorkDigest:
     ended = tables.total(cases[~cases["key"].isin(OPEN)])
     days = (tables.scenario.horizon - tables.scenario.warm_up) / DAY
     counts = cases.groupby("key")["amount"].sum()
-    times = tables.of("time", name, "completed")
+    times = pd.concat([tables.of("time", name, "completed"), tables.of("age", name, *OPEN).assign(key="open")])
+    costs = tables.of("cost", name)
+    spent = tables.total(costs[~costs["key"].isin(OPEN)]) / 1e6
 
-    def each(figure: str, scale: float = 1.0) -> Array:
-        return ratio(tables.total(tables.of(figure, name)) / scale, begun)
+    def each(figure: str) -> Array:
+        return ratio(tables.total(tables.of(figure, name)), begun)
 
     return WorkDigest(
         name=name,
         cases=int(begun.sum()),
         by_outcome=tuple((str(outcome), int(count)) for outcome, count in counts.items()),
         throughput=student(exact(ended / days if days > 0 else np.full(len(ended), np.nan)), floor=0.0),
-        time_median=student(tables.quantiles(times, 0.5, ""), floor=0.0),
-        time_p95=student(tables.quantiles(times, 0.95, ""), floor=0.0),
-        cost=student(exact(each("cost", 1e6)), floor=0.0),
+        time_median=student(tables.quantiles(times, 0.5, "open"), floor=0.0),
+        time_p95=student(tables.quantiles(times, 0.95, "open"), floor=0.0),
+        cost=student(exact(ratio(spent, ended)), floor=0.0),
         wrong=student(exact(each("wrong")), floor=0.0, ceiling=1.0),
         attempts=student(exact(each("attempts")), floor=0.0),
     )
@@ -162,8 +165,8 @@ def _works(digest: Digest) -> Section:
         label="Work and cost",
         title="Work and cost",
         caption=(
-            "Measured cases of all replications; means of one replication with 95% intervals. Times are of completed "
-            "cases alone, known up to a 128th; costs are those so far."
+            "Measured cases of all replications; means of one replication with 95% intervals. Times are those to "
+            "completion, known up to a 128th, and unfinished cases count as longer; costs are of ended cases."
         ),
         columns=("Work", "Ended in a day", "Median time", "95th percentile", "Cost of a case", "Wrong", "Attempts"),
         rows=tuple(

@@ -181,6 +181,39 @@ def test_objectives_are_judged_alike_whatever_is_kept(tmp_path: Path, name: str)
         assert not unknown or counted.verdict == "undecided"
 
 
+UNFINISHED = """\
+windtunnel: 1
+name: unfinished
+start: 2026-01-05T09:00:00Z
+horizon: 2h
+replications: 3
+agents:
+  few: {replicas: 1, capabilities: {work: {service: exponential(mean=50s), cost: 1 USD, success: 0.9}}}
+workflows:
+  flow:
+    start: one
+    steps: {one: {kind: task, agent: few, capability: work, next: two}, two: {kind: wait, duration: 20m}}
+work:
+  first: {workflow: flow, arrivals: {kind: poisson, rate: 1/min}}
+  second: {workflow: flow, arrivals: {kind: poisson, rate: 1/h}}
+"""
+
+
+def test_a_summary_tells_times_and_costs_of_work_as_a_whole_run_does(tmp_path: Path) -> None:
+    """A third of the cases is unfinished: they are slower than all others, and not yet paid for."""
+    (tmp_path / "scenario.yaml").write_text(UNFINISHED)
+    whole, counted = (
+        assess_run(simulate(load(tmp_path), tmp_path / volume, workers=1, volume=volume)).work
+        for volume in ("events", "summary")
+    )
+    assert any(of.time_p95.at_least for of in whole)
+    for of, told in zip(whole, counted, strict=True):
+        assert told.cost.estimate == pytest.approx(of.cost.estimate)
+        for exactly, roughly in ((of.time_median, told.time_median), (of.time_p95, told.time_p95)):
+            assert roughly.at_least == exactly.at_least
+            assert roughly.estimate == pytest.approx(exactly.estimate, rel=1 / 64)
+
+
 def test_a_run_says_what_it_does_not_keep(tmp_path: Path) -> None:
     run = flown("refund-desk", tmp_path, "summary")
     assert {file.name for file in run.folder.iterdir()} == {
