@@ -185,8 +185,8 @@ def noticed_attacks(outcomes: Outcomes) -> Section | None:
         label="Attacks noticed",
         title="Attacks and their monitors",
         caption=(
-            "Monitors of a pool's refused requests: how long after its begin an attack raised the alarm, and alarms "
-            "before it, means over replications with 95% intervals."
+            "Monitors of a pool's refused requests: how long after its begin an attack raised the alarm, while it "
+            "lasted, and alarms before it, means over replications with 95% intervals."
         ),
         columns=("Attack", "Monitor", "Delay to the alarm", "Missed", "False alarms before"),
         rows=tuple(

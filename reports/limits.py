@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from models.scenario import DeskLoad, DeskWait, Scenario
+from models.scenario import DeskLoad, DeskWait, Drift, Scenario
 from reports import words
 from reports.digest import Digest
 from reports.outcomes import Outcomes
@@ -19,7 +19,7 @@ def not_measured(scenario: Scenario, findings: Findings | None, outcomes: Outcom
         *_faults(scenario),
         *_money(scenario),
         *_open(outcomes),
-        "People are as quick and as careful under load as without it: fatigue is not modelled.",
+        *_strain(scenario),
         "The figures hold for the scenario's own assumptions; intervals cover chance between replications, not a wrong "
         "assumption.",
     )
@@ -40,11 +40,24 @@ def _desks(scenario: Scenario) -> list[str]:
 
 
 def _faults(scenario: Scenario) -> list[str]:
-    tried = {fault.kind for fault in scenario.faults}
+    tried = {fault.kind for fault in scenario.faults if not (isinstance(fault, Drift) and fault.of == "input")}
     if any(endpoint.outages for endpoint in scenario.endpoints.values()) or scenario.decision_point.outages:
         tried.add("outage")
     untried = [name for kind, name in _FAULTS.items() if kind not in tried]
     return [f"Not tried: {words.listed(untried)}."] if untried else []
+
+
+def _strain(scenario: Scenario) -> list[str]:
+    even = [
+        name
+        for name, desk in scenario.desks.items()
+        if desk.review is None or not (desk.review.fatigue or desk.review.load or desk.review.rubber_stamp)
+    ]
+    if not even:
+        return []
+    return [
+        f"People at {words.listed(even)} are as quick and as careful under load as without it: fatigue is not modelled."
+    ]
 
 
 def _money(scenario: Scenario) -> list[str]:
@@ -66,6 +79,7 @@ def not_kept(digest: Digest, scenario: Scenario, findings: Findings | None) -> t
         *_desks(scenario),
         *_faults(scenario),
         *_money(scenario),
+        *_strain(scenario),
         f"The run's volume is {digest.volume}: counts were kept instead of events. Nothing is told of locks and "
         "deadlock, drift, faults, rollouts or single cases beyond how often things happened; `--volume events` keeps "
         "all.",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.attacks import Attack
 from reports.drift import at_monitor, first_after
 from reports.intervals import Interval, bounded, exact, student
 from reports.tables import RunTables
@@ -28,9 +29,10 @@ class Noticed:
     monitor: str
     action: str
     delay: Interval
-    """Time from its begin to the first alarm, us. An attack that raised none counts as at least the rest of the run."""
+    """Time from its begin to the first alarm while it lasts, us. An attack that raised none counts as at least the rest
+    of the run; an alarm after its end takes nobody out."""
     missed: int
-    """Replications in which no alarm followed its begin."""
+    """Replications in which no alarm came while it lasted."""
     false_alarms: Interval
     """Alarms before it, in one replication."""
 
@@ -75,16 +77,17 @@ def _attack(name: str, tables: RunTables) -> AttackOutcome:
         until=student(exact(known), floor=0.0) if len(known) else None,
         tried=tuple(Tried(detail, tables.mean_count(rows[rows["detail"] == detail])) for rows, detail in tried),
         noticed=tuple(
-            _noticed(attack.at, monitor, tables)
+            _noticed(attack, monitor, tables)
             for monitor, watch in tables.scenario.monitors.items()
             if watch.watches == "refusals" and watch.agent == attack.agent
         ),
     )
 
 
-def _noticed(begin: int, monitor: str, tables: RunTables) -> Noticed:
+def _noticed(attack: Attack, monitor: str, tables: RunTables) -> Noticed:
+    begin = attack.at
     alarms = at_monitor(tables, "alarm", monitor)
-    first = first_after(alarms, begin, tables)
+    first = first_after(alarms[alarms["time"] < begin + attack.lasts], begin, tables)
     seen = np.where(np.isnan(first), float(tables.scenario.horizon), first) - begin
     return Noticed(
         monitor=monitor,

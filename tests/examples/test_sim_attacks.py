@@ -212,6 +212,19 @@ def test_the_report_tells_how_soon_an_attack_is_noticed(tmp_path: Path) -> None:
     assert "Attacks and their monitors" in [section.title for section in sections(outcomes)]
 
 
+def test_an_alarm_after_an_attack_has_not_noticed_it(tmp_path: Path) -> None:
+    eye = EYE.format(detector="kind: cusum, p0: 0.02, p1: 0.3, threshold: 6", more="delay: 41s, ", action="quarantine")
+    run = simulate(load(patrol(tmp_path, eye, replications=3)), tmp_path / "out", workers=1)
+    events = run.events()
+    alarms = events[(events["kind"] == "alarm") & (events["time"] >= 100 * SECOND)]
+    assert set(alarms["replication"]) == {0, 1, 2}
+    late = set(alarms["replication"]) - set(alarms[alarms["time"] < 140 * SECOND]["replication"])
+    assert late
+    (noticed,) = assess(run).attacks[0].noticed
+    assert noticed.missed == len(late)
+    assert noticed.delay.at_least
+
+
 @pytest.mark.parametrize(
     ("good", "bad", "message"),
     [
