@@ -166,6 +166,10 @@ class Station:
         if self.waiting and self.busy < self.servers:
             self._next(now)
 
+    def gave_up(self, job: Job) -> bool:
+        """Whether the job has lost its place to another, and its owner has not withdrawn it yet."""
+        return job in self._given_up
+
     def withdraw(self, job: Job, now: int) -> None:
         """Take the job away, from the queue or from its server."""
         if not job.waiting:

@@ -399,11 +399,12 @@ class Tasks:
         """The caller gives the attempt up: it is withdrawn, or goes on for nobody, as its pool has it.
 
         An attempt in a slot that hangs is lost with it, and one that has come to the agents it calls has nothing left
-        to do: both are withdrawn, as is one that its pool has not let in.
+        to do: both are withdrawn, as is one that its pool has not let in, or has just given up for another.
         """
         law = token.law
         pool = law.pool
         lost = token.callee is not None or token.station is not pool or pool.hangs(token) or token in pool.outside
+        lost = lost or pool.gave_up(token)
         if not law.abandoned or lost:
             self.withdraw(token, now)
             return

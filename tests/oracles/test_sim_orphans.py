@@ -269,3 +269,49 @@ def test_an_effect_that_nobody_waits_for_is_an_effect(tmp_path: Path) -> None:
     assert [case["ended"] / SECOND for case in cases] == [39.0]
     cancelled, _ = fly(tmp_path, **keys)
     assert told(cancelled, "effect", "effect-repeated") == []
+
+
+SHEDDING = """\
+windtunnel: 1
+name: shedding
+start: 2026-01-05T00:00:00Z
+horizon: 50s
+agents:
+  pool:
+    queue: {{capacity: 2, order: priority, when-full: shed-lowest}}
+    abandoned: {rule}
+    {pool}
+    capabilities: {{work: {{service: 10s}}}}
+workflows:
+  flow:
+    start: all
+    steps:
+      all: {{kind: parallel, branches: [a, b, c], join: over}}
+      a: {{kind: task, agent: pool, capability: work, next: over}}
+      b: {{kind: task, agent: pool, capability: work, next: over}}
+      c: {{kind: task, agent: pool, capability: work, next: over}}
+      over: {{kind: end}}
+work:
+  low: {{workflow: flow, priority: 5, arrivals: {{kind: renewal, rate: 90/h, cv: 0}}}}
+  high: {{workflow: flow, arrivals: {{kind: renewal, rate: 80/h, cv: 0}}}}
+"""
+
+
+@pytest.mark.parametrize("pool", ["", "bulkheads: {flow.a: 1}"])
+@pytest.mark.parametrize("rule", ["cancel", "serve", "skip"])
+def test_branches_that_are_given_up_at_one_instant_leave_nothing_behind(tmp_path: Path, rule: str, pool: str) -> None:
+    """The first branch works at 40 s. At 45 s both others lose their places to another case: the one ends the case,
+    and the other is cut off before it has failed itself."""
+    (tmp_path / "scenario.yaml").write_text(SHEDDING.format(rule=rule, pool=pool))
+    loaded = load(tmp_path)
+    replication = Replication(compile_plan(loaded), compile_rules(loaded), 3, 0)
+    replication.run()
+    rows = replication.tables("", 0).events.to_pylist()
+    low = [row for row in rows if row["case"] == 0]
+    assert told(low, "started", "shed", "ended") == [
+        (40.0, "started", 0, 0.0),
+        (45.0, "shed", 0, 5.0),
+        (45.0, "shed", 0, 5.0),
+        (45.0, "ended", 0, None),
+    ]
+    assert [row["time"] / SECOND for row in low if row["kind"] == "orphaned"] == ([] if rule == "cancel" else [45.0])
