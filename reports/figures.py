@@ -126,6 +126,7 @@ def _(objective: CaseTime, name: str, tables: FigureTables) -> Measure:
         at_most=float(objective.at_most),
         notes=notes,
         obstacle=obstacle,
+        coarse=1 / 128,
     )
 
 
@@ -210,6 +211,7 @@ def _(objective: DeskWait, name: str, tables: FigureTables) -> Measure:
         at_most=float(objective.at_most),
         notes=notes,
         obstacle=obstacle,
+        coarse=1 / 128,
     )
 
 

@@ -107,6 +107,8 @@ class Measure:
     """Why it cannot pass however good its interval looks; empty where nothing stands in the way."""
     kept: bool = True
     """Whether the run keeps what it is measured by."""
+    coarse: float = 0.0
+    """Share of a quantile by which its histogram leaves it open; 0 where every value is kept."""
 
 
 def judge_objective(name: str, objective: Objective, tables: RunTables) -> ObjectiveOutcome:
@@ -219,6 +221,9 @@ def _why_open(measure: Measure, interval: Interval, obstacle: str) -> str:
         return "too much was unfinished at the horizon to bound it from above"
     settled = student(exact(measure.sample.best or measure.sample.high), interval.confidence)
     if decide(settled, at_most=measure.at_most, at_least=measure.at_least) != "undecided":
+        low, high = np.asarray(measure.sample.low), np.asarray(measure.sample.high)
+        if measure.coarse and (np.isnan(low) | (high <= low * (1 + measure.coarse))).all():
+            return f"times are known up to a {1 / measure.coarse:.0f}th of themselves; `--volume events` settles that"
         return "unfinished cases could tip it either way; a `within` or a longer horizon settles that"
     return "the interval reaches both sides of the limit; more replications narrow it"
 
