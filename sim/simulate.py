@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from models.diagnostics import input_error, listed, quoted
+from models.diagnostics import InputError, input_error, listed, quoted
 from sim.behaviours import BehaviourError, BehaviourFile, with_behaviours
 from sim.case_table import case_schema
 from sim.clock import EventLimitError
@@ -245,7 +245,13 @@ def _start_worker(job: Job) -> None:
 
 def _work(number: int) -> Finished | str:
     assert _job is not None
-    return replicate(_job, number)
+    try:
+        return replicate(_job, number)
+    except (InputError, OSError, MemoryError):
+        raise
+    except Exception as error:
+        # What it was raised with may not come through to the parent process; these words do, and the traceback.
+        raise RuntimeError(f"replication {number}: {type(error).__name__}: {error}") from error
 
 
 def _run_all(job: Job, running: Journal, workers: int, progress: Progress, file: str) -> list[Seal]:
