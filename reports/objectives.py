@@ -219,7 +219,9 @@ def _why_open(measure: Measure, interval: Interval, obstacle: str) -> str:
         return obstacle
     if interval.at_least:
         return "too much was unfinished at the horizon to bound it from above"
-    settled = student(exact(measure.sample.best or measure.sample.high), interval.confidence)
+    settled = with_trials(
+        student(exact(measure.sample.best or measure.sample.high), interval.confidence), measure.trials
+    )
     if decide(settled, at_most=measure.at_most, at_least=measure.at_least) != "undecided":
         low, high = np.asarray(measure.sample.low), np.asarray(measure.sample.high)
         if measure.coarse and (np.isnan(low) | (high <= low * (1 + measure.coarse))).all():

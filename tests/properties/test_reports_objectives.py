@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.scenario import Objective, Scenario
+from models.scenario import CaseShare, Objective, Scenario
 from models.units import MINUTE
-from reports.objectives import judge_objective
+from reports.intervals import exact
+from reports.objectives import Measure, judge_objective, verdict_on
 from reports.tables import RunTables
 from reports.waits import busy_time, waits
 from reports.words import estimate, span
@@ -291,3 +292,11 @@ def test_a_desk_that_nobody_came_to_is_undecided() -> None:
     outcome = judge_objective("it", _only(prepared), prepared)
     assert outcome.verdict == "undecided"
     assert outcome.sentence == "it is undecided: there was nothing to measure."
+
+
+def test_a_share_without_a_miss_is_open_because_of_the_few_that_were_seen() -> None:
+    objective = CaseShare.model_validate({"kind": "case-share", "at-least": 0.999})
+    measure = Measure("the share", "share", exact([1.0, 1.0, 1.0]), at_least=0.999, ceiling=1.0, trials=30)
+    told = verdict_on("all", objective, measure, "USD")
+    assert told.verdict == "undecided"
+    assert told.open_because == "the interval reaches both sides of the limit; more replications narrow it"
