@@ -10,8 +10,9 @@ from dataclasses import dataclass, field, replace
 from glob import escape as glob_escape
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from models.changes import changed
 from models.check import check, check_untouched
 from models.diagnostics import Diagnostic, InputError, Problem, near, quoted
 from models.problems import Keys
@@ -51,6 +52,8 @@ class LoadedScenario:
     document: Document = field(repr=False, compare=False)
     rollouts: Mapping[str, PolicySet] = field(default_factory=dict)
     """The policy set of each rollout of policies."""
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    """What was changed in the file's values, by path; `scenario` and `digest` are those of the changed scenario."""
 
     def locate(self, *keys: str | int) -> Span:
         """Where a key stands in the scenario file; the nearest one above it where it does not; line 1 otherwise."""
@@ -60,10 +63,15 @@ class LoadedScenario:
         return Span(self.path.name, place.line, place.column)
 
 
-def load(path: Path) -> LoadedScenario:
-    """Load a scenario file, or the `scenario.yaml` of a folder. Raises `InputError` with every fault."""
+def load(path: Path, changes: Mapping[str, Any] | None = None) -> LoadedScenario:
+    """Load a scenario file, or the `scenario.yaml` of a folder. Raises `InputError` with every fault.
+
+    `changes` maps paths such as `desks.finance.roster.0.staff` or `faults.0.at` to the values they take
+    instead of the file's.
+    """
     file = path / SCENARIO_FILE if path.is_dir() and path.name != SCENARIO_FILE else path
-    document = read_document(file)
+    changes = dict(changes or {})
+    document = changed(read_document(file), changes)
     judged = _judge(document)
     faults = [*document.faults, *judged.faults]
     outside = _outside(judged.readable, document, file.parent) if judged.readable else _Outside()
@@ -76,7 +84,16 @@ def load(path: Path) -> LoadedScenario:
     times = {name: rows.times for name, rows in outside.traces.items()}
     columns = {name: rows.values for name, rows in outside.traces.items() if rows.values}
     return LoadedScenario(
-        judged.whole, file, digest, outside.policies, outside.inputs, times, columns, document, outside.rollouts
+        judged.whole,
+        file,
+        digest,
+        outside.policies,
+        outside.inputs,
+        times,
+        columns,
+        document,
+        outside.rollouts,
+        changes,
     )
 
 
@@ -100,7 +117,7 @@ def _judge(document: Document) -> _Judged:
     if scenario is not None:
         return _Judged(scenario, Readable(scenario, (), False), _diagnostics(document, check(scenario)))
     despite = readable(document.value, complaints)
-    unread = {(fault.line, fault.column) for fault in document.faults}
+    unread = {(fault.line, fault.column) for fault in document.faults if fault.line}
     faults = [fault for fault in explain(document, complaints) if (fault.line, fault.column) not in unread]
     if despite:
         faults += _diagnostics(document, check_untouched(*despite))

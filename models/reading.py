@@ -72,6 +72,13 @@ class Document:
     keys: Mapping[KeyPath, Place] = field(repr=False)
     values: Mapping[KeyPath, Place] = field(repr=False)
     faults: tuple[Diagnostic, ...]
+    changes: Mapping[KeyPath, str] = field(default_factory=dict, repr=False)
+    """Where a value is not the file's but was set from outside, and what set it."""
+
+    def change(self, path: KeyPath) -> str | None:
+        """What set the value at `path`, or one above it; None where it is the file's."""
+        found = (self.changes.get(path[:length]) for length in range(len(path), 0, -1))
+        return next((text for text in found if text is not None), None)
 
     def place(self, path: KeyPath, *, of_key: bool = False) -> Place:
         """The place of the value (or key) at `path`, or of the nearest one above it."""
@@ -84,7 +91,10 @@ class Document:
         return Place(1, 1)
 
     def diagnostic(self, path: KeyPath, message: str, help: str = "", *, of_key: bool = False) -> Diagnostic:
-        """A fault of the value (or the key) at `path`."""
+        """A fault of the value (or the key) at `path`, or of what set it."""
+        text = self.change(path)
+        if text is not None:
+            return Diagnostic(message, text, help=help)
         return self.at(self.place(path, of_key=of_key), message, help)
 
     def at(self, place: Place, message: str, help: str = "") -> Diagnostic:

@@ -11,9 +11,9 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import IO, Final, NamedTuple
+from typing import IO, Any, Final, NamedTuple
 
 from models.diagnostics import input_error
 from sim.decision_log import Seal
@@ -45,6 +45,8 @@ class Header:
     findings: str | None
     """The sha256 of the findings that are kept with the run."""
     volume: Volume = "events"
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    """What was changed in the scenario, by path."""
 
 
 class Finished(NamedTuple):
@@ -134,7 +136,8 @@ def _header(line: bytes) -> Header | None:
     numbers = type(header.seed) is int and type(header.replications) is int
     texts = isinstance(header.scenario, str) and isinstance(header.digest, str)
     known = isinstance(header.volume, str) and header.volume in KEPT
-    return header if numbers and texts and known and isinstance(header.versions, dict) else None
+    mappings = isinstance(header.versions, dict) and isinstance(header.changes, dict)
+    return header if numbers and texts and known and mappings else None
 
 
 def _finished(folder: Path, lines: list[bytes], volume: Volume) -> dict[int, Finished]:

@@ -115,7 +115,7 @@ def simulate(
     if volume not in KEPT:
         raise input_error(f"expected one of {listed(KEPT)}, got {quoted(volume)}", "--volume")
     kept = None if findings is None else hashlib.sha256(findings.encode()).hexdigest()
-    header = Header(str(loaded.path.resolve()), loaded.digest, chosen, count, versions(), kept, volume)
+    header = Header(str(loaded.path.resolve()), loaded.digest, chosen, count, versions(), kept, volume, loaded.changes)
     with new_run_folder(out) as folder, journal(folder, header, out) as progressing:
         if findings is not None:
             (folder / FINDINGS).write_text(findings, encoding="utf-8", newline="\n")
@@ -153,7 +153,7 @@ def resume(
         raise input_error("there is no unfinished run of this name", str(out), whole)
     from models.load import load
 
-    loaded = load(Path(header.scenario))
+    loaded = load(Path(header.scenario), header.changes)
     findings = None
     if header.findings is not None:
         findings = (folder / FINDINGS).read_text(encoding="utf-8")

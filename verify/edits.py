@@ -45,7 +45,9 @@ def edit(policy: Policy, start: int, end: int, insert: str) -> Edit:
 
 
 def scalar_edit(loaded: LoadedScenario, keys: tuple[str | int, ...], old: str, new: str) -> Edit | None:
-    """A change of a text of the scenario file; None where it is not written as it reads."""
+    """A change of a text of the scenario file; None where it is not written there as it reads."""
+    if loaded.document.change(keys) is not None:
+        return None
     place = loaded.document.place(keys)
     line = loaded.document.lines[place.line - 1]
     for quote in ("", '"', "'"):

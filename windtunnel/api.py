@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -27,11 +27,15 @@ Effort = Literal["low", "normal", "high"]
 """How far the solvers go before a check is `undecided`; budgets are in `verify.query`."""
 
 
-def load(path: str | Path) -> LoadedScenario:
-    """The scenario at a file or folder, with its policies. Raises `models.diagnostics.InputError` with every fault."""
+def load(path: str | Path, changes: Mapping[str, Any] | None = None) -> LoadedScenario:
+    """The scenario at a file or folder, with its policies. Raises `models.diagnostics.InputError` with every fault.
+
+    `changes` maps paths to values they take instead of the file's, as `--set` does:
+    `{"desks.finance.roster.0.staff": 3}`.
+    """
     from models.load import load as load_scenario
 
-    return load_scenario(Path(path))
+    return load_scenario(Path(path), changes)
 
 
 def verify(scenario: LoadedScenario, *, effort: Effort = "normal") -> Findings:

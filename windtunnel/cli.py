@@ -17,6 +17,7 @@ from windtunnel import __version__, api, policies
 from windtunnel.entry import EXIT_INTERRUPTED, interrupted
 from windtunnel.options import (
     Behaviours,
+    Changes,
     EffortName,
     EffortOption,
     ExplainOption,
@@ -35,6 +36,7 @@ from windtunnel.options import (
     VolumeName,
     VolumeOption,
     Workers,
+    changed,
     one_of,
     print_json,
     write,
@@ -62,6 +64,7 @@ app = typer.Typer(
 def run(
     scenario: ScenarioPath,
     out: OutFolder = None,
+    changes: Changes = None,
     replications: Replications = None,
     seed: Seed = None,
     workers: Workers = None,
@@ -72,7 +75,7 @@ def run(
     format: OutputFormat = Format.text,
 ) -> None:
     """Verify, simulate and report a scenario: the main job."""
-    loaded = api.load(scenario)  # before the heavy libraries: a fault in the file answers at once
+    loaded = api.load(scenario, changed(changes))  # before the heavy libraries: a fault in the file answers at once
     from reports import html, json, progress, terminal
     from reports.verdict import judge
 
@@ -151,6 +154,7 @@ app.command()(policies.backtest)
 def simulate(
     scenario: ScenarioPath,
     out: OutFolder = None,
+    changes: Changes = None,
     replications: Replications = None,
     seed: Seed = None,
     workers: Workers = None,
@@ -159,7 +163,7 @@ def simulate(
     format: OutputFormat = Format.text,
 ) -> None:
     """Simulate a scenario and judge its objectives, without verification or report."""
-    loaded = api.load(scenario)
+    loaded = api.load(scenario, changed(changes))
     from reports import json, progress, terminal
     from reports.verdict import judge
 

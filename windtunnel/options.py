@@ -58,6 +58,13 @@ def one_of(names: type[StrEnum], help: str, name: str = "") -> Any:
     return typer.Option(*filter(None, [name]), parser=parse, metavar="|".join(names), help=help)
 
 
+def changed(texts: list[str] | None) -> dict[str, Any]:
+    """What `--set` changes, by path. Raises InputError with every fault."""
+    from models.changes import parse_changes
+
+    return parse_changes(texts or ())
+
+
 def _check(text: str) -> str:
     """The id of a check that verification asks."""
     from verify.catalogue import CATALOGUE, CHANGES
@@ -79,6 +86,14 @@ RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
 OutFolder = Annotated[Path | None, typer.Option("--out", help="Folder of the run. [default: runs/NAME]")]
 Replications = Annotated[int | None, typer.Option(min=1, max=100_000, help="Replications, instead of the scenario's.")]
 Seed = Annotated[int | None, typer.Option(min=0, max=2**63 - 1, help="Seed, instead of the scenario's.")]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="PATH=VALUE",
+        help="Another value for a field of the scenario, such as horizon=2d or faults.0.at=2h; repeatable.",
+    ),
+]
 Workers = Annotated[int | None, typer.Option(min=1, max=1024, help="Processes. [default: all cores]")]
 VolumeOption = Annotated[
     VolumeName,
