@@ -185,10 +185,10 @@ def _recovery(
     return RecoveryOutcome(
         kind=kind,
         place=place,
-        before=_interval(before, 1.0),
-        during=_interval(during, 1.0),
-        at_the_end=_interval(at_the_end, 1.0),
-        recovery=_interval(back),
+        before=_share(before),
+        during=_share(during),
+        at_the_end=_share(at_the_end),
+        recovery=student(bounded(*zip(*back, strict=True)), floor=0.0),
         down=sum(_stays_down(least[number], rest, course.width) for number, rest in rests.items()),
         replications=len(rests),
         rest=float(np.mean(list(rests.values()))) if rests else math.nan,
@@ -217,5 +217,7 @@ def _worst_time_back(
     return max(low for low, _ in times), max(high for _, high in times)
 
 
-def _interval(values: list[tuple[float, float]], ceiling: float = math.inf) -> Interval:
-    return student(bounded(*zip(*values, strict=True)), floor=0.0, ceiling=ceiling)
+def _share(bounds: list[tuple[float, float]]) -> Interval:
+    """A goodput: told as if no open case ended well any more, which its interval leaves open."""
+    low, high = zip(*bounds, strict=True)
+    return student(bounded(low, high, low), floor=0.0, ceiling=1.0)

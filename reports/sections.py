@@ -61,9 +61,10 @@ def recovery(outcomes: Outcomes) -> Section | None:
         title="Goodput around faults",
         caption=(
             "Of the cases that arrive, the share that is completed, right and not late: before each fault, while it "
-            "lasts, and in the last tenth of the run; means with 95% intervals. It is back where it has been 90% of "
-            "what it was before for three windows of a 200th of the run. A fault that is over while goodput stays away "
-            "is a metastable failure."
+            "lasts, and in the last tenth of the run; means with 95% intervals. Cases that had not ended count as not "
+            "well in the figure, and both ways in the interval. It is back where it has been 90% of what it was before "
+            "for three windows of a 200th of the run. A fault that is over while goodput stays away is a metastable "
+            "failure."
         ),
         columns=("Fault", "Before", "Meanwhile", "At the end of the run", "Back after", "Never back"),
         rows=tuple(
