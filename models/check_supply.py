@@ -114,11 +114,15 @@ def check_bulkheads(scenario: Scenario) -> Iterator[Problem]:
     """Bulkheads of steps that are done by the pool."""
     for name, pool in scenario.agents.items():
         done_here = tuple(_steps_of(scenario, name)) if pool.bulkheads else ()
-        for step in pool.bulkheads:
+        most = pool.concurrency * (pool.replicas if pool.autoscale is None else pool.autoscale.most)
+        for step, slots in pool.bulkheads.items():
             keys: Keys = ("agents", name, "bulkheads", step)
             if step not in done_here:
                 help = suggestion(step, done_here, "steps of this pool")
                 yield Problem(keys, f"{quoted(step)} is no step that the pool does", help, True)
+            if slots > most:
+                message = f"the pool has no more than {most} slots: {slots} of them hold nobody back"
+                yield Problem(keys, message, "expected no more slots than the pool has")
         if pool.bulkheads and pool.queue.when_full == "block":
             message = "a pool with bulkheads cannot block: who is let in next would depend on both"
             yield Problem(("agents", name, "bulkheads"), message, "expected another `when-full`", True)

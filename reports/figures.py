@@ -113,14 +113,32 @@ def _(objective: ReviewShare, name: str, tables: FigureTables) -> Measure:
 
 @counted.register
 def _(objective: CaseTime, name: str, tables: FigureTables) -> Measure:
+    what = f"time to completion{whose(objective.work)}"
+    return _quantile(
+        objective, name, what, ("case", "unfinished case", "count as longer than all finished ones"), tables
+    )
+
+
+@counted.register
+def _(objective: DeskWait, name: str, tables: FigureTables) -> Measure:
+    told = ("wait", "wait", "that did not end in service count as longer than all that did")
+    return _quantile(objective, name, f"wait at {objective.desk}", told, tables)
+
+
+def _quantile(
+    objective: CaseTime | DeskWait, name: str, what: str, told: tuple[str, str, str], tables: FigureTables
+) -> Measure:
+    """A quantile that is bounded from above. `told` names one of what is measured, one that is open, and what the open
+    ones count as."""
+    one, open_one, count_as = told
     rows = tables.of("objective", name, "ended", "open")
     judged, concerned = int(rows["amount"].sum()), int(tables.of("objective", name, "concerned")["amount"].sum())
-    notes, obstacle = too_late(concerned - judged, concerned, "case", objective.at_most)
+    notes, obstacle = too_late(concerned - judged, concerned, one, objective.at_most)
     unfinished = int(rows[rows["key"] == "open"]["amount"].sum())
     if unfinished:
-        notes += (f"{count(unfinished, 'unfinished case')} count as longer than all finished ones.",)
+        notes += (f"{count(unfinished, open_one)} {count_as}.",)
     return Measure(
-        f"the {ordinal(objective.quantile)} percentile of the time to completion{whose(objective.work)}",
+        f"the {ordinal(objective.quantile)} percentile of the {what}",
         "duration",
         tables.quantiles(rows, objective.quantile, "open"),
         at_most=float(objective.at_most),
@@ -193,25 +211,6 @@ def _(objective: CaseCost, _: str, tables: FigureTables) -> Measure:
         obstacle=f"{share(still_open)} of the cases were unfinished, so their cost is not known"
         if still_open > OPEN_SHARE_MAX
         else "",
-    )
-
-
-@counted.register
-def _(objective: DeskWait, name: str, tables: FigureTables) -> Measure:
-    rows = tables.of("objective", name, "ended", "open")
-    judged, concerned = int(rows["amount"].sum()), int(tables.of("objective", name, "concerned")["amount"].sum())
-    notes, obstacle = too_late(concerned - judged, concerned, "wait", objective.at_most)
-    unserved = int(rows[rows["key"] == "open"]["amount"].sum())
-    if unserved:
-        notes += (f"{count(unserved, 'wait')} that did not end in service count as longer than all that did.",)
-    return Measure(
-        f"the {ordinal(objective.quantile)} percentile of the wait at {objective.desk}",
-        "duration",
-        tables.quantiles(rows, objective.quantile, "open"),
-        at_most=float(objective.at_most),
-        notes=notes,
-        obstacle=obstacle,
-        coarse=1 / 128,
     )
 
 

@@ -123,16 +123,7 @@ def render_html(scenario: Scenario, findings: Findings | None, outcomes: Outcome
     drifts = _drift_charts(outcomes)
     made = outcomes.provenance
     return _environment(made.currency).get_template("report.html.jinja").render(
-        scenario=scenario,
-        made=made,
-        outcomes=outcomes,
-        verdict=verdict,
-        findings=findings,
-        stories=_stories(findings)[:STORIES] if findings else (),
-        untold=max(0, len(_stories(findings)) - STORIES) if findings else 0,
-        held=_held(findings) if findings else (),
-        layers=_layers(findings) if findings else (),
-        objectives_chart=objectives_chart(outcomes.objectives, made.currency),
+        **_common(scenario, findings, outcomes, verdict),
         queues_chart=_queues_chart(outcomes),
         queue_rows=_queue_rows(kept(outcomes.queues, ())),
         drift_charts=drifts,
@@ -149,19 +140,28 @@ def render_digest(scenario: Scenario, findings: Findings | None, digest: Digest,
     """The report's HTML of a run that keeps counts alone."""
     made = digest.provenance
     return _environment(made.currency).get_template("digest.html.jinja").render(
-        scenario=scenario,
-        made=made,
-        outcomes=digest,
-        verdict=verdict,
-        findings=findings,
-        stories=_stories(findings)[:STORIES] if findings else (),
-        untold=max(0, len(_stories(findings)) - STORIES) if findings else 0,
-        held=_held(findings) if findings else (),
-        layers=_layers(findings) if findings else (),
-        objectives_chart=objectives_chart(digest.objectives, made.currency),
+        **_common(scenario, findings, digest, verdict),
         sections=digest_sections(digest),
         not_measured=not_kept(digest, scenario, findings),
     )  # fmt: skip
+
+
+def _common(scenario: Scenario, findings: Findings | None, outcomes: Assessed, verdict: Verdict) -> dict[str, Any]:
+    """What the report of every run tells."""
+    made = outcomes.provenance
+    stories = _stories(findings) if findings else []
+    return {
+        "scenario": scenario,
+        "made": made,
+        "outcomes": outcomes,
+        "verdict": verdict,
+        "findings": findings,
+        "stories": stories[:STORIES],
+        "untold": max(0, len(stories) - STORIES),
+        "held": _held(findings) if findings else (),
+        "layers": _layers(findings) if findings else (),
+        "objectives_chart": objectives_chart(outcomes.objectives, made.currency),
+    }
 
 
 def _environment(currency: str) -> Environment:

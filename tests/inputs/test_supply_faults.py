@@ -59,6 +59,7 @@ def test_the_good_one_is_good(tmp_path: Path) -> None:
         ("flow.job: 1", "flow.jobs: 1", "8:17: `flow.jobs` is no step that the pool does: did you mean `flow.job`?"),
         ("flow.job: 1", "flow.job/1: 1", "`flow.job/1` is no step that the pool does"),
         ("flow.job: 1", "flow: 1", "`flow`"),
+        ("flow.job: 1", "flow.job: 2", "8:27: the pool has no more than 1 slots: 2 of them hold nobody back"),
         (
             "flow.job: 1}",
             "flow.job: 1}\n    queue: {capacity: 1, when-full: block}",
