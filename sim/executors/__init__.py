@@ -1,0 +1,1 @@
+"""Where replications run: in this process, in worker processes of this machine."""

@@ -1,0 +1,65 @@
+"""What an executor is: it runs replications of jobs somewhere, in any order.
+
+A job is packed once and unpacked once by each worker. Results depend on the job and the number of the replication
+alone, so it does not matter where, in which order or how often a replication runs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Final, Protocol
+
+Work = Callable[[Any, Sequence[int]], Sequence[Any]]
+"""A function of a module: a job and numbers of replications -> a result for each."""
+
+_UNPACKED_MAX: Final = 64
+"""Jobs that a worker keeps unpacked. An assumption: a job is some 100 kB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """Work and its job, for our own workers. Never read from a file."""
+
+    key: str
+    """The sha256 of `data`."""
+    data: bytes = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Poisoned:
+    """A replication that cannot be run: it raised, or its worker died, whenever it was tried alone."""
+
+    why: str
+
+
+Asked = tuple[Packed, Sequence[int]]
+Answered = tuple[Packed, int, Any]
+"""A job, the number of a replication, and its result, which is `Poisoned` where there can be none."""
+
+
+class Executor(Protocol):
+    """Runs replications. Results come in any order, each once."""
+
+    def run(self, asked: Iterable[Asked]) -> Iterator[Answered]: ...
+
+
+def pack(work: Work, job: Any) -> Packed:
+    """Pack work with its job. `work` must be importable by name."""
+    data = pickle.dumps((work, job), protocol=pickle.HIGHEST_PROTOCOL)
+    return Packed(hashlib.sha256(data).hexdigest(), data)
+
+
+def perform(packed: Packed, numbers: Sequence[int]) -> Sequence[Any]:
+    """Run replications of a packed job in this process."""
+    work, job = _unpacked(packed)
+    return work(job, numbers)
+
+
+@lru_cache(_UNPACKED_MAX)
+def _unpacked(packed: Packed) -> tuple[Work, Any]:
+    function, job = pickle.loads(packed.data)  # noqa: S301 - what this program packed itself
+    return function, job
