@@ -34,6 +34,15 @@ _JSON_BYTES_MAX: Final = 64_000_000
 _CHUNK: Final = 1 << 20
 
 
+class PoisonedReplication(BaseModel):
+    """A replication that could not be run: the tables have no row of it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    replication: int
+    why: str
+
+
 class Manifest(BaseModel):
     """What `run.json` says. Nothing in it depends on the machine, the time of day or the number of workers."""
 
@@ -56,6 +65,8 @@ class Manifest(BaseModel):
     """The sha256 of the findings kept beside the tables; null where nothing was verified."""
     decisions: tuple[Seal, ...]
     """The seal of each replication's decision log."""
+    poisoned: tuple[PoisonedReplication, ...] = ()
+    """The replications that could not be run, in order. Only a run that has some says so."""
 
     @property
     def files(self) -> Mapping[str, str]:
@@ -71,6 +82,8 @@ class Manifest(BaseModel):
         values = self.model_dump(mode="json")
         values = {"schema": values.pop("schema_")} | values
         values["decisions"] = [seal._asdict() for seal in self.decisions]
+        if not self.poisoned:
+            del values["poisoned"]
         return json.dumps(values, indent=1, ensure_ascii=False) + "\n"
 
 

@@ -9,12 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 import os
-from collections.abc import Callable, Collection, Container, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -23,15 +20,16 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from models.diagnostics import InputError, input_error, listed, quoted
+from models.diagnostics import input_error, listed, quoted
 from sim.behaviours import BehaviourError, BehaviourFile, with_behaviours
 from sim.case_table import case_schema
 from sim.clock import EventLimitError
 from sim.compile import compile_plan
 from sim.counted import COUNTED_EVENTS_MAX, CountedReplication
-from sim.decision_log import Seal
+from sim.decision_log import Chain, Seal, identity
 from sim.engine import EVENTS_MAX, Replication
-from sim.interrupts import held
+from sim.executors.base import Executor, Poisoned, pack
+from sim.executors.pool import cores, executor
 from sim.journal import Finished, Header, Journal, journal, part_file, read_header
 from sim.plan import Plan
 from sim.rules import Rules, compile_rules
@@ -41,6 +39,7 @@ from sim.run import (
     SCENARIO,
     SCHEMA,
     Manifest,
+    PoisonedReplication,
     Run,
     file_digest,
     new_run_folder,
@@ -108,7 +107,7 @@ def simulate(
     loaded, programs = with_behaviours(loaded, behaviours)
     count = loaded.scenario.replications if replications is None else replications
     chosen = loaded.scenario.seed if seed is None else seed
-    processes = min(_cores() if workers is None else workers, max(count, 1))
+    processes = min(cores() if workers is None else workers, max(count, 1))
     _check("replications", count, 1, REPLICATIONS_MAX)
     _check("seed", chosen, 0, 2**63 - 1)
     _check("workers", processes, 1, 1024)
@@ -117,15 +116,18 @@ def simulate(
     kept = None if findings is None else hashlib.sha256(findings.encode()).hexdigest()
     header = Header(str(loaded.path.resolve()), loaded.digest, chosen, count, versions(), kept, volume, loaded.changes)
     with new_run_folder(out) as folder, journal(folder, header, out) as progressing:
+        (folder / FINDINGS).unlink(missing_ok=True)  # of a stopped run that was verified
         if findings is not None:
             (folder / FINDINGS).write_text(findings, encoding="utf-8", newline="\n")
         job = Job(compile_plan(loaded), compile_rules(loaded), loaded.digest, chosen, folder, volume, programs)
         try:
-            seals = _run_all(job, progressing, processes, progress or _silent, str(loaded.path))
+            with executor(processes if len(progressing.finished) < count else 1) as on:
+                poisoned = _run_all(job, progressing, on, progress or _silent, str(loaded.path))
         except KeyboardInterrupt:
             raise KeyboardInterrupt(_told(progressing, out)) from None
+        seals = [_seal(job, number, progressing.finished) for number in range(count)]
         progressing.close()
-        _write_manifest(job, loaded, seals, findings)
+        _write_manifest(job, loaded, seals, poisoned, kept)
     return open_run(out)
 
 
@@ -187,10 +189,6 @@ def _silent(done: int, total: int) -> None:
     pass
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _check(name: str, value: int, least: int, most: int) -> None:
     if not least <= value <= most:
         raise input_error(f"expected {name} from {least} to {most}, got {value}", f"--{name}")
@@ -199,13 +197,14 @@ def _check(name: str, value: int, least: int, most: int) -> None:
 # --- replications -----------------------------------------------------------------------------------------------------
 
 
-def replicate(job: Job, number: int) -> Finished | str:
-    """Run one replication into part files; what the journal keeps of it, or what is wrong with the scenario."""
+def replicate(job: Job, number: int) -> Finished | Poisoned | str:
+    """Run one replication into part files; what the journal keeps of it, why there is none, or what is wrong with the
+    scenario."""
     try:
         replication = _replication(job, number)
         replication.run()
     except BehaviourError as error:
-        return f"replication {number}: {error}"
+        return Poisoned(str(error))
     except CaseLimitError:
         most = BLOCKED_CASES_MAX if job.volume == "summary" else CASES_MAX
         return f"replication {number} has more than {most:,} cases: lower the rate or the horizon"
@@ -220,11 +219,18 @@ def replicate(job: Job, number: int) -> Finished | str:
     digests = []
     for name in KEPT[job.volume]:
         file = part_file(job.folder, number, name)
-        with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_file(sink, schemas[name]) as writer:
+        written = file.with_suffix(f".{os.getpid()}")  # whole under its name, though another process may write it, too
+        with pa.OSFile(str(written), "wb") as sink, pa.ipc.new_file(sink, schemas[name]) as writer:
             for batch in getattr(batches, name):
                 writer.write_batch(batch)
-        digests.append(file_digest(file))
+        digests.append(file_digest(written))
+        written.replace(file)
     return Finished(batches.chain.seal(), tuple(digests))
+
+
+def replicate_all(job: Job, numbers: Sequence[int]) -> list[Finished | Poisoned | str]:
+    """What an executor runs: `replicate` for each of the numbers."""
+    return [replicate(job, number) for number in numbers]
 
 
 def _replication(job: Job, number: int) -> Replication:
@@ -234,75 +240,39 @@ def _replication(job: Job, number: int) -> Replication:
     return Replication(job.plan, job.rules, job.seed, number, job.volume, functions)
 
 
-_job: Job | None = None
-"""The job of a worker process, set once when it starts."""
-
-
-def _start_worker(job: Job) -> None:
-    global _job
-    _job = job
-
-
-def _work(number: int) -> Finished | str:
-    assert _job is not None
-    try:
-        return replicate(_job, number)
-    except (InputError, OSError, MemoryError):
-        raise
-    except Exception as error:
-        # What it was raised with may not come through to the parent process; these words do, and the traceback.
-        raise RuntimeError(f"replication {number}: {type(error).__name__}: {error}") from error
-
-
-def _run_all(job: Job, running: Journal, workers: int, progress: Progress, file: str) -> list[Seal]:
-    """Run what is missing and merge all replications; their seals, in order."""
+def _run_all(job: Job, running: Journal, on: Executor, progress: Progress, file: str) -> dict[int, Poisoned]:
+    """Run what is missing and merge all replications in order; those that cannot be run. Raises InputError or
+    RuntimeError where none can."""
     count = running.header.replications
     finished = running.finished
+    poisoned: dict[int, Poisoned] = {}
     missing = [number for number in range(count) if number not in finished]
     with ExitStack() as stack:
-        for name in {*chain.from_iterable(KEPT.values())} - KEPT[
-            job.volume
-        ].keys():  # of a stopped run of another volume
+        others = {*chain.from_iterable(KEPT.values())} - KEPT[job.volume].keys()
+        for name in others:  # of a stopped run of another volume
             table_file(job.folder, name).unlink(missing_ok=True)
         writers = _Writers(stack, job.folder, KEPT[job.volume])
-        writers.merge(finished)
-        for number, result in stack.enter_context(_results(job, missing, workers)):
+        writers.merge(finished, poisoned)
+        for _, number, result in stack.enter_context(closing(on.run([(pack(replicate_all, job), missing)]))):
             if isinstance(result, str):
                 running.discard()
                 raise input_error(result, file)
-            running.add(number, result)
-            writers.merge(finished)
-            progress(len(finished), count)
-    return [finished[number].seal for number in range(count)]
+            if isinstance(result, Poisoned):
+                poisoned[number] = result
+            else:
+                running.add(number, result)
+            writers.merge(finished, poisoned)
+            progress(len(finished) + len(poisoned), count)
+    if poisoned:
+        raise _none_left(poisoned, file)
+    return dict(sorted(poisoned.items()))
 
 
-@contextmanager
-def _results(job: Job, missing: Sequence[int], workers: int) -> Iterator[Iterator[tuple[int, Finished | str]]]:
-    """Results of the replications as they come."""
-    if workers == 1 or not missing:
-        yield ((number, replicate(job, number)) for number in missing)
-        return
-    others = {process.pid for process in multiprocessing.active_children()}
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start_worker, (job,))
-    try:
-        with held():  # workers start as replications are submitted; Ctrl-C is the parent's to handle
-            numbers = {pool.submit(_work, number): number for number in missing}
-        yield _completed(numbers)
-    except BrokenProcessPool:
-        help = "the machine may be short of memory: `windtunnel resume` goes on, perhaps with fewer `--workers`"
-        raise input_error("a worker process died", "--workers", help) from None
-    finally:
-        with held():
-            for process in multiprocessing.active_children():
-                if process.pid not in others:
-                    process.terminate()
-                    process.join()
-            pool.shutdown(cancel_futures=True)  # its thread has semaphores to give back: it must not be cut short
-
-
-def _completed(numbers: dict[Future[Finished | str], int]) -> Iterator[tuple[int, Finished | str]]:
-    for future in as_completed(numbers):
-        yield numbers.pop(future), future.result()
+def _none_left(poisoned: Mapping[int, Poisoned], file: str) -> Exception:
+    """What is wrong where no replication can be run."""
+    number, first = min(poisoned.items())
+    what = f"replication {number}: {first.why}"
+    return RuntimeError(what) if first.internal else input_error(what, file)
 
 
 # --- the run folder ---------------------------------------------------------------------------------------------------
@@ -318,11 +288,12 @@ class _Writers:
         self._open: dict[str, pq.ParquetWriter] = {}
         self._merged = 0
 
-    def merge(self, finished: Container[int]) -> None:
+    def merge(self, finished: Container[int], left_out: Container[int]) -> None:
         """Append the replications that are finished, as far as none before them is missing."""
-        while self._merged in finished:
-            for name in self._tables:
-                self._append(name, part_file(self._folder, self._merged, name))
+        while self._merged in finished or self._merged in left_out:
+            if self._merged in finished:
+                for name in self._tables:
+                    self._append(name, part_file(self._folder, self._merged, name))
             self._merged += 1
 
     def _append(self, name: str, part: Path) -> None:
@@ -353,7 +324,16 @@ def _grouped(reader: pa.ipc.RecordBatchFileReader, rows: int) -> Iterator[pa.Tab
         yield pending
 
 
-def _write_manifest(job: Job, loaded: LoadedScenario, seals: list[Seal], findings: str | None) -> None:
+def _seal(job: Job, number: int, finished: Mapping[int, Finished]) -> Seal:
+    """The seal of a replication's decisions. One that could not be run has decided nothing."""
+    if number in finished:
+        return finished[number].seal
+    return Chain(identity(job.digest, job.seed, number, names_policies=bool(job.rules.path))).seal()
+
+
+def _write_manifest(
+    job: Job, loaded: LoadedScenario, seals: list[Seal], poisoned: Mapping[int, Poisoned], findings: str | None
+) -> None:
     folder = job.folder
     scenario = json.dumps(loaded.scenario.dump(), indent=1, ensure_ascii=False)
     (folder / SCENARIO).write_text(scenario + "\n", encoding="utf-8")
@@ -369,7 +349,8 @@ def _write_manifest(job: Job, loaded: LoadedScenario, seals: list[Seal], finding
         volume=job.volume,
         replications=len(seals),
         tables={file.name: file_digest(file) for file in files},
-        findings=None if findings is None else file_digest(folder / FINDINGS),
+        findings=findings,
         decisions=tuple(seals),
+        poisoned=tuple(PoisonedReplication(replication=n, why=one.why) for n, one in poisoned.items()),
     )
     (folder / MANIFEST).write_text(manifest.text(), encoding="utf-8")

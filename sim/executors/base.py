@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import pickle
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final, Protocol
 
+from models.diagnostics import InputError
+
 Work = Callable[[Any, Sequence[int]], Sequence[Any]]
 """A function of a module: a job and numbers of replications -> a result for each."""
 
-_UNPACKED_MAX: Final = 64
+JOBS_KEPT: Final = 64
 """Jobs that a worker keeps unpacked. An assumption: a job is some 100 kB."""
 
 
@@ -34,6 +36,8 @@ class Poisoned:
     """A replication that cannot be run: it raised, or its worker died, whenever it was tried alone."""
 
     why: str
+    internal: bool = False
+    """Whether the work raised what it does not foresee."""
 
 
 Asked = tuple[Packed, Sequence[int]]
@@ -44,7 +48,7 @@ Answered = tuple[Packed, int, Any]
 class Executor(Protocol):
     """Runs replications. Results come in any order, each once."""
 
-    def run(self, asked: Iterable[Asked]) -> Iterator[Answered]: ...
+    def run(self, asked: Iterable[Asked]) -> Generator[Answered, None, None]: ...
 
 
 def pack(work: Work, job: Any) -> Packed:
@@ -59,7 +63,19 @@ def perform(packed: Packed, numbers: Sequence[int]) -> Sequence[Any]:
     return work(job, numbers)
 
 
-@lru_cache(_UNPACKED_MAX)
+@lru_cache(JOBS_KEPT)
 def _unpacked(packed: Packed) -> tuple[Work, Any]:
     function, job = pickle.loads(packed.data)  # noqa: S301 - what this program packed itself
     return function, job
+
+
+def attempt(packed: Packed, numbers: Sequence[int]) -> Sequence[Any]:
+    """Run replications; one that raises is poisoned alone. Raises what is wrong with the input or the machine."""
+    try:
+        return perform(packed, numbers)
+    except (InputError, OSError):
+        raise
+    except Exception as error:
+        if len(numbers) == 1:
+            return [Poisoned(f"{type(error).__name__}: {error}", internal=True)]
+        return [result for number in numbers for result in attempt(packed, (number,))]

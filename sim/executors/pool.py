@@ -1,40 +1,59 @@
-"""Executors on this machine: this process, or a pool of worker processes."""
+"""Executors on this machine: this process, or a pool of worker processes.
+
+A worker is a process with a pipe. Batches go out over it and results come back, so that a worker that dies is known,
+and with it the batch it was at. What it had not begun goes to another one. A replication that dies with its worker is
+tried alone; the last time with nothing else at work, for it may be the machine that is short of memory.
+"""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from contextlib import contextmanager
+import pickle
+import signal
+import threading
+from collections import Counter, deque
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from time import perf_counter
 from typing import Any, Final
 
-from models.diagnostics import InputError
-from sim.executors.base import Answered, Asked, Executor, Packed, Poisoned, perform
+from models.diagnostics import input_error
+from sim.executors.base import JOBS_KEPT, Answered, Asked, Executor, Packed, Poisoned, attempt
+from sim.executors.batches import Batch, Batches
 from sim.interrupts import held
 
-_BATCHES_IN_FLIGHT: Final = 2
-"""Batches handed out for each worker: one that it works at, one that it goes on with."""
+TRIES: Final = 3
+"""How often a replication is run alone before it is given up, when its worker dies each time. As in Dask, where
+`allowed-failures` is 3, a first death may be anything: the machine's memory, or an administrator."""
+
+_PREFETCHED: Final = 2
+"""Batches handed to a worker where they are short: one that it works at, one that it goes on with meanwhile."""
+
+_STARTS: Final = 3
+"""Workers in a row that die before they have said a word: then none will live."""
 
 
 @contextmanager
-def executor(workers: int | None = None) -> Iterator[Executor]:
-    """Worker processes, all cores by default; one worker is this process."""
+def executor(workers: int | None = None, cluster: str | None = None) -> Iterator[Executor]:
+    """What runs replications: worker processes of this machine, all cores by default, or those of a Dask cluster.
+
+    One worker is this process. `cluster` is `local` or the address of a scheduler, as `tcp://host:port`. Raises
+    InputError where the cluster cannot be used.
+    """
+    if cluster is not None:
+        raise input_error("clusters are not supported", "--cluster")
     count = cores() if workers is None else workers
     if count == 1:
         yield InProcess()
         return
-    others = {process.pid for process in multiprocessing.active_children()}
-    pool = ProcessPoolExecutor(count, multiprocessing.get_context("spawn"))
+    pool = Pool(count)
     try:
-        yield _Pool(pool, count)
+        yield pool
     finally:
-        with held():
-            for process in multiprocessing.active_children():
-                if process.pid not in others:
-                    process.terminate()
-                    process.join()
-            pool.shutdown(cancel_futures=True)  # its thread has semaphores to give back: it must not be cut short
+        pool.close()
 
 
 def cores() -> int:
@@ -45,45 +64,230 @@ def cores() -> int:
 class InProcess:
     """Runs replications here, one after the other."""
 
-    def run(self, asked: Iterable[Asked]) -> Iterator[Answered]:
+    def run(self, asked: Iterable[Asked]) -> Generator[Answered, None, None]:
         for packed, numbers in asked:
             for number in numbers:
                 yield packed, number, attempt(packed, (number,))[0]
 
 
-class _Pool:
-    """Runs batches of replications in worker processes."""
-
-    def __init__(self, pool: ProcessPoolExecutor, workers: int) -> None:
-        self._pool = pool
-        self._workers = workers
-
-    def run(self, asked: Iterable[Asked]) -> Iterator[Answered]:
-        batches = ((packed, (number,)) for packed, numbers in asked for number in numbers)
-        running: dict[Future[Sequence[Any]], tuple[Packed, tuple[int, ...]]] = {}
-        for batch in batches:
-            with held():  # workers start as batches are submitted; Ctrl-C is the parent's to handle
-                running[self._pool.submit(attempt, *batch)] = batch
-            while len(running) >= _BATCHES_IN_FLIGHT * self._workers:
-                yield from _finished(running)
-        while running:
-            yield from _finished(running)
+# --- a worker, from outside -------------------------------------------------------------------------------------------
 
 
-def _finished(running: dict[Future[Sequence[Any]], tuple[Packed, tuple[int, ...]]]) -> Iterator[Answered]:
-    for future in wait(running, return_when=FIRST_COMPLETED).done:
-        packed, numbers = running.pop(future)
-        for number, result in zip(numbers, future.result(), strict=True):
-            yield packed, number, result
+@dataclass(slots=True, eq=False)
+class _Worker:
+    """A worker process, the jobs it has unpacked, and what it has been handed and not answered, in order."""
+
+    process: multiprocessing.process.BaseProcess
+    pipe: Connection
+    alive: bool = False
+    """Whether it has been heard of. Until then it is not written to: a pipe that nobody reads yet is soon full."""
+    known: dict[str, None] = field(default_factory=dict)
+    batches: deque[Batch] = field(default_factory=deque)
+
+    def hand(self, batch: Batch) -> None:
+        """Hand over a batch. Raises OSError where the worker is gone."""
+        key = batch.packed.key
+        data = None if key in self.known else batch.packed.data
+        dropped = []
+        self.known.pop(key, None)
+        while len(self.known) >= JOBS_KEPT:  # the job that was asked least lately
+            dropped.append(next(iter(self.known)))
+            del self.known[dropped[-1]]
+        self.known[key] = None
+        self.pipe.send((key, data, dropped, batch.numbers))
+        self.batches.append(batch)
+
+    def stop(self) -> None:
+        self.pipe.close()
+        self.process.kill()  # it holds nothing that must be put away
+        self.process.join()
+        self.process.close()
 
 
-def attempt(packed: Packed, numbers: Sequence[int]) -> Sequence[Any]:
-    """Run replications; what raises is poisoned, but for what is wrong with the input or the machine."""
+def _start() -> _Worker:
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_serve, args=(theirs,), daemon=True)
+    with held():  # Ctrl-C is the parent's to handle: the worker inherits the blocked signal
+        process.start()
+        theirs.close()
+    return _Worker(process, ours)
+
+
+# --- a worker, from inside --------------------------------------------------------------------------------------------
+
+
+def _serve(pipe: Connection) -> None:
+    """Work at batches until the parent process is gone or closes the pipe."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    jobs: dict[str, Packed] = {}
+    with suppress(EOFError, OSError):
+        pipe.send(None)
+        while True:
+            key, data, dropped, numbers = pipe.recv()
+            for one in dropped:
+                jobs.pop(one)
+            if data is not None:
+                jobs[key] = Packed(key, data)
+            began = perf_counter()
+            try:
+                results: Any = attempt(jobs[key], numbers)
+            except Exception as error:
+                results = _portable(error)
+            pipe.send((results, perf_counter() - began))
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would go on with its batch, and write where a resumed run writes."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+
+def _portable(error: Exception) -> Exception:
+    """An error that comes through to the parent process, by its own name and words."""
     try:
-        return perform(packed, numbers)
-    except (InputError, OSError, MemoryError):
-        raise
-    except Exception as error:
-        if len(numbers) == 1:
-            return [Poisoned(f"{type(error).__name__}: {error}")]
-        return [result for number in numbers for result in attempt(packed, (number,))]
+        pickle.loads(pickle.dumps(error))  # noqa: S301 - what was packed the line before
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
+
+
+# --- the pool ---------------------------------------------------------------------------------------------------------
+
+
+class Pool:
+    """Runs batches of replications in worker processes, which start as they are needed and stay until `close`."""
+
+    def __init__(self, workers: int) -> None:
+        self._count = workers
+        self._stillborn = 0
+        self.workers: list[_Worker] = []
+
+    def run(self, asked: Iterable[Asked]) -> Generator[Answered, None, None]:
+        """Results of the replications, as they come. Raises what is wrong with the input or the machine."""
+        flight = _Flight(self, Batches(asked, self._count))
+        try:
+            yield from flight.results()
+        finally:
+            self._stop([worker for worker in self.workers if worker.batches])
+
+    def close(self) -> None:
+        """End the workers."""
+        self._stop(list(self.workers))
+
+    def start(self, wanted: int) -> None:
+        """Start workers where so many more could be of use."""
+        without_work = sum(not worker.batches for worker in self.workers)
+        for _ in range(min(wanted - without_work, self._count - len(self.workers))):
+            self.workers.append(_start())
+
+    def lived(self, worker: _Worker) -> None:
+        worker.alive = True
+        self._stillborn = 0
+
+    def bury(self, worker: _Worker) -> None:
+        """Take a dead worker out. Raises InputError where workers die before they have begun."""
+        self._stillborn += not worker.alive
+        self._stop([worker])
+        if self._stillborn >= _STARTS:
+            help = "the machine may be short of memory; a script needs the guard `if __name__ == '__main__':`"
+            raise input_error("the worker processes die as they start", "--workers", help)
+
+    def _stop(self, workers: Sequence[_Worker]) -> None:
+        with held():
+            for worker in workers:
+                self.workers.remove(worker)
+                worker.stop()
+
+
+class _Flight:
+    """One call of `Pool.run`: hands out batches, takes results, and sees to it that each replication is answered."""
+
+    def __init__(self, pool: Pool, batches: Batches) -> None:
+        self._pool = pool
+        self._batches = batches
+        self._deaths: Counter[tuple[str, int]] = Counter()
+        self._last: deque[Batch] = deque()
+        """Replications that are tried a last time, with nothing else at work."""
+
+    def results(self) -> Iterator[Answered]:
+        while True:
+            self._pool.start(self._batches.left or bool(self._last))
+            self._hand_out()
+            if not self._batches and not self._last and not self._busy():
+                return
+            pipes = {worker.pipe: worker for worker in self._pool.workers if worker.batches or not worker.alive}
+            for pipe in wait(list(pipes)) if pipes else ():
+                yield from self._heard(pipes[pipe])  # type: ignore[index]
+
+    def _busy(self) -> list[_Worker]:
+        return [worker for worker in self._pool.workers if worker.batches]
+
+    def _idle(self) -> list[_Worker]:
+        return [worker for worker in self._pool.workers if worker.alive and not worker.batches]
+
+    def _hand_out(self) -> None:
+        """Work for all who have none; then, where batches are short, one more for each to go on with."""
+        for worker in self._idle():
+            if self._batches:
+                self._hand(worker, self._batches.take())
+        for worker in self._busy():
+            # Of a job that the worker knows: small enough for the pipe, so that nobody waits for a worker that does
+            # not read because it writes.
+            if self._batches.short and len(worker.batches) < _PREFETCHED:
+                batch = self._batches.take_known(worker.known)
+                if batch is not None:
+                    self._hand(worker, batch)
+        if self._last and not self._batches and not self._busy() and (idle := self._idle()):
+            self._hand(idle[0], self._last.popleft())
+
+    def _hand(self, worker: _Worker, batch: Batch) -> None:
+        try:
+            worker.hand(batch)
+        except OSError:  # it died since it was heard of
+            self._batches.give_back(batch)
+            if not worker.batches:
+                self._pool.bury(worker)
+
+    def _heard(self, worker: _Worker) -> Iterator[Answered]:
+        try:
+            answer = worker.pipe.recv()
+        except (EOFError, OSError):
+            yield from self._lost(worker)
+            return
+        if answer is None:
+            self._pool.lived(worker)
+            return
+        results, seconds = answer
+        if isinstance(results, Exception):
+            raise results
+        batch = worker.batches.popleft()
+        self._batches.took(batch, seconds)
+        for number, result in zip(batch.numbers, results, strict=True):
+            yield batch.packed, number, result
+
+    def _lost(self, worker: _Worker) -> Iterator[Answered]:
+        """A worker has died. What it was at is tried alone, what it had not begun is run again."""
+        batches = list(worker.batches)
+        self._pool.bury(worker)
+        for batch in batches[1:]:
+            self._batches.give_back(batch)
+        for batch in batches[:1]:
+            yield from self._suspect(batch)
+
+    def _suspect(self, batch: Batch) -> Iterator[Answered]:
+        if len(batch.numbers) > 1:
+            self._batches.alone(batch)
+            return
+        at = batch.packed.key, batch.numbers[0]
+        self._deaths[at] += 1
+        if self._deaths[at] >= TRIES:
+            why = f"its worker process died each of the {TRIES} times that it was run alone"
+            yield batch.packed, batch.numbers[0], Poisoned(why)
+        elif self._deaths[at] == TRIES - 1:
+            self._last.append(batch)
+        else:
+            self._batches.alone(batch)

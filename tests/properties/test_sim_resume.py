@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 import signal
 import subprocess
 import sys
@@ -215,16 +214,3 @@ def test_a_disk_that_fills_up_loses_nothing(
     resume(tmp_path / "run", workers=1)
     assert contents(tmp_path / "run") == undisturbed
     assert set(undisturbed) == {"run.json", "scenario.json", "findings.json"} | {f"{name}.parquet" for name in TABLES}
-
-
-def test_a_fault_in_a_worker_comes_through_by_its_own_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Raised with what cannot be pickled, it came to the parent process as a fault of pickling."""
-
-    def broken(_: object, number: int) -> None:
-        raise KeyError(lambda: number)
-
-    monkeypatch.setattr(simulate, "_job", object())
-    monkeypatch.setattr(simulate, "replicate", broken)
-    with pytest.raises(Exception, match="KeyError") as raised:
-        simulate._work(3)
-    assert str(pickle.loads(pickle.dumps(raised.value))).startswith("replication 3: KeyError: ")

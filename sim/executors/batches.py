@@ -1,0 +1,110 @@
+"""How replications are put into batches: many at a time where they are short, so that handing them over costs little.
+
+Only the time that a run takes depends on it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sim.executors.base import Asked, Packed
+
+BATCH_SECONDS: Final = 0.2
+"""How long a batch should take: long beside the millisecond of handing it over, short to wait for at the end."""
+
+BATCH_MAX: Final = 1_000
+"""Replications in a batch at most."""
+
+_SHARES: Final = 2
+"""A worker is handed at most this part of its share of what is left, so that all end at about the same time."""
+
+_GROWTH: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Replications of one job."""
+
+    packed: Packed
+    numbers: Sequence[int]
+
+
+class Batches:
+    """What was asked, batch by batch. `workers` is how many share it."""
+
+    def __init__(self, asked: Iterable[Asked], workers: int, *, seconds: float = BATCH_SECONDS) -> None:
+        self._asked = iter(asked)
+        self._ready: deque[Batch] = deque()
+        """Batches to be handed out as they are, first."""
+        self._packed: Packed | None = None
+        self._numbers: deque[int] = deque()
+        self._workers = workers
+        self._target = seconds
+        self._each: dict[str, float] = {}
+        """Seconds that one replication of a job takes, by what was measured last."""
+        self._latest: float | None = None
+        self._largest = 1
+        self._fill()
+
+    def __bool__(self) -> bool:
+        return bool(self._ready or self._numbers)
+
+    @property
+    def left(self) -> int:
+        """Replications of the current job, and batches, that are to be handed out."""
+        return len(self._numbers) + len(self._ready)
+
+    @property
+    def short(self) -> bool:
+        """Whether a batch takes so little time that it pays to have the next one at hand."""
+        return self._latest is not None and self._latest * self._largest <= 2 * self._target
+
+    def take(self) -> Batch:
+        """The next batch. There must be one."""
+        if self._ready:
+            return self._ready.popleft()
+        assert self._packed is not None
+        batch = Batch(self._packed, [self._numbers.popleft() for _ in range(self._size(self._packed.key))])
+        self._fill()
+        return batch
+
+    def take_known(self, known: Container[str]) -> Batch | None:
+        """The next batch, if it is of a job that is known already."""
+        if not self:
+            return None
+        following = self._ready[0].packed if self._ready else self._packed
+        return self.take() if following is not None and following.key in known else None
+
+    def took(self, batch: Batch, seconds: float) -> None:
+        """Learn how long a batch took."""
+        each = seconds / len(batch.numbers)
+        self._each[batch.packed.key] = self._latest = each
+        self._largest = max(self._largest, len(batch.numbers))
+
+    def give_back(self, batch: Batch) -> None:
+        """A batch that was not begun."""
+        self._ready.appendleft(batch)
+
+    def alone(self, batch: Batch) -> None:
+        """The replications of a batch are to be run again, each alone."""
+        self._ready.extendleft(Batch(batch.packed, (number,)) for number in reversed(batch.numbers))
+
+    def _size(self, key: str) -> int:
+        """As many as fit the time, but no more than twice what was tried before, nor than a fair share of the rest."""
+        each = self._each.get(key, self._latest)
+        if each is None:
+            return 1
+        fitting = int(self._target / max(each, 1e-9))
+        fair = -(-len(self._numbers) // (_SHARES * self._workers))
+        return max(1, min(fitting, fair, _GROWTH * self._largest, BATCH_MAX))
+
+    def _fill(self) -> None:
+        while not self._numbers:
+            following = next(self._asked, None)
+            if following is None:
+                return
+            self._packed, numbers = following
+            self._numbers = deque(numbers)
