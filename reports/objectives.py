@@ -12,7 +12,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import singledispatch
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 import pandas as pd
@@ -120,7 +120,18 @@ def judge_objective(name: str, objective: Objective, tables: RunTables) -> Objec
     return verdict_on(name, objective, measure, tables.scenario.currency)
 
 
-def verdict_on(name: str, objective: Objective, measure: Measure, currency: str) -> ObjectiveOutcome:
+class Promise(Protocol):
+    """What an objective is, apart from what it measures."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def confidence(self) -> float: ...
+    @property
+    def description(self) -> str: ...
+
+
+def verdict_on(name: str, objective: Promise, measure: Measure, currency: str) -> ObjectiveOutcome:
     """Judge what an objective's definition gives in a run."""
     interval = student(measure.sample, objective.confidence, floor=0.0, ceiling=measure.ceiling)
     interval = with_trials(interval, measure.trials)

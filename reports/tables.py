@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, cast
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from models.diagnostics import input_error
 from models.scenario import Scenario
 from reports.intervals import Array, Interval, exact, student
 from reports.kept import NotKept
-from sim.tables import EVENTS, KEPT
+from sim.tables import EVENTS, KEPT, TABLES
 
 if TYPE_CHECKING:
+    from sim.engine import Batches
     from sim.run import Run
 
 REPLICATIONS_MAX: Final = 100_000
@@ -77,6 +79,16 @@ class RunTables:
         """How many events there were in all replications, whether they are kept or not."""
         return len(self.events) if self.counts is None else int(self.counts["count"].sum())
 
+    def once(self, key: str, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+        """What several measures ask for, made once."""
+        if key not in self._made:
+            self._made[key] = make()
+        return self._made[key]
+
+    @cached_property
+    def _made(self) -> dict[str, pd.DataFrame]:
+        return {}
+
     def count(self, rows: pd.DataFrame) -> Array:
         """Rows of each replication, 0 where there are none."""
         return np.bincount(rows["replication"].to_numpy(), minlength=self.replications)
@@ -116,6 +128,35 @@ def read_tables(run: Run) -> RunTables:
     )
     _check_replications(run, tables)
     return tables
+
+
+def tables_of(scenario: Scenario, batches: Batches) -> RunTables:
+    """The tables of one replication in memory, as those of a run that has it alone."""
+    return _alone(scenario, *map(first_of, (batches.cases, batches.events, batches.decisions, batches.samples)))
+
+
+def nothing_happened(scenario: Scenario) -> RunTables:
+    """The tables of one replication in which nothing happened."""
+    return _alone(scenario, *(TABLES[name].empty_table().to_pandas() for name in TABLES))
+
+
+def _alone(
+    scenario: Scenario, cases: pd.DataFrame, events: pd.DataFrame, decisions: pd.DataFrame, samples: pd.DataFrame
+) -> RunTables:
+    return RunTables(
+        scenario=scenario,
+        replications=1,
+        cases=_categories(cases, ("work", "outcome")),
+        events=_events(events),
+        decisions=_whole(_categories(decisions, _DECISION_TEXTS), ("case",)),
+        samples=_categories(samples, ("place",)),
+    )
+
+
+def first_of(batches: Iterable[pa.RecordBatch]) -> pd.DataFrame:
+    """The rows of one replication, whose number becomes 0."""
+    frame: pd.DataFrame = pa.Table.from_batches(list(batches)).to_pandas()
+    return frame.assign(replication=0)
 
 
 def _check_replications(run: Run, tables: RunTables) -> None:

@@ -22,7 +22,7 @@ def waits(tables: RunTables, place: str) -> pd.DataFrame:
     (`started | abandoned | waiting`). A wait that ended in service is known exactly. One that the item gave up, or that
     still lasts at the horizon, would have been at least as long: its `high` is inf.
     """
-    return _waits(tables, [place], "queued", "started")
+    return tables.once(f"waits {place}", lambda: _waits(tables, [place], "queued", "started"))
 
 
 def lock_waits(tables: RunTables, places: Collection[str]) -> pd.DataFrame:

@@ -1,0 +1,130 @@
+"""Measures that no objective has: mean times, and what people and cases spend in queues.
+
+An objective on a wait counts one that was given up as longer than all others, since nobody was served. Here it counts
+as long as it lasted, beside the share that was not served: what is compared must be a figure.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from reports.figures import FigureTables
+from reports.intervals import Array, Sample, bounded, exact
+from reports.objectives import OPEN_SHARE_MAX, Measure, ordinal, whose
+from reports.tables import OPEN, RunTables, quantiles, ratio
+from reports.waits import waits
+from sim.buckets import bounds
+
+
+@dataclass(frozen=True, slots=True)
+class MeanTime:
+    """The mean time from arrival to completion of a stream of cases."""
+
+    work: str
+    confidence: float = 0.95
+    kind: str = "mean-time"
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueTime:
+    """Time in a desk's queue of what joins it after the warm-up, until it is served, gives up or the run ends: the
+    mean, or a quantile."""
+
+    desk: str
+    quantile: float | None = None
+    confidence: float = 0.95
+    kind: str = "queue-time"
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unserved:
+    """The share of what joins a desk's queue after the warm-up that is not served."""
+
+    desk: str
+    confidence: float = 0.95
+    kind: str = "unserved"
+    description: str = ""
+
+
+Extra = MeanTime | QueueTime | Unserved
+
+
+def extra_measured(extra: Extra, tables: RunTables) -> Measure:
+    """The measure in the tables of a run."""
+    match extra:
+        case MeanTime():
+            cases = tables.measured
+            rows = cases[(cases["work"] == extra.work) & ((cases["outcome"] == "completed") | cases["open"])]
+            ended, still = rows[~rows["open"]], rows[rows["open"]]
+            sums = tables.total(ended, "time"), tables.total(still, "age")
+            return _told(extra, _mean(tables.count(ended), sums[0], tables.count(rows), sums[1]))
+        case QueueTime():
+            rows = waits(tables, f"desk:{extra.desk}")
+            if extra.quantile is None:
+                return _told(extra, exact(ratio(tables.total(rows, "low"), tables.count(rows))))
+            of = (rows["replication"].to_numpy(), rows["low"].to_numpy())
+            return _told(extra, exact(quantiles(*of, extra.quantile, tables.replications)))
+        case Unserved():
+            rows = waits(tables, f"desk:{extra.desk}")
+            return _told(
+                extra, exact(ratio(tables.count(rows[rows["end"] != "started"]), tables.count(rows))), len(rows)
+            )
+
+
+def extra_counted(extra: Extra, tables: FigureTables) -> Measure:
+    """The measure in histograms: the bounds of the buckets bound it."""
+    if isinstance(extra, MeanTime):
+        ended, still = tables.of("time", extra.work, "completed"), tables.of("age", extra.work, *OPEN)
+        counts = tables.total(ended), tables.total(ended) + tables.total(still)
+        sums = [(_sum(tables, ended, end), _sum(tables, still, end)) for end in (0, 1)]
+        least, most = (_mean(counts[0], of[0], counts[1], of[1]) for of in sums)
+        return _told(extra, bounded(least.low, most.high, _between(least.best, most.best)))
+    rows = tables.of("wait", f"desk:{extra.desk}")
+    all_of_them = tables.total(rows)
+    if isinstance(extra, Unserved):
+        served = tables.total(rows[rows["key"] == "started"])
+        return _told(extra, exact(ratio(all_of_them - served, all_of_them)), int(all_of_them.sum()))
+    if extra.quantile is None:
+        low, high = (ratio(_sum(tables, rows, end), all_of_them) for end in (0, 1))
+        return _told(extra, bounded(low, high, _between(low, high)))
+    return _told(extra, tables.quantiles(rows, extra.quantile, ""))
+
+
+def _told(extra: Extra, sample: Sample, trials: int = 0) -> Measure:
+    match extra:
+        case MeanTime():
+            return Measure(f"the mean time to completion{whose(extra.work)}", "duration", sample)
+        case Unserved():
+            words = f"the share of the queue of {extra.desk} that is not served"
+            return Measure(words, "share", sample, ceiling=1.0, trials=trials)
+        case QueueTime(quantile=None):
+            return Measure(f"the mean time in the queue of {extra.desk}", "duration", sample)
+        case QueueTime():
+            words = f"the {ordinal(extra.quantile or 0)} percentile of the time in the queue of {extra.desk}"
+            return Measure(words, "duration", sample)
+
+
+def _between(low: object, high: object) -> Array:
+    middle: Array = (np.asarray(low) + np.asarray(high)) / 2
+    return middle
+
+
+def _mean(ended: Array, time: Array, all_of_them: Array, age: Array) -> Sample:
+    """Bounds of the mean time to completion: what is open counts with its age for the low one. Where more than a few
+    are open there is no upper bound; the figure told is that of the ended ones."""
+    counted_in, known = ratio(time + age, all_of_them), ratio(time, ended)
+    low, best = np.fmin(counted_in, known), np.where(ended > 0, known, counted_in)
+    many = all_of_them - ended > OPEN_SHARE_MAX * all_of_them
+    high = np.where(many, math.inf, np.fmax(counted_in, best))
+    return bounded(low, high, best)
+
+
+def _sum(tables: FigureTables, rows: pd.DataFrame, end: int) -> Array:
+    values = bounds(rows["bucket"].to_numpy())[end].astype("float64")
+    return tables.total(rows.assign(amount=rows["amount"] * values))
