@@ -68,7 +68,7 @@ def assess_deadlock(tables: RunTables) -> DeadlockOutcome:
     found = tables.of_kind("deadlock")
     lost = tables.cases[tables.cases["outcome"].isin(["aborted", "stuck"])]
     lost = lost.drop(livelocked(tables, lost).index)
-    rings = _rings(found)
+    rings = [replace(ring, replication=tables.number(ring.replication)) for ring in _rings(found)]
     return DeadlockOutcome(
         resolution=tables.scenario.deadlock.resolution,
         found=len(found),
@@ -77,7 +77,7 @@ def assess_deadlock(tables: RunTables) -> DeadlockOutcome:
         stuck=student(_stuck(found, tables), floor=0.0),
         lost=tables.mean_count(lost),
         cost=student(exact(tables.total(lost, "cost") / 1e6), floor=0.0),
-        rings=rings[:RINGS_SHOWN],
+        rings=tuple(rings[:RINGS_SHOWN]),
         kinds=len(rings),
     )
 

@@ -24,6 +24,7 @@ from reports.objectives import (
     OPEN_SHARE_MAX,
     Measure,
     ObjectiveOutcome,
+    lacking_some,
     ordinal,
     share_words,
     too_late,
@@ -31,6 +32,7 @@ from reports.objectives import (
     whose,
 )
 from reports.people import staffed_time
+from reports.poisoned import lacking, renumbered
 from reports.recovery import WINDOWS, Goodput, away_after, first_begins
 from reports.resilience import FAULTS, joined
 from reports.tables import OPEN, ratio
@@ -50,6 +52,8 @@ class FigureTables:
     scenario: Scenario
     replications: int
     figures: pd.DataFrame
+    lacking: str = ""
+    """Why no objective passes: replications that could not be run."""
 
     def of(self, figure: str, of: str | None = None, *keys: str) -> pd.DataFrame:
         """Rows of a figure, of one thing or of all, with some keys or all."""
@@ -79,13 +83,16 @@ class FigureTables:
 
 
 def read_figures(run: Run) -> FigureTables:
-    """The figures of a run that keeps them."""
-    return FigureTables(run.scenario, run.manifest.replications, run.figures())
+    """The figures of a run that keeps them, of the replications that there are."""
+    manifest = run.manifest
+    figures = renumbered(run, "figures", run.figures())
+    return FigureTables(run.scenario, manifest.replications - len(manifest.poisoned), figures, lacking(manifest))
 
 
 def judge_counted(name: str, objective: Objective, tables: FigureTables) -> ObjectiveOutcome:
     """Measure an objective by the figures of a run and judge it."""
-    return verdict_on(name, objective, counted(objective, name, tables), tables.scenario.currency)
+    measure = lacking_some(counted(objective, name, tables), tables.lacking)
+    return verdict_on(name, objective, measure, tables.scenario.currency)
 
 
 @singledispatch

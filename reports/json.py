@@ -47,10 +47,12 @@ def report_json(verdict: Verdict, findings: Findings | None, outcomes: Assessed 
 
 
 def _open(findings: Findings | None, outcomes: Assessed | None) -> list[dict[str, str]]:
-    """What is undecided, and why: objectives by name, checks by identifier."""
+    """What is undecided, and why: replications by number, objectives by name, checks by identifier."""
     objectives = outcomes.objectives if outcomes else ()
     checks = findings.findings if findings else ()
+    poisoned = outcomes.provenance.poisoned if outcomes else ()
     return [
+        *({"replication": str(one.replication), "because": one.why} for one in poisoned),
         *({"objective": o.name, "because": o.open_because} for o in objectives if o.verdict == "undecided"),
         *({"check": f.check, "because": f.message} for f in checks if f.verdict == "undecided"),
     ]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import singledispatch
 from typing import Final, Protocol
 
@@ -117,7 +117,12 @@ def judge_objective(name: str, objective: Objective, tables: RunTables) -> Objec
         measure = measured(objective, tables)
     except NotKeptError as error:
         measure = _unmeasured(objective, tables, str(error))
-    return verdict_on(name, objective, measure, tables.scenario.currency)
+    return verdict_on(name, objective, lacking_some(measure, tables.lacking), tables.scenario.currency)
+
+
+def lacking_some(measure: Measure, why: str) -> Measure:
+    """A measure of a run that lacks replications, which may be the ones that would tell against it: it cannot pass."""
+    return replace(measure, obstacle=why) if why else measure
 
 
 class Promise(Protocol):

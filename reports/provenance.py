@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from reports.poisoned import PoisonOutcome, assess_poisoned
 from reports.series import sample_every
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ class Provenance:
     engine: str
     seed: int
     replications: int
+    """Those that the figures are of: all that could be run."""
+    poisoned: tuple[PoisonOutcome, ...]
+    """Those that could not be run."""
     start: str
     horizon: int
     warm_up: int
@@ -55,7 +59,8 @@ def provenance(run: Run, samples: pd.DataFrame, events: int) -> Provenance:
         versions=manifest.versions,
         engine=manifest.engine,
         seed=manifest.seed,
-        replications=manifest.replications,
+        replications=manifest.replications - len(manifest.poisoned),
+        poisoned=assess_poisoned(run),
         start=scenario.start.isoformat(),
         horizon=scenario.horizon,
         warm_up=scenario.warm_up,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, cast
@@ -15,6 +15,7 @@ from models.diagnostics import input_error
 from models.scenario import Scenario
 from reports.intervals import Array, Interval, exact, student
 from reports.kept import NotKept
+from reports.poisoned import lacking, numbers, renumbered
 from sim.tables import EVENTS, KEPT, TABLES
 
 if TYPE_CHECKING:
@@ -45,6 +46,14 @@ class RunTables:
     decisions: pd.DataFrame
     samples: pd.DataFrame
     counts: pd.DataFrame | None = None
+    numbers: Sequence[int] | None = None
+    """The numbers of the replications, where they are not 0, 1, 2 ... because some could not be run."""
+    lacking: str = ""
+    """Why no objective passes: replications that could not be run."""
+
+    def number(self, replication: int) -> int:
+        """The number by which a replication of these tables is run again."""
+        return replication if self.numbers is None else self.numbers[replication]
 
     @cached_property
     def measured(self) -> pd.DataFrame:
@@ -116,18 +125,23 @@ def read_tables(run: Run) -> RunTables:
 
     Raises `InputError` where a table has rows of replications that the run has not: a run folder is not trusted.
     """
-    keeps_events = "events" in KEPT[run.manifest.volume]
-    tables = RunTables(
+    manifest = run.manifest
+    if not 1 <= manifest.replications <= REPLICATIONS_MAX:
+        told = f"has {manifest.replications} replications, expected 1 to {REPLICATIONS_MAX}"
+        raise input_error(told, str(run.folder))
+    read = {name: renumbered(run, name, getattr(run, name)()) for name in KEPT[manifest.volume]}
+    events = read.get("events")
+    return RunTables(
         scenario=run.scenario,
-        replications=run.manifest.replications,
-        cases=_categories(run.cases(), ("work", "outcome")),
-        events=_events(run.events()) if keeps_events else cast("pd.DataFrame", NotKept("the run keeps no events")),
-        decisions=_whole(_categories(run.decisions(), _DECISION_TEXTS), ("case",)),
-        samples=_categories(run.samples(), ("place",)),
-        counts=None if keeps_events else run.counts(),
+        replications=manifest.replications - len(manifest.poisoned),
+        cases=_categories(read["cases"], ("work", "outcome")),
+        events=cast("pd.DataFrame", NotKept("the run keeps no events")) if events is None else _events(events),
+        decisions=_whole(_categories(read["decisions"], _DECISION_TEXTS), ("case",)),
+        samples=_categories(read["samples"], ("place",)),
+        counts=read["counts"] if events is None else None,
+        numbers=numbers(manifest).tolist() if manifest.poisoned else None,
+        lacking=lacking(manifest),
     )
-    _check_replications(run, tables)
-    return tables
 
 
 def tables_of(scenario: Scenario, batches: Batches) -> RunTables:
@@ -157,16 +171,6 @@ def first_of(batches: Iterable[pa.RecordBatch]) -> pd.DataFrame:
     """The rows of one replication, whose number becomes 0."""
     frame: pd.DataFrame = pa.Table.from_batches(list(batches)).to_pandas()
     return frame.assign(replication=0)
-
-
-def _check_replications(run: Run, tables: RunTables) -> None:
-    if not 1 <= tables.replications <= REPLICATIONS_MAX:
-        raise input_error(f"has {tables.replications} replications, expected 1 to {REPLICATIONS_MAX}", str(run.folder))
-    for name in KEPT[run.manifest.volume]:
-        numbers = getattr(tables, name)["replication"]
-        if len(numbers) and not 0 <= numbers.min() <= numbers.max() < tables.replications:
-            what = f"table `{name}` has rows of replications that the run has not"
-            raise input_error(what, str(run.folder), "simulate again; `windtunnel audit` says what was changed")
 
 
 def _events(rows: pd.DataFrame) -> pd.DataFrame:

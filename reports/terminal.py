@@ -69,8 +69,9 @@ def _verdict(console: Console, verdict: Verdict, scenario: str) -> None:
 def _outcomes(console: Console, outcomes: Assessed) -> None:
     made = outcomes.provenance
     measured = sum(work.cases for work in outcomes.work)
+    lost = f" ({len(made.poisoned)} more could not be run)" if made.poisoned else ""
     console.print(
-        f"\n{words.count(made.replications, 'replication')} of {words.duration(made.horizon)} "
+        f"\n{words.count(made.replications, 'replication')}{lost} of {words.duration(made.horizon)} "
         f"(warm-up {words.duration(made.warm_up)}), {words.count(measured, 'measured case')}, seed {made.seed}"
     )
     if outcomes.objectives:

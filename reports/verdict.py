@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from reports.poisoned import reasons
 from reports.words import count
 from verify.findings import Finding, Findings, Overall, PolicyRef
 
@@ -52,12 +53,16 @@ def judge(findings: Findings | None, outcomes: Assessed | None, *, fail_on: Fail
     """The verdict on findings, outcomes or both.
 
     It fails when a check or an objective does, is undecided when one of them is (or when nothing was asked at all: no
-    check and no objective), and passes otherwise. Where there are outcomes but no findings, the last reason says so.
+    check and no objective), and passes otherwise. Where replications could not be run the first reasons say so, and it
+    does not pass. Where there are outcomes but no findings, the last reason says so.
     """
+    verdict = _judged(findings, outcomes, fail_on)
+    if outcomes is not None and (poisoned := outcomes.provenance.poisoned):
+        result: Overall = "undecided" if verdict.result == "pass" else verdict.result
+        verdict = Verdict(result, (*reasons(poisoned), *verdict.reasons))
     if findings is None and outcomes is not None:
-        verdict = _judged(None, outcomes, fail_on)
         return Verdict(verdict.result, (*verdict.reasons, UNVERIFIED))
-    return _judged(findings, outcomes, fail_on)
+    return verdict
 
 
 def _judged(findings: Findings | None, outcomes: Assessed | None, fail_on: FailOn) -> Verdict:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from platform import python_version
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from models.diagnostics import InputError, input_error, quoted
 from models.scenario import Scenario
@@ -67,6 +67,15 @@ class Manifest(BaseModel):
     """The seal of each replication's decision log."""
     poisoned: tuple[PoisonedReplication, ...] = ()
     """The replications that could not be run, in order. Only a run that has some says so."""
+
+    @model_validator(mode="after")
+    def _poisoned_are_some(self) -> Self:
+        numbers = [one.replication for one in self.poisoned]
+        if numbers and (numbers != sorted(set(numbers)) or not 0 <= numbers[0] <= numbers[-1] < self.replications):
+            raise ValueError("the poisoned replications are not in order, or not of this run")
+        if numbers and len(numbers) >= self.replications:
+            raise ValueError("all replications are poisoned")
+        return self
 
     @property
     def files(self) -> Mapping[str, str]:

@@ -131,6 +131,30 @@ def simulate(
     return open_run(out)
 
 
+def run_alone(
+    loaded: LoadedScenario,
+    number: int,
+    *,
+    seed: int | None = None,
+    volume: Volume = "events",
+    behaviours: str | Path | None = None,
+) -> None:
+    """Run one replication in this process, and write nothing: what could not be run shows why.
+
+    Raises InputError where a behaviour fails or the replication outgrows its limits; what else it raises comes through.
+    """
+    loaded, programs = with_behaviours(loaded, behaviours)
+    chosen = loaded.scenario.seed if seed is None else seed
+    _check("seed", chosen, 0, 2**63 - 1)
+    _check("only", number, 0, REPLICATIONS_MAX - 1)
+    job = Job(compile_plan(loaded), compile_rules(loaded), loaded.digest, chosen, Path(), volume, programs)
+    match _run(job, number):
+        case Poisoned(why):
+            raise input_error(f"replication {number}: {why}", str(loaded.path))
+        case str(wrong):
+            raise input_error(wrong, str(loaded.path))
+
+
 def resume(
     out: Path,
     *,
@@ -200,19 +224,9 @@ def _check(name: str, value: int, least: int, most: int) -> None:
 def replicate(job: Job, number: int) -> Finished | Poisoned | str:
     """Run one replication into part files; what the journal keeps of it, why there is none, or what is wrong with the
     scenario."""
-    try:
-        replication = _replication(job, number)
-        replication.run()
-    except BehaviourError as error:
-        return Poisoned(str(error))
-    except CaseLimitError:
-        most = BLOCKED_CASES_MAX if job.volume == "summary" else CASES_MAX
-        return f"replication {number} has more than {most:,} cases: lower the rate or the horizon"
-    except WindowLimitError:
-        return f"replication {number} has a fault that comes more than {WINDOWS_MAX:,} times: lengthen `between`"
-    except EventLimitError:
-        most = COUNTED_EVENTS_MAX if job.volume == "summary" else EVENTS_MAX
-        return f"replication {number} has more than {most:,} happenings: lower the rate, the horizon or the retries"
+    replication = _run(job, number)
+    if isinstance(replication, (Poisoned, str)):
+        return replication
     batches = replication.batches(job.digest, job.seed)
     decisions = decision_schema(names_policies=bool(job.rules.path))
     schemas = {**KEPT[job.volume], "cases": case_schema(job.plan), "decisions": decisions}
@@ -226,6 +240,24 @@ def replicate(job: Job, number: int) -> Finished | Poisoned | str:
         digests.append(file_digest(written))
         written.replace(file)
     return Finished(batches.chain.seal(), tuple(digests))
+
+
+def _run(job: Job, number: int) -> Replication | Poisoned | str:
+    """A replication that has run to its end, why it cannot, or what is wrong with the scenario."""
+    try:
+        replication = _replication(job, number)
+        replication.run()
+    except BehaviourError as error:
+        return Poisoned(str(error))
+    except CaseLimitError:
+        most = BLOCKED_CASES_MAX if job.volume == "summary" else CASES_MAX
+        return f"replication {number} has more than {most:,} cases: lower the rate or the horizon"
+    except WindowLimitError:
+        return f"replication {number} has a fault that comes more than {WINDOWS_MAX:,} times: lengthen `between`"
+    except EventLimitError:
+        most = COUNTED_EVENTS_MAX if job.volume == "summary" else EVENTS_MAX
+        return f"replication {number} has more than {most:,} happenings: lower the rate, the horizon or the retries"
+    return replication
 
 
 def replicate_all(job: Job, numbers: Sequence[int]) -> list[Finished | Poisoned | str]:
@@ -263,7 +295,7 @@ def _run_all(job: Job, running: Journal, on: Executor, progress: Progress, file:
                 running.add(number, result)
             writers.merge(finished, poisoned)
             progress(len(finished) + len(poisoned), count)
-    if poisoned:
+    if not finished:
         raise _none_left(poisoned, file)
     return dict(sorted(poisoned.items()))
 

@@ -207,6 +207,24 @@ def simulate(
     )
 
 
+def run_alone(
+    scenario: LoadedScenario,
+    replication: int,
+    *,
+    seed: int | None = None,
+    volume: Volume = "events",
+    behaviours: str | Path | None = None,
+) -> None:
+    """Run one replication in this process, and write nothing: one that a run could not run shows why.
+
+    Raises `models.diagnostics.InputError` where a behaviour fails or the replication outgrows its limits; what else it
+    raises comes through.
+    """
+    from sim.simulate import run_alone as run_one
+
+    run_one(scenario, replication, seed=seed, volume=volume, behaviours=behaviours)
+
+
 def resume(
     out: str | Path,
     *,

@@ -23,6 +23,7 @@ from windtunnel.options import (
     ExplainOption,
     FailOn,
     Format,
+    Only,
     OutFolder,
     OutputFormat,
     ProfileName,
@@ -160,10 +161,18 @@ def simulate(
     workers: Workers = None,
     volume: VolumeOption = VolumeName.events,
     behaviours: Behaviours = None,
+    only: Only = None,
     format: OutputFormat = Format.text,
 ) -> None:
     """Simulate a scenario and judge its objectives, without verification or report."""
     loaded = api.load(scenario, changed(changes))
+    if only is not None:
+        unused = {"--out": out, "--replications": replications, "--workers": workers}
+        if given := [name for name, value in unused.items() if value is not None]:
+            raise typer.BadParameter(f"it writes no run: drop {', '.join(given)}", param_hint="--only")
+        api.run_alone(loaded, only, seed=seed, volume=volume.value, behaviours=behaviours)
+        typer.echo(f"replication {only} runs to its end")
+        return
     from reports import json, progress, terminal
     from reports.verdict import judge
 

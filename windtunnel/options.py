@@ -105,6 +105,10 @@ Behaviours = Annotated[
         metavar="FILE", help="Python file, or module, with the behaviours that the scenario names. It is run."
     ),
 ]
+Only = Annotated[
+    int | None,
+    typer.Option(min=0, metavar="N", help="Run replication N alone, here, and write nothing: to see why it fails."),
+]
 OutputFormat = Annotated[Format, one_of(Format, "Text for people or JSON for programs.", "--format")]
 EffortOption = Annotated[EffortName, one_of(EffortName, "How far the solvers go before a check is undecided.")]
 FailOn = Annotated[Threshold, one_of(Threshold, "Least severity of a violated check that fails.")]

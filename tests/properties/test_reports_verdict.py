@@ -26,7 +26,7 @@ def findings(drawn: list[tuple[Any, Any]]) -> Findings:
 
 def outcomes(verdicts: list[Any]) -> Any:
     objectives = [SimpleNamespace(name=f"o{n}", verdict=v, sentence=f"o{n}: {v}.") for n, v in enumerate(verdicts)]
-    return SimpleNamespace(objectives=tuple(objectives))
+    return SimpleNamespace(objectives=tuple(objectives), provenance=SimpleNamespace(poisoned=()))
 
 
 @given(st.lists(FINDING, max_size=8), st.lists(VERDICTS, max_size=8), st.sampled_from(["error", "warning"]))
