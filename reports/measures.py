@@ -32,7 +32,7 @@ from reports.intervals import Sample, bounded
 from reports.objectives import COUNTS, Measure, ObjectiveOutcome, measured, verdict_on
 from reports.queue_times import Extra, MeanTime, QueueTime, Unserved, extra_counted, extra_measured
 from reports.tables import RunTables, first_of, nothing_happened, tables_of
-from reports.words import Unit, count
+from reports.words import count
 from sim.behaviours import BehaviourError
 from sim.clock import EventLimitError
 from sim.counted import CountedReplication
@@ -254,16 +254,13 @@ class MeasureInfo:
     """What a measure is, apart from any replication."""
 
     name: str
-    words: str
-    unit: Unit
-    at_most: float | None
-    at_least: float | None
+    definition: Definition
+    blank: Measure
+    """The measure with its words, unit and limits, and no figures. Only an objective, whose limit somebody set, has
+    one."""
     better: Better | None
     """Which way is better: as the objective's limit says; None where more and less are neither."""
     objective: bool
-    """Whether it is an objective of the scenario, with a limit that somebody set."""
-    confidence: float
-    ceiling: float
 
 
 def infos(scenario: Scenario, chosen: Mapping[str, Definition]) -> dict[str, MeasureInfo]:
@@ -274,15 +271,13 @@ def infos(scenario: Scenario, chosen: Mapping[str, Definition]) -> dict[str, Mea
 
 def _info(name: str, one: Definition, measure: Measure, scenario: Scenario) -> MeasureInfo:
     objective = name in scenario.objectives
-    better: Better | None = "less" if measure.at_most is not None else "more" if measure.at_least is not None else None
-    if isinstance(one, Extra):
-        better = "less"
+    better: Better | None = "more" if measure.at_least is not None else "less"
     if isinstance(one, DeskLoad) and not objective:
         better = None  # neither idle people nor busy ones are what a scenario is for
-    limits = (measure.at_most, measure.at_least) if objective else (None, None)
-    return MeasureInfo(
-        name, measure.measures, measure.unit, *limits, better, objective, one.confidence, measure.ceiling
-    )
+    blank = replace(measure, notes=(), obstacle="", trials=0)
+    if not objective:
+        blank = replace(blank, at_most=None, at_least=None)
+    return MeasureInfo(name, one, blank, better, objective)
 
 
 def sample_of(values: Iterable[Value | None]) -> Sample:
@@ -291,7 +286,7 @@ def sample_of(values: Iterable[Value | None]) -> Sample:
     return bounded([one.low for one in known], [one.high for one in known], [one.best for one in known])
 
 
-def judge(name: str, one: Definition, values: Sequence[Value | None], scenario: Scenario) -> ObjectiveOutcome:
+def judge(info: MeasureInfo, values: Sequence[Value | None], currency: str) -> ObjectiveOutcome:
     """Judge a measure over replications as the objective of a run is judged.
 
     What stands in the way of a pass in any replication stands in its way; None is a replication that could not be run.
@@ -301,11 +296,6 @@ def judge(name: str, one: Definition, values: Sequence[Value | None], scenario: 
     obstacle = f"{count(unrun, 'replication')} could not be run" if unrun else ""
     if hindered and not obstacle:
         obstacle = f"in {len(hindered)} of {count(len(values), 'replication')}, {hindered[0]}"
-    measure = replace(
-        _measured(name, one, nothing_happened(scenario)),
-        sample=sample_of(values),
-        trials=sum(value.trials for value in values if value),
-        obstacle=obstacle,
-        notes=(),
-    )
-    return verdict_on(name, one, measure, scenario.currency)
+    trials = sum(value.trials for value in values if value)
+    measure = replace(info.blank, sample=sample_of(values), trials=trials, obstacle=obstacle)
+    return verdict_on(info.name, info.definition, measure, currency)

@@ -98,7 +98,7 @@ def journal(folder: Path, header: Header, out: Path) -> Iterator[Journal]:
     """
     (folder / _PARTS).mkdir(exist_ok=True)
     with (folder / _NAME).open("a+b") as stream:
-        _lock(stream, out)
+        lock(stream, out)
         stream.seek(0)
         lines = stream.read(_BYTES_MAX).split(b"\n")[:-1]
         kept = _finished(folder, lines[1:], header.volume) if lines and _header(lines[0]) == header else {}
@@ -159,7 +159,8 @@ def _is_whole(folder: Path, number: int, done: Finished, volume: Volume) -> bool
     return all(file.is_file() for file in files) and done.parts == tuple(map(file_digest, files))
 
 
-def _lock(stream: IO[bytes], out: Path) -> None:
+def lock(stream: IO[bytes], out: Path) -> None:
+    """Keep other processes from writing. Raises InputError where one does."""
     if fcntl is None:
         return
     try:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from platform import python_version
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
@@ -288,15 +288,15 @@ def unfinished(out: Path) -> Path:
 
 
 @contextmanager
-def new_run_folder(out: Path) -> Iterator[Path]:
-    """The hidden folder of a run that takes its place when the block ends well.
+def new_run_folder(out: Path, kind: Kind = "run") -> Iterator[Path]:
+    """The hidden folder of a run, or of a study, that takes its place when the block ends well.
 
-    When it does not, the folder is left as the block leaves it, and goes where that is empty. A run that stands at
-    `out` is replaced; anything else there is refused. Raises InputError before the block where the place is not
-    writable.
+    When it does not, the folder is left as the block leaves it, and goes where that is empty. One of the kind
+    that stands at `out` is replaced; anything else there is refused. Raises InputError before the block where the place
+    is not writable.
     """
     target, folder = out.resolve(), unfinished(out)
-    _check_target(target, out)
+    _check_target(target, out, kind)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -312,30 +312,36 @@ def new_run_folder(out: Path) -> Iterator[Path]:
             folder.rmdir()
 
 
-_TABLE_FILES = {f"{name}.parquet" for tables in KEPT.values() for name in tables}
-_WRITTEN = {MANIFEST, SCENARIO, FINDINGS, "report.html", *_TABLE_FILES}
-"""The files of a run folder: what the simulator writes, and what reports put beside it."""
+Kind = Literal["run", "study"]
+STUDY: Final = "study.json"
+_TABLE_FILES: Final = {f"{name}.parquet" for tables in KEPT.values() for name in tables}
+_MANIFESTS: Final[Mapping[Kind, str]] = {"run": MANIFEST, "study": STUDY}
+_WRITTEN: Final[Mapping[Kind, set[str]]] = {
+    "run": {MANIFEST, SCENARIO, FINDINGS, "report.html", *_TABLE_FILES},
+    "study": {STUDY, SCENARIO, "result.json", "report.html", "measures.parquet", "variants.parquet"},
+}
+"""The files of a folder: what is written there, and what reports put beside it."""
 
 
-def _check_target(target: Path, out: Path) -> None:
+def _check_target(target: Path, out: Path, kind: Kind) -> None:
     if not target.exists():
         return
     if not target.is_dir():
         raise input_error("is a file, not a folder", str(out), "choose another folder")
-    if any(target.iterdir()) and not _is_run(target):
-        raise input_error("is not empty and holds no run: it is not overwritten", str(out), "choose another folder")
-    if strangers := sorted({path.name for path in target.iterdir()} - _WRITTEN):
-        message = f"holds `{strangers[0]}`, which is no part of a run: it is not overwritten"
+    if any(target.iterdir()) and not _is_one(target, kind):
+        raise input_error(f"is not empty and holds no {kind}: it is not overwritten", str(out), "choose another folder")
+    if strangers := sorted({path.name for path in target.iterdir()} - _WRITTEN[kind]):
+        message = f"holds `{strangers[0]}`, which is no part of a {kind}: it is not overwritten"
         raise input_error(message, str(out), "move what is yours, or choose another folder")
 
 
-def _is_run(folder: Path) -> bool:
+def _is_one(folder: Path, kind: Kind) -> bool:
     """Whether a manifest of any version is there."""
     try:
-        schema = json.loads(_read(folder / MANIFEST))["schema"]
+        schema = json.loads(_read(folder / _MANIFESTS[kind]))["schema"]
     except (InputError, ValueError, KeyError, TypeError, RecursionError):
         return False
-    return isinstance(schema, str) and schema.startswith("windtunnel.run/")
+    return isinstance(schema, str) and schema.startswith(f"windtunnel.{kind}/")
 
 
 def _swap(partial: Path, target: Path) -> None:

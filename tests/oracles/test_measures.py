@@ -32,9 +32,9 @@ def test_objectives_are_judged_as_those_of_a_run(name: str, tmp_path: Path) -> N
     assert isinstance(told, Outcomes)
     job = _job(name)
     rows = [row for row in measure(job, range(3)) if isinstance(row, tuple)]
+    known = infos(scenario.scenario, definitions(scenario.scenario))
     for number, objective in enumerate(told.objectives):
-        values = [row[number] for row in rows]
-        same = judge(objective.name, job.definitions[objective.name], values, scenario.scenario)
+        same = judge(known[objective.name], [row[number] for row in rows], scenario.scenario.currency)
         np.testing.assert_array_equal(same.sample.low, objective.sample.low)
         np.testing.assert_array_equal(same.sample.high, objective.sample.high)
         assert (same.verdict, str(same.interval), same.unit) == (
@@ -89,7 +89,7 @@ def test_other_quantiles_and_counts_are_asked_by_name() -> None:
     asked = ["duty-answers-within-half-an-hour.p50", "work.incidents.time.p99.9", "work.changes.time.mean"]
     asked += ["desks.third-line.wait.p75", "events.duplicate-effects"]
     found = infos(scenario, definitions(scenario, asked))
-    assert [found[name].words for name in asked] == [
+    assert [found[name].blank.measures for name in asked] == [
         "the 50th percentile of the wait at duty-managers",
         "the 99.9th percentile of the time to completion of incidents",
         "the mean time to completion of changes",

@@ -1,0 +1,1 @@
+"""Statistics of simulation output: what scipy has not, small, each with its source."""

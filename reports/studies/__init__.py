@@ -1,0 +1,1 @@
+"""Studies: questions about variants of a scenario, and their answers."""
