@@ -26,6 +26,7 @@ from reports.limits import not_kept, not_measured
 from reports.locks import longer_lock
 from reports.outcomes import Outcomes
 from reports.ring import headline, member_sentence
+from reports.section import cell_texts
 from reports.sections import sections
 from reports.verdict import FailOn, Verdict, judge, told_as, unnamed
 from reports.witness import value
@@ -97,8 +98,7 @@ def write_html(
 ) -> Path:
     """Write the report of a run and return its path. `outcomes` spares assessing the run again.
 
-    The file is written beside its place and moved there, so that no half-written one looks whole. Raises `InputError`
-    where it cannot be written.
+    Raises `InputError` where it cannot be written.
     """
     assessed = outcomes if outcomes is not None else assess_run(run)
     verdict = judge(findings, assessed, fail_on=fail_on)
@@ -106,6 +106,12 @@ def write_html(
         page = render_digest(run.scenario, findings, assessed, verdict)
     else:
         page = render_html(run.scenario, findings, assessed, verdict)
+    return write_page(path, page)
+
+
+def write_page(path: Path, page: str) -> Path:
+    """Write a page beside its place and move it there, so that no half-written one looks whole. Raises `InputError`
+    where it cannot be written."""
     partial = path.with_name(f".{path.name}.partial")
     try:
         partial.write_text(page, encoding="utf-8", newline="\n")
@@ -122,7 +128,7 @@ def render_html(scenario: Scenario, findings: Findings | None, outcomes: Outcome
     """The report's HTML."""
     drifts = _drift_charts(outcomes)
     made = outcomes.provenance
-    return _environment(made.currency).get_template("report.html.jinja").render(
+    return environment(made.currency).get_template("report.html.jinja").render(
         **_common(scenario, findings, outcomes, verdict),
         queues_chart=_queues_chart(outcomes),
         queue_rows=_queue_rows(kept(outcomes.queues, ())),
@@ -139,7 +145,7 @@ def render_html(scenario: Scenario, findings: Findings | None, outcomes: Outcome
 def render_digest(scenario: Scenario, findings: Findings | None, digest: Digest, verdict: Verdict) -> str:
     """The report's HTML of a run that keeps counts alone."""
     made = digest.provenance
-    return _environment(made.currency).get_template("digest.html.jinja").render(
+    return environment(made.currency).get_template("digest.html.jinja").render(
         **_common(scenario, findings, digest, verdict),
         sections=digest_sections(digest),
         not_measured=not_kept(digest, scenario, findings),
@@ -151,6 +157,7 @@ def _common(scenario: Scenario, findings: Findings | None, outcomes: Assessed, v
     made = outcomes.provenance
     stories = _stories(findings) if findings else []
     return {
+        "page_title": f"{verdict.result.capitalize()}: {made.scenario}",
         "scenario": scenario,
         "made": made,
         "outcomes": outcomes,
@@ -164,7 +171,8 @@ def _common(scenario: Scenario, findings: Findings | None, outcomes: Assessed, v
     }
 
 
-def _environment(currency: str) -> Environment:
+def environment(currency: str) -> Environment:
+    """What every page is written with: texts escaped, nothing left undefined, figures in one style."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -189,6 +197,7 @@ def _environment(currency: str) -> Environment:
         "told_as": told_as,
         "layer": _layer,
         "kept": kept,
+        "cell_texts": lambda cell: cell_texts(cell, currency),
     }
     environment.globals |= {"count": words.count, "style": Markup(_style()), "drawn": _drawn}  # noqa: S704 - our own file
     return environment

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from reports import words
 from reports.intervals import Interval
 from reports.words import Unit
+from verify.findings import Overall
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +18,40 @@ class Figure:
     unit: Unit
 
 
-Cell = str | Figure
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A measured cell with its verdict."""
+
+    interval: Interval
+    unit: Unit
+    verdict: Overall
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A cell that tells a difference: with its sign, whether it is one for better or worse, and its interval."""
+
+    interval: Interval
+    unit: Unit
+    word: str
+
+
+Cell = str | Figure | Judged | Change
+
+
+def cell_texts(cell: Cell, currency: str) -> tuple[str, str]:
+    """A cell's words, and its small print."""
+    match cell:
+        case str():
+            return cell, ""
+        case Change(interval, unit, word):
+            if not interval.known:
+                return word, ""
+            return f"{words.change(interval.estimate, unit, currency)}, {word}", words.change_span(
+                interval, unit, currency
+            )
+    interval, unit = cell.interval, cell.unit
+    return words.estimate(interval, unit, currency), words.span(interval, unit, currency) if interval.known else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,6 +99,25 @@ def span(interval: Interval, unit: Unit, currency: str = "") -> str:
     return f"{low} to {high}"
 
 
+def change(value: float, unit: Unit, currency: str = "") -> str:
+    """A difference with its sign; of shares, in percentage points: `+6.4 points`."""
+    sign = "+" if value > 0 else "-" if value < 0 else ""
+    if unit == "share" and math.isfinite(value):
+        return f"{sign}{number(abs(value) * 100)} points"
+    return sign + figure(abs(value), unit, currency)
+
+
+def change_span(interval: Interval, unit: Unit, currency: str = "") -> str:
+    """The ends of an interval of a difference."""
+    if not interval.known or not (math.isfinite(interval.low) or math.isfinite(interval.high)):
+        return "no interval"
+    if interval.low == interval.high:
+        return "every time"
+    low, high = change(interval.low, unit, currency), change(interval.high, unit, currency)
+    number_low, _, unit_low = low.partition(" ")
+    return f"{number_low} to {high}" if unit_low and high.endswith(f" {unit_low}") else f"{low} to {high}"
+
+
 def limit(at_most: float | None, at_least: float | None, unit: Unit, currency: str = "") -> str:
     """`at most 4 h`, `at least 95%`, or both."""
     low = f"at least {figure(at_least, unit, currency)}" if at_least is not None else ""

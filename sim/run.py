@@ -192,17 +192,24 @@ def read_manifest(folder: Path) -> Manifest:
     if not folder.is_dir() or not file.is_file():
         help = "name the folder that `windtunnel simulate` or `windtunnel run` wrote"
         raise input_error("is not a run folder: it has no run.json", str(folder), help)
-    text = _read(file)
-    try:
-        values = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise _broken(file, error) from None
+    values = read_json(file)
     schema = values.pop("schema", None) if isinstance(values, dict) else None
     _check_schema(schema, file)
+    assert isinstance(values, dict)
     try:
         return Manifest.model_validate({"schema_": schema, **values})
     except ValidationError as error:
         raise _broken(file, error) from None
+
+
+def read_json(file: Path) -> object:
+    """The value of a JSON file of a folder. Raises InputError."""
+    text = _read(file)
+    try:
+        value: object = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _broken(file, error) from None
+    return value
 
 
 def _check_schema(schema: object, file: Path) -> None:

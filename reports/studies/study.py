@@ -15,11 +15,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from types import GenericAlias
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import TypeAdapter
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from models.load import load
 from reports.measures import (
@@ -40,6 +41,8 @@ from sim.run import SCENARIO, STUDY, file_digest, new_run_folder, versions
 from sim.study import JOURNAL, Header, Study, journal
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from models.load import LoadedScenario
     from models.scenario import Scenario
     from reports.intervals import Sample
@@ -49,6 +52,9 @@ SCHEMA: Final = "windtunnel.study/1"
 RESULT: Final = "result.json"
 MEASURES: Final = "measures.parquet"
 VARIANTS: Final = "variants.parquet"
+
+_PLAIN: Final = ConfigDict(ser_json_inf_nan="strings")
+"""JSON has no infinities; as texts they are read back as they were."""
 
 _LOADED_KEPT: Final = 64
 """Variants that are kept with their policies: some 1 MB each."""
@@ -85,7 +91,8 @@ class Variant:
         return tuple(name for name, info in self.infos.items() if info.objective)
 
 
-class Unrun(NamedTuple):
+@dataclass(frozen=True, slots=True, order=True)
+class Unrun:
     """A replication that could not be run, and why."""
 
     variant: str
@@ -173,12 +180,23 @@ class Question(Protocol):
         """Ask the lab until the answer is known. The same rows give the same answer."""
 
 
-class Answer(NamedTuple):
-    """An answered study."""
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A study in its folder: what `study.json` says, and the answer."""
 
     folder: Path
-    header: Header
+    manifest: Manifest
     result: Any
+
+    def measures(self) -> pd.DataFrame:
+        """Every measure of every replication: `variant`, `replication`, `measure`, `low`, `high`, `best`, `trials`."""
+        frame: pd.DataFrame = pq.read_table(self.folder / MEASURES).to_pandas()
+        return frame
+
+    def variants(self) -> pd.DataFrame:
+        """The variants: `variant`, `digest`, and `changes` as JSON."""
+        frame: pd.DataFrame = pq.read_table(self.folder / VARIANTS).to_pandas()
+        return frame
 
 
 def answer_question(
@@ -191,7 +209,7 @@ def answer_question(
     cluster: str | None = None,
     behaviours: str | Path | None = None,
     progress: Progress | None = None,
-) -> Answer:
+) -> Answered:
     """Answer a question about variants of a scenario, and write the folder of the study.
 
     What an earlier call with the same arguments measured before it was stopped is not measured again. Raises InputError
@@ -223,9 +241,9 @@ def answer_question(
                 result = question.answer(lab)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(_told(study, out)) from None
-        _write(folder, loaded, header, lab, result)
+        manifest = _write(folder, loaded, header, lab, result)
         (folder / JOURNAL).unlink()
-    return Answer(out, header, result)
+    return Answered(out, manifest, result)
 
 
 def _told(study: Study, out: Path) -> str:
@@ -256,7 +274,13 @@ def _packed(settings: Settings, programs: BehaviourFile | None, load: _Loading, 
 
 def dump(value: Any) -> Any:
     """A question or an answer as plain JSON values."""
-    return json.loads(TypeAdapter(type(value)).dump_json(value))
+    return json.loads(adapter(type(value)).dump_json((value,)))[0]
+
+
+def adapter(of: type[Any]) -> TypeAdapter[Any]:
+    """Reads and writes values of a type of frozen data, in a list of one: only what is no dataclass takes settings."""
+    whole: Any = GenericAlias(tuple, (of,))
+    return TypeAdapter(whole, config=_PLAIN)
 
 
 # --- the folder -------------------------------------------------------------------------------------------------------
@@ -274,7 +298,34 @@ _MEASURES: Final = pa.schema(
 )
 
 
-def _write(folder: Path, loaded: LoadedScenario, header: Header, lab: Lab, result: Any) -> None:
+class Manifest(BaseModel):
+    """What `study.json` says. Nothing in it depends on the machine, the time of day or who measured."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_: str
+    scenario: str
+    description: str
+    scenario_digest: str
+    inputs: Mapping[str, str]
+    """File beside the scenario -> sha256."""
+    changes: Mapping[str, Any]
+    """What was changed in every variant."""
+    seed: int
+    volume: str
+    measures: tuple[str, ...]
+    question: Mapping[str, Any]
+    versions: Mapping[str, str]
+    variants: int
+    replications: int
+    """Of all variants together, those that were measured; of equal variants, once."""
+    unrun: tuple[Unrun, ...]
+    currency: str
+    tables: Mapping[str, str]
+    """File of the folder -> sha256."""
+
+
+def _write(folder: Path, loaded: LoadedScenario, header: Header, lab: Lab, result: Any) -> Manifest:
     scenario = json.dumps(loaded.scenario.dump(), indent=1, ensure_ascii=False)
     (folder / SCENARIO).write_text(scenario + "\n", encoding="utf-8")
     (folder / RESULT).write_text(json.dumps(dump(result), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -284,20 +335,25 @@ def _write(folder: Path, loaded: LoadedScenario, header: Header, lab: Lab, resul
     names = {"variant": list(lab.variants), "digest": [v.digest for v in lab.variants.values()]}
     changes = [json.dumps(v.changes, ensure_ascii=False) for v in lab.variants.values()]
     pq.write_table(pa.table({**names, "changes": changes}), folder / VARIANTS, version="2.6", compression="zstd")
-    manifest = {
-        "schema": SCHEMA,
-        "scenario": loaded.scenario.name,
-        "scenario_digest": header.digest,
-        "inputs": dict(loaded.inputs),
-        "changes": header.changes,
-        "seed": header.seed,
-        "volume": header.volume,
-        "measures": header.measures,
-        "question": header.question,
-        "versions": header.versions,
-        "variants": len(lab.variants),
-        "replications": lab.measured,
-        "unrun": lab.poisoned(),
-        "tables": {name: file_digest(folder / name) for name in (SCENARIO, RESULT, MEASURES, VARIANTS)},
-    }
-    (folder / STUDY).write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    manifest = Manifest(
+        schema_=SCHEMA,
+        scenario=loaded.scenario.name,
+        description=loaded.scenario.description,
+        scenario_digest=header.digest,
+        inputs=loaded.inputs,
+        changes=header.changes,
+        seed=header.seed,
+        volume=header.volume,
+        measures=header.measures,
+        question=header.question,
+        versions=header.versions,
+        variants=len(lab.variants),
+        replications=lab.measured,
+        unrun=tuple(lab.poisoned()),
+        currency=loaded.scenario.currency,
+        tables={name: file_digest(folder / name) for name in (SCENARIO, RESULT, MEASURES, VARIANTS)},
+    )
+    values = manifest.model_dump(mode="json")
+    text = json.dumps({"schema": values.pop("schema_")} | values, indent=1, ensure_ascii=False)
+    (folder / STUDY).write_text(text + "\n", encoding="utf-8")
+    return manifest

@@ -1,0 +1,59 @@
+"""The kinds of studies: what each asks and answers, and how it is told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from reports.charts import Chart
+from reports.section import Section
+from reports.studies import compare, compare_sections
+from reports.studies.study import adapter
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of study: its types, and what is told of its answer."""
+
+    question: type[Any]
+    answer: type[Any]
+    title: Callable[[Any], str]
+    headlines: Callable[[Any], tuple[str, ...]]
+    sections: Callable[[Any], tuple[Section, ...]]
+    charts: Callable[[Any], tuple[Chart, ...]]
+
+
+KINDS: Final[Mapping[str, Kind]] = {
+    "compare": Kind(
+        compare.Compare,
+        compare.Comparison,
+        lambda found: " against ".join(variant.name for variant in reversed(found.variants[:2])),
+        compare_sections.headlines,
+        compare_sections.sections,
+        lambda _: (),
+    ),
+}
+
+
+def read_question(values: Any) -> Any:
+    """The question of plain values; None where they are none."""
+    return _read(values, lambda kind: kind.question)
+
+
+def read_answer(values: Any) -> Any:
+    """The answer of plain values; None where they are none."""
+    return _read(values, lambda kind: kind.answer)
+
+
+def _read(values: Any, of: Callable[[Kind], type[Any]]) -> Any:
+    kind = KINDS.get(str(values.get("kind"))) if isinstance(values, dict) else None
+    if kind is None:
+        return None
+    try:
+        return adapter(of(kind)).validate_json(json.dumps([values]))[0]
+    except ValidationError:
+        return None
