@@ -46,22 +46,31 @@ def _parsed(text: str) -> Any:
     return document.value[_VALUE]
 
 
-def changed(document: Document, changes: Mapping[str, Any]) -> Document:
-    """The document with the changes made, in their order. A path that leads nowhere is among its faults."""
+def changed(document: Document, changes: Mapping[str, Any], origin: KeyPath | None = None) -> Document:
+    """The document with the changes made, in their order. A path that leads nowhere is among its faults.
+
+    `origin` is where the changes stand in the file; without it they are told as `--set`.
+    """
     value = deepcopy(document.value)
-    told: dict[KeyPath, str] = {}
+    told: dict[KeyPath, str | KeyPath] = dict(document.changes)
     faults: list[Diagnostic] = []
     for path, new in changes.items():
-        shown = _shown(f"{path}={_written(new)}")
+        told_at: str | KeyPath = (*origin, path) if origin else _shown(f"{path}={_written(new)}")
         try:
             keys = _keys(value, path)
             _put(value, keys, json.loads(json.dumps(new)))
-            told[keys] = shown
+            told[keys] = told_at
         except _NowhereError as error:
-            faults.append(Diagnostic(error.message, shown, help=error.help))
+            faults.append(_fault(document, told_at, error.message, error.help))
         except (TypeError, ValueError, RecursionError):
-            faults.append(Diagnostic("not a plain value", shown, help="expected what a YAML file can hold"))
+            faults.append(_fault(document, told_at, "not a plain value", "expected what a YAML file can hold"))
     return replace(document, value=value, changes=told, faults=(*document.faults, *faults))
+
+
+def _fault(document: Document, at: str | KeyPath, message: str, help: str) -> Diagnostic:
+    if isinstance(at, str):
+        return Diagnostic(message, at, help=help)
+    return document.at(document.place(at, of_key=True), message, help)
 
 
 class _NowhereError(Exception):

@@ -51,6 +51,7 @@ from models.scenario import (
     Workflow,
 )
 from models.units import Money, format_duration
+from models.variants import BASE
 from models.workflows import SHARE_ROUNDING, check_workflow
 
 APPROVALS = "approvals"
@@ -347,6 +348,17 @@ def _endless_zero(keys: Keys, law: Law) -> Iterator[Problem]:
         yield Problem(keys, f"{quoted(keys[-1])} is always zero", "expected a law of durations above zero")
 
 
+def _variants(scenario: Scenario) -> Iterator[Problem]:
+    if BASE in scenario.variants:
+        message = f"{quoted(BASE)} is the scenario as it stands"
+        yield Problem(("variants", BASE), message, "choose another name", True)
+    for name, variant in scenario.variants.items():
+        for path in variant.set:
+            if path.partition(".")[0] == "variants":
+                keys: Keys = ("variants", name, "set", path)
+                yield Problem(keys, "a variant has no variants", "change another field", True)
+
+
 # --- all of them ------------------------------------------------------------------------------------------------------
 
 
@@ -396,5 +408,6 @@ _CHECKS: Final[tuple[tuple[Callable[[Scenario], Iterator[Problem]], tuple[str, .
     (_objectives, ("policies",)),
     (_prices, ("currency",)),
     (_outages, ()),
+    (_variants, ()),
 )
 """The checks, each with the keys of the scenario that its answers for other parts rest on."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from glob import escape as glob_escape
 from itertools import islice
@@ -21,6 +21,7 @@ from models.repair import Readable, readable
 from models.requests import check_asked
 from models.scenario import Policies, Scenario, Task, Trace, Work
 from models.validation import explain, validate, version_fault
+from models.variants import BASE, VARIANTS_MAX, chosen
 
 if TYPE_CHECKING:
     from models.cedar.policies import PolicySet, Span
@@ -63,23 +64,22 @@ class LoadedScenario:
         return Span(self.path.name, place.line, place.column)
 
 
-def load(path: Path, changes: Mapping[str, Any] | None = None) -> LoadedScenario:
+def load(path: Path, changes: Mapping[str, Any] | None = None, variant: str = BASE) -> LoadedScenario:
     """Load a scenario file, or the `scenario.yaml` of a folder. Raises `InputError` with every fault.
 
-    `changes` maps paths such as `desks.finance.roster.0.staff` or `faults.0.at` to the values they take
-    instead of the file's.
+    `variant` is one of those that the file has. `changes` maps paths such as `desks.finance.roster.0.staff` or
+    `faults.0.at` to the values they take instead of the file's, or of the variant's.
     """
     file = path / SCENARIO_FILE if path.is_dir() and path.name != SCENARIO_FILE else path
-    changes = dict(changes or {})
-    document = changed(read_document(file), changes)
-    judged = _judge(document)
-    faults = [*document.faults, *judged.faults]
-    outside = _outside(judged.readable, document, file.parent) if judged.readable else _Outside()
-    faults += outside.faults
-    if judged.readable:
-        faults += _diagnostics(document, check_asked(judged.readable, outside.policies, outside.rollouts))
+    read = read_document(file)
+    own = chosen(read, variant)
+    document = changed(changed(read, own, ("variants", variant, "set")), changes or {})
+    judged, outside, faults = _whole(document, file)
+    if variant == BASE and not changes:
+        faults += _of_variants(read, file, faults)
     if faults or judged.whole is None:
         raise InputError(*_in_order(faults, str(file)))
+    changes = {**own, **(changes or {})}
     digest = _digest(judged.whole, outside.inputs)
     times = {name: rows.times for name, rows in outside.traces.items()}
     columns = {name: rows.values for name, rows in outside.traces.items() if rows.values}
@@ -95,6 +95,27 @@ def load(path: Path, changes: Mapping[str, Any] | None = None) -> LoadedScenario
         outside.rollouts,
         changes,
     )
+
+
+def _whole(document: Document, file: Path) -> tuple[_Judged, _Outside, list[Diagnostic]]:
+    """What a document says, with what it names, and everything wrong with both."""
+    judged = _judge(document)
+    faults = [*document.faults, *judged.faults]
+    outside = _outside(judged.readable, document, file.parent) if judged.readable else _Outside()
+    faults += outside.faults
+    if judged.readable:
+        faults += _diagnostics(document, check_asked(judged.readable, outside.policies, outside.rollouts))
+    return judged, outside, faults
+
+
+def _of_variants(read: Document, file: Path, known: Sequence[Diagnostic]) -> list[Diagnostic]:
+    """What is wrong with variants alone."""
+    held = read.value.get("variants") if isinstance(read.value, dict) else None
+    faults: list[Diagnostic] = []
+    for name in islice(held if isinstance(held, dict) else (), VARIANTS_MAX):
+        document = changed(read, chosen(read, str(name)), ("variants", name, "set"))
+        faults += [fault for fault in _whole(document, file)[2] if fault not in known]
+    return faults
 
 
 # --- the scenario file ------------------------------------------------------------------------------------------------

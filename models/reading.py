@@ -72,11 +72,12 @@ class Document:
     keys: Mapping[KeyPath, Place] = field(repr=False)
     values: Mapping[KeyPath, Place] = field(repr=False)
     faults: tuple[Diagnostic, ...]
-    changes: Mapping[KeyPath, str] = field(default_factory=dict, repr=False)
-    """Where a value is not the file's but was set from outside, and what set it."""
+    changes: Mapping[KeyPath, str | KeyPath] = field(default_factory=dict, repr=False)
+    """Where a value does not stand at its own place in the file, and what set it: a text from outside, or the path of
+    a variant's change."""
 
-    def change(self, path: KeyPath) -> str | None:
-        """What set the value at `path`, or one above it; None where it is the file's."""
+    def change(self, path: KeyPath) -> str | KeyPath | None:
+        """What set the value at `path`, or one above it; None where it stands there."""
         found = (self.changes.get(path[:length]) for length in range(len(path), 0, -1))
         return next((text for text in found if text is not None), None)
 
@@ -93,8 +94,10 @@ class Document:
     def diagnostic(self, path: KeyPath, message: str, help: str = "", *, of_key: bool = False) -> Diagnostic:
         """A fault of the value (or the key) at `path`, or of what set it."""
         text = self.change(path)
-        if text is not None:
+        if isinstance(text, str):
             return Diagnostic(message, text, help=help)
+        if text is not None:
+            return self.at(self.place(text, of_key=True), message, help)
         return self.at(self.place(path, of_key=of_key), message, help)
 
     def at(self, place: Place, message: str, help: str = "") -> Diagnostic:

@@ -99,6 +99,7 @@ from models.steps import (
     Workflow,
 )
 from models.units import Duration
+from models.variants import VARIANTS_MAX, Variant
 from models.work import Arrivals, Modulated, Poisson, Renewal, Trace, Weekly, Work
 
 __all__ = [
@@ -282,6 +283,8 @@ class Scenario(Part):
     """Classes of data that stay in regions, by name."""
     approvals: Approvals | None = None
     """How approving is itself a request. No key: approvals are no requests to these policies."""
+    variants: Annotated[dict[Name, Variant], Field(max_length=VARIANTS_MAX)] = Field(default_factory=dict)
+    """What is tried out instead, by name. `base` is the scenario as it stands."""
 
     def workflows_of(self, work: Work) -> tuple[str, ...]:
         """The workflows that cases of a stream take: its own, one that is rolled out in its place, their sub-workflows,
@@ -314,5 +317,7 @@ class Scenario(Part):
         return tuple(dict.fromkeys(name for name in named if name in self.workflows))
 
     def dump(self) -> dict[str, Any]:
-        """The scenario as plain JSON values under the file's own keys, the inverse of loading."""
-        return self.model_dump(mode="json", by_alias=True, exclude_defaults=True) | {"windtunnel": 1}
+        """The scenario as plain JSON values under the file's own keys, the inverse of loading. Its variants are other
+        scenarios: they are left out."""
+        left_out = {"variants"}
+        return self.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude=left_out) | {"windtunnel": 1}

@@ -21,8 +21,8 @@ def status(text: str) -> Iterator[None]:
 
 
 @contextmanager
-def bar(text: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar; yields `advance(done, total)` to be called as the work goes on."""
+def bar(text: str) -> Iterator[Callable[[int, int | None], None]]:
+    """A progress bar; yields `advance(done, total)` to be called as the work goes on. No total: nobody knows yet."""
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
@@ -34,7 +34,7 @@ def bar(text: str) -> Iterator[Callable[[int, int], None]]:
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(text, total=None)
 
-        def advance(done: int, total: int) -> None:
+        def advance(done: int, total: int | None) -> None:
             progress.update(task, completed=done, total=total)
 
         yield advance

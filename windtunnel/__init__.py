@@ -10,12 +10,26 @@ wt.report(run, findings, "report.html")
 """
 
 from models.behaviours import behaviour
-from windtunnel.api import assess, backtest, diff, frame, load, open_run, query, report, resume, simulate, verify
+from windtunnel.api import (
+    assess,
+    backtest,
+    compare,
+    diff,
+    frame,
+    load,
+    open_run,
+    query,
+    report,
+    resume,
+    simulate,
+    verify,
+)
 
 __all__ = [
     "assess",
     "backtest",
     "behaviour",
+    "compare",
     "diff",
     "frame",
     "load",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from models.load import LoadedScenario
     from reports.digest import Digest
     from reports.outcomes import Outcomes
+    from reports.studies.study import Answered, Question
     from sim.run import Run
     from sim.tables import Volume
     from verify.backtest import Backtest
@@ -27,15 +28,15 @@ Effort = Literal["low", "normal", "high"]
 """How far the solvers go before a check is `undecided`; budgets are in `verify.query`."""
 
 
-def load(path: str | Path, changes: Mapping[str, Any] | None = None) -> LoadedScenario:
+def load(path: str | Path, changes: Mapping[str, Any] | None = None, *, variant: str = "base") -> LoadedScenario:
     """The scenario at a file or folder, with its policies. Raises `models.diagnostics.InputError` with every fault.
 
-    `changes` maps paths to values they take instead of the file's, as `--set` does:
-    `{"desks.finance.roster.0.staff": 3}`.
+    `variant` names one of the scenario's `variants`; `changes` maps paths to values they take instead of its, as
+    `--set` does: `{"desks.finance.roster.0.staff": 3}`.
     """
     from models.load import load as load_scenario
 
-    return load_scenario(Path(path), changes)
+    return load_scenario(Path(path), changes, variant)
 
 
 def verify(scenario: LoadedScenario, *, effort: Effort = "normal") -> Findings:
@@ -241,6 +242,53 @@ def resume(
     from sim.simulate import resume as resume_run
 
     return resume_run(Path(out), workers=workers, progress=progress, behaviours=behaviours)
+
+
+def compare(
+    scenario: LoadedScenario,
+    variants: Sequence[str] | Mapping[str, Mapping[str, Any]],
+    out: str | Path | None = None,
+    *,
+    replications: int | None = None,
+    seed: int | None = None,
+    measures: Sequence[str] = (),
+    volume: Literal["events", "summary"] = "events",
+    workers: int | None = None,
+    cluster: str | None = None,
+    behaviours: str | Path | None = None,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> Answered:
+    """Compare variants with the first of them, replication by replication under common random numbers.
+
+    `variants` are names of the scenario's own, `base` among them, or what each changes, by name: `{"base": {}, "two":
+    {"desks.care.roster.0.staff": 2}}`. The study is written to `runs/NAME-compare` unless `out` names a folder.
+    `measures` asks for measures beside those of every study, by the names that `reports.measures` lists. Of the answer,
+    `result` has intervals and differences, `measures()` every figure as a frame. Raises
+    `models.diagnostics.InputError`.
+    """
+    from models.variants import chosen
+    from reports.studies.compare import Compare
+
+    asked = variants if isinstance(variants, Mapping) else {name: chosen(scenario.document, name) for name in variants}
+    count = scenario.scenario.replications if replications is None else replications
+    ways = {"workers": workers, "cluster": cluster, "behaviours": behaviours, "progress": progress}
+    return _study(scenario, Compare(asked, count), out, seed, volume, measures, **ways)
+
+
+def _study(
+    scenario: LoadedScenario,
+    question: Question,
+    out: str | Path | None,
+    seed: int | None,
+    volume: Literal["events", "summary"],
+    measures: Sequence[str],
+    **ways: Any,
+) -> Answered:
+    from reports.studies.study import Settings, answer_question
+
+    chosen = scenario.scenario.seed if seed is None else seed
+    folder = Path(out) if out is not None else RUNS / f"{scenario.scenario.name}-{question.kind}"
+    return answer_question(scenario, question, Settings(chosen, volume, tuple(measures)), folder, **ways)
 
 
 def open_run(folder: str | Path) -> Run:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from models.diagnostics import InputError, input_error
-from windtunnel import __version__, api, policies
+from windtunnel import __version__, api, policies, studies
 from windtunnel.entry import EXIT_INTERRUPTED, interrupted
 from windtunnel.options import (
     Behaviours,
@@ -34,6 +34,7 @@ from windtunnel.options import (
     ScenarioPath,
     Seed,
     Threshold,
+    VariantName,
     VolumeName,
     VolumeOption,
     Workers,
@@ -65,6 +66,7 @@ app = typer.Typer(
 def run(
     scenario: ScenarioPath,
     out: OutFolder = None,
+    variant: VariantName = "base",
     changes: Changes = None,
     replications: Replications = None,
     seed: Seed = None,
@@ -76,7 +78,9 @@ def run(
     format: OutputFormat = Format.text,
 ) -> None:
     """Verify, simulate and report a scenario: the main job."""
-    loaded = api.load(scenario, changed(changes))  # before the heavy libraries: a fault in the file answers at once
+    loaded = api.load(
+        scenario, changed(changes), variant=variant
+    )  # before the heavy libraries: a fault in the file answers at once
     from reports import html, json, progress, terminal
     from reports.verdict import judge
 
@@ -146,6 +150,7 @@ def verify(
     raise typer.Exit(verdict.exit_code)
 
 
+app.command()(studies.compare)
 app.command()(policies.diff)
 app.command()(policies.query)
 app.command()(policies.backtest)
@@ -155,6 +160,7 @@ app.command()(policies.backtest)
 def simulate(
     scenario: ScenarioPath,
     out: OutFolder = None,
+    variant: VariantName = "base",
     changes: Changes = None,
     replications: Replications = None,
     seed: Seed = None,
@@ -165,7 +171,7 @@ def simulate(
     format: OutputFormat = Format.text,
 ) -> None:
     """Simulate a scenario and judge its objectives, without verification or report."""
-    loaded = api.load(scenario, changed(changes))
+    loaded = api.load(scenario, changed(changes), variant=variant)
     if only is not None:
         unused = {"--out": out, "--replications": replications, "--workers": workers}
         if given := [name for name, value in unused.items() if value is not None]:
@@ -204,7 +210,12 @@ def resume(
     fail_on: FailOn = Threshold.error,
     format: OutputFormat = Format.text,
 ) -> None:
-    """Go on with a run that was stopped: only what is missing is simulated. Ends as the command that was stopped."""
+    """Go on with a run or a study that was stopped: only what is missing is simulated. Ends as the command that was."""
+    from reports.studies.kept import is_stopped
+
+    if is_stopped(run):
+        studies.resume(run, format, workers=workers, behaviours=behaviours)
+        return
     from reports import html, json, progress, terminal
     from reports.verdict import judge
 
@@ -237,6 +248,11 @@ def report(
     """Report a run again from its folder. Exits with the run's verdict."""
     if out is not None and format is ReportFormat.text:
         raise typer.BadParameter("text is printed; --out takes html or json", param_hint="--out")
+    from reports.studies.kept import is_study
+
+    if is_study(run):
+        studies.report(run, format, out)
+        return
     opened = api.open_run(run)
     from reports import html, json, terminal
     from reports.verdict import judge

@@ -28,6 +28,11 @@ class VolumeName(StrEnum):
     summary = "summary"
 
 
+class StudyVolumeName(StrEnum):
+    events = "events"
+    summary = "summary"
+
+
 class EffortName(StrEnum):
     low = "low"
     normal = "normal"
@@ -93,6 +98,24 @@ Changes = Annotated[
         metavar="PATH=VALUE",
         help="Another value for a field of the scenario, such as horizon=2d or faults.0.at=2h; repeatable.",
     ),
+]
+VariantName = Annotated[
+    str,
+    typer.Option("--variant", metavar="NAME", help="The variant of the scenario that is meant.", show_default=False),
+]
+MeasureNames = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--measure", metavar="NAME", help="A measure beside those of every study, such as work.X.time.p99; repeatable."
+    ),
+]
+StudyVolume = Annotated[
+    StudyVolumeName,
+    one_of(StudyVolumeName, "Measured by all events, exactly, or counted in memory that does not grow.", "--volume"),
+]
+Cluster = Annotated[
+    str | None,
+    typer.Option(metavar="ADDRESS", help="A Dask cluster: `local`, or the scheduler's address, tcp://host:port."),
 ]
 Workers = Annotated[int | None, typer.Option(min=1, max=1024, help="Processes. [default: all cores]")]
 VolumeOption = Annotated[

@@ -1,0 +1,140 @@
+"""A variant is the scenario whose file says so; what is wrong with it is told at its own place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from models.diagnostics import InputError
+from models.load import load
+from windtunnel.cli import exit_code
+from windtunnel.new import new_scenario
+
+VARIANTS = """
+variants:
+  longer:
+    description: a day more
+    set: {horizon: 3d}
+  calm:
+    set:
+      work.requests.arrivals.rate: 20/h
+      replications: 5
+"""
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Path:
+    folder = tmp_path / "desk"
+    new_scenario(folder)
+    return folder
+
+
+def add(desk: Path, text: str) -> None:
+    with (desk / "scenario.yaml").open("a") as file:
+        file.write(text)
+
+
+def faults_of(desk: Path) -> list[tuple[str, str, str]]:
+    with pytest.raises(InputError) as refused:
+        load(desk)
+    return [(fault.source.strip(), fault.message, fault.help) for fault in refused.value.diagnostics]
+
+
+def test_a_variant_is_the_file_edited_by_hand(desk: Path) -> None:
+    file = desk / "scenario.yaml"
+    text = file.read_text()
+    add(desk, VARIANTS)
+    found = load(desk, variant="longer")
+    file.write_text(text.replace("horizon: 2d", "horizon: 3d", 1))
+    edited = load(desk)
+    assert (found.digest, found.scenario.dump()) == (edited.digest, edited.scenario.dump())
+
+
+def test_a_variant_is_its_changes_from_outside(desk: Path) -> None:
+    add(desk, VARIANTS)
+    changes = {"work.requests.arrivals.rate": "20/h", "replications": 5}
+    one, other = load(desk, variant="calm"), load(desk, changes)
+    assert (one.digest, one.changes) == (other.digest, other.changes) == (other.digest, changes)
+    both = load(desk, {"replications": 7}, variant="calm")  # what is set from outside comes last
+    assert both.scenario.replications == 7
+    assert both.changes == {**changes, "replications": 7}
+
+
+def test_variants_change_no_run(desk: Path) -> None:
+    before = load(desk).digest
+    add(desk, VARIANTS)
+    assert load(desk).digest == before
+    assert load(desk, variant="base").digest == before
+
+
+def test_every_fault_of_every_variant_is_told_at_its_place(desk: Path) -> None:
+    add(
+        desk,
+        """
+variants:
+  one: {set: {horizn: 3d, warm-up: long}}
+  two: {set: {policies.path: polices}}
+  three: {set: {work.requests.workflow: aproval}}
+""",
+    )
+    assert faults_of(desk) == [
+        ("one: {set: {horizn: 3d, warm-up: long}}", "there is no `horizn`", "did you mean `horizon`?"),
+        (
+            "one: {set: {horizn: 3d, warm-up: long}}",
+            "`long` is not a duration",
+            "expected a number with a unit (us, ms, s, m, h, d, w), such as `15m`, `1h30m` or `40ms`",
+        ),
+        ("two: {set: {policies.path: polices}}", "no such file or folder: `polices`", "did you mean `policies`?"),
+        ("three: {set: {work.requests.workflow: aproval}}", "unknown workflow `aproval`", "known workflows: `request`"),
+    ]
+
+
+def test_a_fault_of_the_base_is_told_once(desk: Path) -> None:
+    file = desk / "scenario.yaml"
+    file.write_text(file.read_text().replace("horizon: 2d", "horizon: long", 1) + VARIANTS)
+    assert [message for _, message, _ in faults_of(desk)] == ["`long` is not a duration"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("variants: {base: {set: {horizon: 3d}}}", "`base` is the scenario as it stands"),
+        ("variants: {one: {}}", "missing key `set`"),
+        ("variants: {one: {set: {}}}", "`set` is empty"),
+        ("variants: {one: {set: {variants.two.set: {horizon: 3d}}}}", "a variant has no variants"),
+    ],
+)
+def test_what_is_no_variant_is_refused(desk: Path, text: str, message: str) -> None:
+    add(desk, f"\n{text}\n")
+    assert any(message in told for _, told, _ in faults_of(desk))
+
+
+def test_commands_take_a_variant_and_know_the_near_name(
+    desk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add(desk, VARIANTS)
+    common = ["simulate", str(desk), "--out", str(tmp_path / "run"), "--replications", "1", "--workers", "1"]
+    assert exit_code([*common, "--variant", "clam"]) == 2
+    assert "there is no variant `clam`\n  help: did you mean `calm`?" in capsys.readouterr().err
+    assert exit_code([*common, "--variant", "calm"]) == 3
+    from sim.run import open_run
+
+    assert open_run(tmp_path / "run").manifest.scenario_digest == load(desk, variant="calm").digest
+
+
+def test_compare_tells_every_variant(desk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    add(desk, VARIANTS)
+    out = ["--out", str(tmp_path / "study"), "--replications", "3", "--workers", "1"]
+    assert exit_code(["compare", str(desk), *out]) == 0
+    text = capsys.readouterr().out
+    assert "longer against base" in text
+    assert "calm against base" in text
+    assert exit_code(["report", str(tmp_path / "study"), "--format", "text"]) == 0
+    assert capsys.readouterr().out.splitlines()[:-2] == text.splitlines()[:-3]
+    assert (tmp_path / "study" / "report.html").is_file()
+
+
+def test_compare_without_variants_says_so(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code(["compare", str(desk)]) == 2
+    assert "has no variants" in capsys.readouterr().err

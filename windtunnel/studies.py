@@ -1,0 +1,124 @@
+"""Commands that ask questions about variants of a scenario."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from models.diagnostics import input_error
+from models.variants import BASE, chosen
+from windtunnel import api
+from windtunnel.options import (
+    Behaviours,
+    Changes,
+    Cluster,
+    Format,
+    MeasureNames,
+    OutFolder,
+    OutputFormat,
+    Replications,
+    ReportFormat,
+    ScenarioPath,
+    Seed,
+    StudyVolume,
+    StudyVolumeName,
+    Workers,
+    changed,
+    print_json,
+)
+
+if TYPE_CHECKING:
+    from models.load import LoadedScenario
+    from reports.studies.study import Answered
+
+
+def compare(
+    scenario: ScenarioPath,
+    variants: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="VARIANT",
+            help="Variants of the scenario, the first is compared with; `base` is the scenario as it stands. "
+            "[default: base and all]",
+        ),
+    ] = None,
+    out: OutFolder = None,
+    changes: Changes = None,
+    replications: Replications = None,
+    seed: Seed = None,
+    measures: MeasureNames = None,
+    volume: StudyVolume = StudyVolumeName.events,
+    workers: Workers = None,
+    cluster: Cluster = None,
+    behaviours: Behaviours = None,
+    format: OutputFormat = Format.text,
+) -> None:
+    """Compare variants pair by pair under common random numbers: what differs, and which objectives each keeps."""
+    loaded = api.load(scenario, changed(changes))
+    asked = named(loaded, variants)
+    from reports import progress
+
+    with progress.bar("comparing") as advance:
+        found = api.compare(
+            loaded,
+            asked,
+            out,
+            replications=replications,
+            seed=seed,
+            measures=measures or (),
+            volume=volume.value,
+            workers=workers,
+            cluster=cluster,
+            behaviours=behaviours,
+            progress=advance,
+        )
+    tell(found, format)
+
+
+def named(loaded: LoadedScenario, names: list[str] | None) -> dict[str, Mapping[str, Any]]:
+    """The variants of some names, all without any. Raises InputError with the near name of one that is not there."""
+    known = [BASE, *loaded.scenario.variants]
+    if not names and len(known) == 1:
+        help = "add `variants:` to it, with what each one sets by path"
+        raise input_error("the scenario has no variants to compare", str(loaded.path), help)
+    return {name: chosen(loaded.document, name) for name in names or known}
+
+
+def resume(out: Path, format: Format, *, workers: int | None, behaviours: str | None) -> None:
+    """Go on with a study that was stopped, and tell it."""
+    from reports import progress
+    from reports.studies.kept import resume_study
+
+    with progress.bar("going on") as advance:
+        found = resume_study(out, workers=workers, behaviours=behaviours, progress=advance)
+    tell(found, format)
+
+
+def report(folder: Path, format: ReportFormat, out: Path | None) -> None:
+    """Tell a study again from its folder."""
+    from reports.studies.kept import as_json, open_study
+    from reports.studies.page import print_study, write_study
+
+    found = open_study(folder)
+    match format:
+        case ReportFormat.html:
+            typer.echo(write_study(out or folder / "report.html", found))
+        case ReportFormat.json:
+            print_json(as_json(found), out)
+        case ReportFormat.text:
+            print_study(found, None)
+
+
+def tell(found: Answered, format: Format) -> None:
+    """Write the page of a study, and print what it shows. A study has no verdict: it exits with 0."""
+    from reports.studies.kept import as_json
+    from reports.studies.page import print_study, write_study
+
+    page = write_study(found.folder / "report.html", found)
+    if format is Format.json:
+        print_json(as_json(found))
+    else:
+        print_study(found, page)
