@@ -22,7 +22,7 @@ import hashlib
 import inspect
 import sys
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -69,17 +69,16 @@ class BehaviourFile:
 
     path: Path
     digest: str
+    source: bytes = field(repr=False, compare=False)
+    """What the file held then: a worker may be on a machine that has no such file."""
 
     def functions(self) -> Mapping[str, Behaviour]:
         """Run the file and give what it registers, by name. Raises InputError."""
-        source = self.path.read_bytes()
-        if hashlib.sha256(source).hexdigest() != self.digest:
-            raise input_error("the file has changed since the run began", str(self.path), "run it anew")
         module = ModuleType(_MODULE)
         module.__file__ = str(self.path)
         sys.modules[_MODULE] = module
         try:
-            exec(compile(source, str(self.path), "exec"), module.__dict__)  # noqa: S102 - the user's own, by command line
+            exec(compile(self.source, str(self.path), "exec"), module.__dict__)  # noqa: S102 - the user's own, by command line
         except Exception as error:
             raise input_error(f"the file of behaviours fails: {_told(error)}", str(self.path)) from error
         return {getattr(f, MARK): f for f in vars(module).values() if inspect.isfunction(f) and hasattr(f, MARK)}
@@ -101,11 +100,12 @@ def with_behaviours(loaded: LoadedScenario, given: str | Path | None) -> tuple[L
                 *(_fault(loaded, at, f"behaviour {quoted(name)} is not given", help) for name, at in wanted.items())
             )
         return loaded, None
-    file = BehaviourFile(_file(given), "")
+    path = _file(given)
     try:
-        file = replace(file, digest=hashlib.sha256(file.path.read_bytes()).hexdigest())
+        source = path.read_bytes()
     except OSError as error:
-        raise input_error(f"cannot read the file of behaviours: {error.strerror}", str(file.path)) from None
+        raise input_error(f"cannot read the file of behaviours: {error.strerror}", str(path)) from None
+    file = BehaviourFile(path, hashlib.sha256(source).hexdigest(), source)
     if not wanted:
         raise input_error("the scenario names no behaviour", str(file.path), "drop `--behaviours`")
     known = file.functions()

@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 
 
 @contextmanager
@@ -15,6 +16,15 @@ def held() -> Iterator[None]:
     Processes that are started within it never see one: they inherit the blocked signal, from before their first line.
     """
     with _noted(), _blocked():
+        yield
+
+
+@contextmanager
+def starting() -> Iterator[None]:
+    """As `held`, for a block in which worker processes start."""
+    if hasattr(signal, "pthread_sigmask"):
+        resource_tracker.ensure_running()  # it comes with the first process otherwise, and unblocks the signal again
+    with held():
         yield
 
 

@@ -8,6 +8,7 @@ run again. It lies in the hidden folder of the unfinished run and goes with it.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -59,6 +60,15 @@ class Finished(NamedTuple):
 def part_file(folder: Path, number: int, table: str) -> Path:
     """Where a replication's rows of a table are kept until the run is whole."""
     return folder / _PARTS / f"{number}.{table}.arrow"
+
+
+@contextmanager
+def part_under_way(folder: Path, number: int, table: str) -> Iterator[Path]:
+    """Where to write a part, which takes its name when it is whole: another process may be writing the same one."""
+    file = part_file(folder, number, table)
+    written = file.with_suffix(f".{os.getpid()}")
+    yield written
+    written.replace(file)
 
 
 class Journal:

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -30,7 +29,7 @@ from sim.decision_log import Chain, Seal, identity
 from sim.engine import EVENTS_MAX, Replication
 from sim.executors.base import Executor, Poisoned, pack
 from sim.executors.pool import cores, executor
-from sim.journal import Finished, Header, Journal, journal, part_file, read_header
+from sim.journal import Finished, Header, Journal, journal, part_file, part_under_way, read_header
 from sim.plan import Plan
 from sim.rules import Rules, compile_rules
 from sim.run import (
@@ -73,7 +72,8 @@ class Job:
     rules: Rules
     digest: str
     seed: int
-    folder: Path
+    folder: Path | None
+    """Where part files are written; None where a worker may not reach it, and their bytes are given back."""
     volume: Volume = "events"
     behaviours: BehaviourFile | None = None
 
@@ -85,6 +85,7 @@ def simulate(
     replications: int | None = None,
     seed: int | None = None,
     workers: int | None = None,
+    cluster: str | None = None,
     progress: Progress | None = None,
     findings: str | None = None,
     volume: Volume = "events",
@@ -100,9 +101,12 @@ def simulate(
     each replication: `sim.tables.KEPT` has its tables.
 
     `replications` and `seed` replace the scenario's own; `workers` is the number of processes, all cores by default;
-    one runs in this process. `progress(done, total)` is called after each replication. What an earlier call with the
-    same arguments has finished before it was stopped is not run again. Raises InputError where the folder cannot be
-    written, an argument is out of range, or a replication outgrows its limits.
+    one runs in this process. `cluster` is where they run instead: `local`, or the address of a Dask scheduler, as
+    `tcp://host:port`, which has its own number of workers. `progress(done, total)` is called after each replication.
+    What an earlier call with the same arguments has finished before it was stopped is not run again.
+
+    Raises InputError where the folder cannot be written, an argument is out of range, the cluster cannot be used, or a
+    replication outgrows its limits.
     """
     loaded, programs = with_behaviours(loaded, behaviours)
     count = loaded.scenario.replications if replications is None else replications
@@ -119,15 +123,20 @@ def simulate(
         (folder / FINDINGS).unlink(missing_ok=True)  # of a stopped run that was verified
         if findings is not None:
             (folder / FINDINGS).write_text(findings, encoding="utf-8", newline="\n")
-        job = Job(compile_plan(loaded), compile_rules(loaded), loaded.digest, chosen, folder, volume, programs)
+        shared = folder if cluster is None else None
+        job = Job(compile_plan(loaded), compile_rules(loaded), loaded.digest, chosen, shared, volume, programs)
         try:
-            with executor(processes if len(progressing.finished) < count else 1) as on:
+            if left := count - len(progressing.finished):
+                where = executor(min(processes, left)) if cluster is None else executor(workers, cluster)
+            else:
+                where = executor(1)  # the parts are only to be put together
+            with where as on:
                 poisoned = _run_all(job, progressing, on, progress or _silent, str(loaded.path))
         except KeyboardInterrupt:
             raise KeyboardInterrupt(_told(progressing, out)) from None
         seals = [_seal(job, number, progressing.finished) for number in range(count)]
         progressing.close()
-        _write_manifest(job, loaded, seals, poisoned, kept)
+        _write_manifest(folder, job, loaded, seals, poisoned, kept)
     return open_run(out)
 
 
@@ -147,7 +156,7 @@ def run_alone(
     chosen = loaded.scenario.seed if seed is None else seed
     _check("seed", chosen, 0, 2**63 - 1)
     _check("only", number, 0, REPLICATIONS_MAX - 1)
-    job = Job(compile_plan(loaded), compile_rules(loaded), loaded.digest, chosen, Path(), volume, programs)
+    job = Job(compile_plan(loaded), compile_rules(loaded), loaded.digest, chosen, None, volume, programs)
     match _run(job, number):
         case Poisoned(why):
             raise input_error(f"replication {number}: {why}", str(loaded.path))
@@ -159,6 +168,7 @@ def resume(
     out: Path,
     *,
     workers: int | None = None,
+    cluster: str | None = None,
     progress: Progress | None = None,
     behaviours: str | Path | None = None,
 ) -> Run:
@@ -196,6 +206,7 @@ def resume(
         replications=header.replications,
         seed=header.seed,
         workers=workers,
+        cluster=cluster,
         progress=progress,
         findings=findings,
         volume=header.volume,
@@ -221,25 +232,59 @@ def _check(name: str, value: int, least: int, most: int) -> None:
 # --- replications -----------------------------------------------------------------------------------------------------
 
 
-def replicate(job: Job, number: int) -> Finished | Poisoned | str:
-    """Run one replication into part files; what the journal keeps of it, why there is none, or what is wrong with the
-    scenario."""
+class Carried(NamedTuple):
+    """A finished replication with the bytes of its part files, in order of the tables."""
+
+    finished: Finished
+    parts: tuple[bytes, ...]
+
+
+Flown = Finished | Carried | Poisoned | str
+"""A replication: what the journal keeps of it, why there is none, or what is wrong with the scenario."""
+
+
+def replicate(job: Job, number: int) -> Flown:
+    """Run one replication into part files."""
     replication = _run(job, number)
     if isinstance(replication, (Poisoned, str)):
         return replication
     batches = replication.batches(job.digest, job.seed)
     decisions = decision_schema(names_policies=bool(job.rules.path))
     schemas = {**KEPT[job.volume], "cases": case_schema(job.plan), "decisions": decisions}
+    seal = batches.chain.seal
+    if job.folder is None:
+        parts = tuple(_bytes(getattr(batches, name), schemas[name]) for name in KEPT[job.volume])
+        return Carried(Finished(seal(), tuple(hashlib.sha256(part).hexdigest() for part in parts)), parts)
     digests = []
     for name in KEPT[job.volume]:
-        file = part_file(job.folder, number, name)
-        written = file.with_suffix(f".{os.getpid()}")  # whole under its name, though another process may write it, too
-        with pa.OSFile(str(written), "wb") as sink, pa.ipc.new_file(sink, schemas[name]) as writer:
-            for batch in getattr(batches, name):
-                writer.write_batch(batch)
-        digests.append(file_digest(written))
-        written.replace(file)
-    return Finished(batches.chain.seal(), tuple(digests))
+        with part_under_way(job.folder, number, name) as file:
+            with pa.OSFile(str(file), "wb") as sink:
+                _put(sink, getattr(batches, name), schemas[name])
+            digests.append(file_digest(file))
+    return Finished(seal(), tuple(digests))
+
+
+def _put(sink: pa.NativeFile, batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> None:
+    with pa.ipc.new_file(sink, schema) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+
+
+def _bytes(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> bytes:
+    with pa.BufferOutputStream() as sink:
+        _put(sink, batches, schema)
+        data: bytes = sink.getvalue().to_pybytes()
+    return data
+
+
+def _landed(folder: Path, number: int, volume: Volume, result: Finished | Carried) -> Finished:
+    """A finished replication whose parts are written."""
+    if isinstance(result, Finished):
+        return result
+    for name, data in zip(KEPT[volume], result.parts, strict=True):
+        with part_under_way(folder, number, name) as file:
+            file.write_bytes(data)
+    return result.finished
 
 
 def _run(job: Job, number: int) -> Replication | Poisoned | str:
@@ -260,7 +305,7 @@ def _run(job: Job, number: int) -> Replication | Poisoned | str:
     return replication
 
 
-def replicate_all(job: Job, numbers: Sequence[int]) -> list[Finished | Poisoned | str]:
+def replicate_all(job: Job, numbers: Sequence[int]) -> list[Flown]:
     """What an executor runs: `replicate` for each of the numbers."""
     return [replicate(job, number) for number in numbers]
 
@@ -282,8 +327,8 @@ def _run_all(job: Job, running: Journal, on: Executor, progress: Progress, file:
     with ExitStack() as stack:
         others = {*chain.from_iterable(KEPT.values())} - KEPT[job.volume].keys()
         for name in others:  # of a stopped run of another volume
-            table_file(job.folder, name).unlink(missing_ok=True)
-        writers = _Writers(stack, job.folder, KEPT[job.volume])
+            table_file(running.folder, name).unlink(missing_ok=True)
+        writers = _Writers(stack, running.folder, KEPT[job.volume])
         writers.merge(finished, poisoned)
         for _, number, result in stack.enter_context(closing(on.run([(pack(replicate_all, job), missing)]))):
             if isinstance(result, str):
@@ -292,7 +337,7 @@ def _run_all(job: Job, running: Journal, on: Executor, progress: Progress, file:
             if isinstance(result, Poisoned):
                 poisoned[number] = result
             else:
-                running.add(number, result)
+                running.add(number, _landed(running.folder, number, job.volume, result))
             writers.merge(finished, poisoned)
             progress(len(finished) + len(poisoned), count)
     if not finished:
@@ -364,9 +409,13 @@ def _seal(job: Job, number: int, finished: Mapping[int, Finished]) -> Seal:
 
 
 def _write_manifest(
-    job: Job, loaded: LoadedScenario, seals: list[Seal], poisoned: Mapping[int, Poisoned], findings: str | None
+    folder: Path,
+    job: Job,
+    loaded: LoadedScenario,
+    seals: list[Seal],
+    poisoned: Mapping[int, Poisoned],
+    findings: str | None,
 ) -> None:
-    folder = job.folder
     scenario = json.dumps(loaded.scenario.dump(), indent=1, ensure_ascii=False)
     (folder / SCENARIO).write_text(scenario + "\n", encoding="utf-8")
     files = [table_file(folder, name) for name in KEPT[job.volume]] + [folder / SCENARIO]

@@ -165,6 +165,7 @@ def simulate(
     replications: int | None = None,
     seed: int | None = None,
     workers: int | None = None,
+    cluster: str | None = None,
     progress: Callable[[int, int], None] | None = None,
     findings: Findings | None = None,
     volume: Volume = "events",
@@ -182,8 +183,9 @@ def simulate(
     `behaviours` is the Python file, or the name of the module, with the `behaviour`s that the scenario names. It is
     run: it must be yours.
 
-    `replications` and `seed` replace the scenario's own; `workers` is processes (default: all cores). Results do not
-    depend on `workers`. `progress(done, total)` is called after each replication. A call that is stopped is gone on
+    `replications` and `seed` replace the scenario's own; `workers` is processes (default: all cores). `cluster` runs
+    them on Dask instead: `local`, or the address of a scheduler (extra `windtunnel[cluster]`). Results do not depend on
+    either. `progress(done, total)` is called after each replication. A call that is stopped is gone on
     with by `resume`, or by the same call. A script that calls this with more than one worker needs the usual
     `if __name__ == "__main__":` guard.
     """
@@ -201,6 +203,7 @@ def simulate(
         replications=replications,
         seed=seed,
         workers=workers,
+        cluster=cluster,
         progress=progress,
         findings=kept,
         volume=volume,
@@ -230,6 +233,7 @@ def resume(
     out: str | Path,
     *,
     workers: int | None = None,
+    cluster: str | None = None,
     progress: Callable[[int, int], None] | None = None,
     behaviours: str | Path | None = None,
 ) -> Run:
@@ -241,7 +245,7 @@ def resume(
     """
     from sim.simulate import resume as resume_run
 
-    return resume_run(Path(out), workers=workers, progress=progress, behaviours=behaviours)
+    return resume_run(Path(out), workers=workers, cluster=cluster, progress=progress, behaviours=behaviours)
 
 
 def compare(

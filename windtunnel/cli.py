@@ -18,6 +18,7 @@ from windtunnel.entry import EXIT_INTERRUPTED, interrupted
 from windtunnel.options import (
     Behaviours,
     Changes,
+    Cluster,
     EffortName,
     EffortOption,
     ExplainOption,
@@ -71,6 +72,7 @@ def run(
     replications: Replications = None,
     seed: Seed = None,
     workers: Workers = None,
+    cluster: Cluster = None,
     volume: VolumeOption = VolumeName.events,
     behaviours: Behaviours = None,
     effort: EffortOption = EffortName.normal,
@@ -93,6 +95,7 @@ def run(
             replications=replications,
             seed=seed,
             workers=workers,
+            cluster=cluster,
             progress=advance,
             findings=findings,
             volume=volume.value,
@@ -165,6 +168,7 @@ def simulate(
     replications: Replications = None,
     seed: Seed = None,
     workers: Workers = None,
+    cluster: Cluster = None,
     volume: VolumeOption = VolumeName.events,
     behaviours: Behaviours = None,
     only: Only = None,
@@ -173,7 +177,7 @@ def simulate(
     """Simulate a scenario and judge its objectives, without verification or report."""
     loaded = api.load(scenario, changed(changes), variant=variant)
     if only is not None:
-        unused = {"--out": out, "--replications": replications, "--workers": workers}
+        unused = {"--out": out, "--replications": replications, "--workers": workers, "--cluster": cluster}
         if given := [name for name, value in unused.items() if value is not None]:
             raise typer.BadParameter(f"it writes no run: drop {', '.join(given)}", param_hint="--only")
         api.run_alone(loaded, only, seed=seed, volume=volume.value, behaviours=behaviours)
@@ -189,6 +193,7 @@ def simulate(
             replications=replications,
             seed=seed,
             workers=workers,
+            cluster=cluster,
             progress=advance,
             volume=volume.value,
             behaviours=behaviours,
@@ -206,6 +211,7 @@ def simulate(
 def resume(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder that the run was to be written to.")],
     workers: Workers = None,
+    cluster: Cluster = None,
     behaviours: Behaviours = None,
     fail_on: FailOn = Threshold.error,
     format: OutputFormat = Format.text,
@@ -220,7 +226,7 @@ def resume(
     from reports.verdict import judge
 
     with progress.bar("simulating") as advance:
-        finished = api.resume(run, workers=workers, progress=advance, behaviours=behaviours)
+        finished = api.resume(run, workers=workers, cluster=cluster, progress=advance, behaviours=behaviours)
     findings = json.read_findings(finished)
     outcomes = api.assess(finished)
     verdict = judge(findings, outcomes, fail_on=fail_on.value)

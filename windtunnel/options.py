@@ -113,11 +113,11 @@ StudyVolume = Annotated[
     StudyVolumeName,
     one_of(StudyVolumeName, "Measured by all events, exactly, or counted in memory that does not grow.", "--volume"),
 ]
+Workers = Annotated[int | None, typer.Option(min=1, max=1024, help="Processes. [default: all cores]")]
 Cluster = Annotated[
     str | None,
-    typer.Option(metavar="ADDRESS", help="A Dask cluster: `local`, or the scheduler's address, tcp://host:port."),
+    typer.Option(metavar="ADDRESS", help="Run on Dask: `local`, or a scheduler's tcp://host:port (docs/cluster.md)."),
 ]
-Workers = Annotated[int | None, typer.Option(min=1, max=1024, help="Processes. [default: all cores]")]
 VolumeOption = Annotated[
     VolumeName,
     one_of(VolumeName, "What is kept: every event, cases and decisions, or counts that take no memory.", "--volume"),

@@ -79,3 +79,12 @@ def attempt(packed: Packed, numbers: Sequence[int]) -> Sequence[Any]:
         if len(numbers) == 1:
             return [Poisoned(f"{type(error).__name__}: {error}", internal=True)]
         return [result for number in numbers for result in attempt(packed, (number,))]
+
+
+def portable(error: Exception) -> Exception:
+    """An error that comes through to another process, by its own name and words."""
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301 - what was packed the line before
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error

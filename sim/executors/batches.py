@@ -5,18 +5,22 @@ Only the time that a run takes depends on it.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Container, Iterable, Sequence
+from collections import Counter, deque
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sim.executors.base import Asked, Packed
+from sim.executors.base import Answered, Asked, Packed, Poisoned
 
 BATCH_SECONDS: Final = 0.2
 """How long a batch should take: long beside the millisecond of handing it over, short to wait for at the end."""
 
 BATCH_MAX: Final = 1_000
 """Replications in a batch at most."""
+
+TRIES: Final = 3
+"""How often a replication is run alone before it is given up, when its worker dies each time: a first death may be
+anything, such as the machine's memory or an administrator. Dask's default is 3, too (`allowed-failures`)."""
 
 _SHARES: Final = 2
 """A worker is handed at most this part of its share of what is left, so that all end at about the same time."""
@@ -41,7 +45,7 @@ class Batches:
         """Batches to be handed out as they are, first."""
         self._packed: Packed | None = None
         self._numbers: deque[int] = deque()
-        self._workers = workers
+        self.workers = workers
         self._target = seconds
         self._each: dict[str, float] = {}
         """Seconds that one replication of a job takes, by what was measured last."""
@@ -98,7 +102,7 @@ class Batches:
         if each is None:
             return 1
         fitting = int(self._target / max(each, 1e-9))
-        fair = -(-len(self._numbers) // (_SHARES * self._workers))
+        fair = -(-len(self._numbers) // (_SHARES * self.workers))
         return max(1, min(fitting, fair, _GROWTH * self._largest, BATCH_MAX))
 
     def _fill(self) -> None:
@@ -108,3 +112,38 @@ class Batches:
                 return
             self._packed, numbers = following
             self._numbers = deque(numbers)
+
+
+class Suspects:
+    """Batches whose worker has died, and who may have done it.
+
+    Each of their replications is tried alone, and again, and a last time with nothing else at work. Whoever runs
+    batches takes it from here once all others are done.
+    """
+
+    def __init__(self, batches: Batches) -> None:
+        self._batches = batches
+        self._deaths: Counter[tuple[str, int]] = Counter()
+        self._last: deque[Batch] = deque()
+
+    def __bool__(self) -> bool:
+        return bool(self._last)
+
+    def take(self) -> Batch:
+        """One replication that is tried a last time. There must be one."""
+        return self._last.popleft()
+
+    def died(self, batch: Batch) -> Iterator[Answered]:
+        """The worker has died that was at this batch: what is given up."""
+        if len(batch.numbers) > 1:
+            self._batches.alone(batch)
+            return
+        at = batch.packed.key, batch.numbers[0]
+        self._deaths[at] += 1
+        if self._deaths[at] >= TRIES:
+            why = f"its worker process died each of the {TRIES} times that it was run alone"
+            yield batch.packed, batch.numbers[0], Poisoned(why)
+        elif self._deaths[at] == TRIES - 1:
+            self._last.append(batch)
+        else:
+            self._batches.alone(batch)

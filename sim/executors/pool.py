@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import pickle
 import signal
 import threading
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -21,13 +20,9 @@ from time import perf_counter
 from typing import Any, Final
 
 from models.diagnostics import input_error
-from sim.executors.base import JOBS_KEPT, Answered, Asked, Executor, Packed, Poisoned, attempt
-from sim.executors.batches import Batch, Batches
-from sim.interrupts import held
-
-TRIES: Final = 3
-"""How often a replication is run alone before it is given up, when its worker dies each time. As in Dask, where
-`allowed-failures` is 3, a first death may be anything: the machine's memory, or an administrator."""
+from sim.executors.base import JOBS_KEPT, Answered, Asked, Executor, Packed, attempt, portable
+from sim.executors.batches import Batch, Batches, Suspects
+from sim.interrupts import held, starting
 
 _PREFETCHED: Final = 2
 """Batches handed to a worker where they are short: one that it works at, one that it goes on with meanwhile."""
@@ -44,7 +39,11 @@ def executor(workers: int | None = None, cluster: str | None = None) -> Iterator
     InputError where the cluster cannot be used.
     """
     if cluster is not None:
-        raise input_error("clusters are not supported", "--cluster")
+        from sim.executors.dask import dask_executor
+
+        with dask_executor(cluster, workers) as on:
+            yield on
+        return
     count = cores() if workers is None else workers
     if count == 1:
         yield InProcess()
@@ -108,7 +107,7 @@ def _start() -> _Worker:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs,), daemon=True)
-    with held():  # Ctrl-C is the parent's to handle: the worker inherits the blocked signal
+    with starting():  # Ctrl-C is the parent's to handle: the worker inherits the blocked signal
         process.start()
         theirs.close()
     return _Worker(process, ours)
@@ -134,7 +133,7 @@ def _serve(pipe: Connection) -> None:
             try:
                 results: Any = attempt(jobs[key], numbers)
             except Exception as error:
-                results = _portable(error)
+                results = portable(error)
             pipe.send((results, perf_counter() - began))
 
 
@@ -144,15 +143,6 @@ def _end_with_parent() -> None:
     if parent is not None:
         wait([parent.sentinel])
         os._exit(1)
-
-
-def _portable(error: Exception) -> Exception:
-    """An error that comes through to the parent process, by its own name and words."""
-    try:
-        pickle.loads(pickle.dumps(error))  # noqa: S301 - what was packed the line before
-    except Exception:
-        return RuntimeError(f"{type(error).__name__}: {error}")
-    return error
 
 
 # --- the pool ---------------------------------------------------------------------------------------------------------
@@ -209,15 +199,13 @@ class _Flight:
     def __init__(self, pool: Pool, batches: Batches) -> None:
         self._pool = pool
         self._batches = batches
-        self._deaths: Counter[tuple[str, int]] = Counter()
-        self._last: deque[Batch] = deque()
-        """Replications that are tried a last time, with nothing else at work."""
+        self._suspects = Suspects(batches)
 
     def results(self) -> Iterator[Answered]:
         while True:
-            self._pool.start(self._batches.left or bool(self._last))
+            self._pool.start(self._batches.left or bool(self._suspects))
             self._hand_out()
-            if not self._batches and not self._last and not self._busy():
+            if not self._batches and not self._suspects and not self._busy():
                 return
             pipes = {worker.pipe: worker for worker in self._pool.workers if worker.batches or not worker.alive}
             for pipe in wait(list(pipes)) if pipes else ():
@@ -241,8 +229,8 @@ class _Flight:
                 batch = self._batches.take_known(worker.known)
                 if batch is not None:
                     self._hand(worker, batch)
-        if self._last and not self._batches and not self._busy() and (idle := self._idle()):
-            self._hand(idle[0], self._last.popleft())
+        if self._suspects and not self._batches and not self._busy() and (idle := self._idle()):
+            self._hand(idle[0], self._suspects.take())
 
     def _hand(self, worker: _Worker, batch: Batch) -> None:
         try:
@@ -276,18 +264,4 @@ class _Flight:
         for batch in batches[1:]:
             self._batches.give_back(batch)
         for batch in batches[:1]:
-            yield from self._suspect(batch)
-
-    def _suspect(self, batch: Batch) -> Iterator[Answered]:
-        if len(batch.numbers) > 1:
-            self._batches.alone(batch)
-            return
-        at = batch.packed.key, batch.numbers[0]
-        self._deaths[at] += 1
-        if self._deaths[at] >= TRIES:
-            why = f"its worker process died each of the {TRIES} times that it was run alone"
-            yield batch.packed, batch.numbers[0], Poisoned(why)
-        elif self._deaths[at] == TRIES - 1:
-            self._last.append(batch)
-        else:
-            self._batches.alone(batch)
+            yield from self._suspects.died(batch)

@@ -140,7 +140,7 @@ def test_a_disk_that_is_full_is_told_and_leaves_nothing(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(simulate, "part_file", full)
+    monkeypatch.setattr(simulate, "part_under_way", full)
     assert "No space left on device" in refusal(small, tmp_path / "run", workers=1)
     assert list(tmp_path.iterdir()) == []
 

@@ -12,8 +12,8 @@ import pytest
 
 from models.diagnostics import InputError
 from sim.executors.base import Packed, Poisoned, attempt, pack
-from sim.executors.batches import BATCH_MAX, Batches
-from sim.executors.pool import TRIES, executor
+from sim.executors.batches import BATCH_MAX, TRIES, Batches
+from sim.executors.pool import executor
 
 
 def _squares(job: int, numbers: Sequence[int]) -> list[int]:
