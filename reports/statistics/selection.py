@@ -21,7 +21,8 @@ too uncertain."""
 
 
 _GAP_MIN: Final = 1e-6
-"""Means nearer than this part of the greatest spread count as that far apart: a tie would take the whole budget."""
+"""Means nearer than this part of the greatest spread count as that far apart, since a tie would take the whole budget;
+those further than its inverse as that far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,7 @@ def ocba(means: Sequence[float], spreads: Sequence[float]) -> list[float]:
     if not scale > 0:
         return [1.0 / len(means)] * len(means)
     sigma = np.asarray(spreads, dtype="float64") / scale
-    gaps = np.maximum((np.asarray(means, dtype="float64") - means[best]) / scale, _GAP_MIN)
+    gaps = np.clip(np.asarray(means, dtype="float64") - means[best], _GAP_MIN * scale, scale / _GAP_MIN) / scale
     weights: Array = (sigma / gaps) ** 2
     weights[best] = 0.0
     others = np.arange(len(means)) != best
