@@ -1,36 +1,29 @@
 """The journal of a run under way: which replications are finished, so that a run that was stopped can go on.
 
 The first line says what is run, each further one that a replication is finished, with the digests of its part files. A
-line is appended once the parts are written; what was cut off in the middle of a line, or does not match its digests, is
-run again. It lies in the hidden folder of the unfinished run and goes with it.
+line is appended once the parts are written; what is not on a whole line, or does not match its digests, is run again.
+The journal lies in the hidden folder of the unfinished run and goes with it.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import IO, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from models.diagnostics import input_error
 from sim.decision_log import Seal
 from sim.interrupts import held
+from sim.lines import Lines, first_line, open_lines
 from sim.run import file_digest
 from sim.tables import KEPT, Volume
 
-try:
-    import fcntl
-except ImportError:  # pragma: no cover - not on this system: two runs of one name are then the user's to avoid
-    fcntl = None  # type: ignore[assignment]
-
-SCHEMA: Final = "windtunnel.journal/1"
+SCHEMA: Final = "windtunnel.journal/2"
 _NAME: Final = "journal.jsonl"
 _PARTS: Final = "parts"
-_BYTES_MAX: Final = 64_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +67,17 @@ def part_under_way(folder: Path, number: int, table: str) -> Iterator[Path]:
 class Journal:
     """The journal of the unfinished run in a folder. It is locked while it is open: one process writes a run."""
 
-    def __init__(self, folder: Path, header: Header, finished: dict[int, Finished], stream: IO[bytes]) -> None:
+    def __init__(self, folder: Path, header: Header, finished: dict[int, Finished], lines: Lines) -> None:
         self.folder = folder
         self.header = header
         self.finished = finished
-        self._stream = stream
+        self._lines = lines
 
     def add(self, number: int, done: Finished) -> None:
-        """Note that a replication is finished. Its parts are written."""
-        self.finished[number] = done
-        self._write({"replication": number, "seal": done.seal._asdict(), "parts": list(done.parts)})
+        """Note that a replication is finished; its parts are written. One that ran twice counts once."""
+        if number not in self.finished:
+            self._lines.append({"replication": number, "seal": done.seal._asdict(), "parts": list(done.parts)})
+            self.finished[number] = done
 
     def discard(self) -> None:
         """Nothing that is finished is of use: the run cannot become whole."""
@@ -94,31 +88,23 @@ class Journal:
         shutil.rmtree(self.folder / _PARTS)
         (self.folder / _NAME).unlink()
 
-    def _write(self, line: Mapping[str, object]) -> None:
-        self._stream.write(json.dumps(line, separators=(",", ":")).encode() + b"\n")
-        self._stream.flush()
-
 
 @contextmanager
 def journal(folder: Path, header: Header, out: Path) -> Iterator[Journal]:
     """The journal in a folder, gone on with where it is of the same run, begun anew where not.
 
-    When the block ends with no replication finished, the folder goes. Raises InputError where another process writes
-    it.
+    When the block ends with no replication finished, the folder goes. Raises InputError where it cannot be written, or
+    another process writes it.
     """
     (folder / _PARTS).mkdir(exist_ok=True)
-    with (folder / _NAME).open("a+b") as stream:
-        lock(stream, out)
-        stream.seek(0)
-        lines = stream.read(_BYTES_MAX).split(b"\n")[:-1]
-        kept = _finished(folder, lines[1:], header.volume) if lines and _header(lines[0]) == header else {}
-        stream.truncate(0)  # what is kept is written again: a line that was cut off must not stand in the middle
-        own = Journal(folder, header, {}, stream)
-        own._write({"schema": SCHEMA, **asdict(header)})
-        for number, done in kept.items():
-            if number < header.replications:
-                own.add(number, done)
+    with open_lines(folder / _NAME, out) as lines:
+        said = lines.read()
+        kept = _finished(folder, said, header) if _header(next(said, None)) == header else None
+        own = Journal(folder, header, kept or {}, lines)
         try:
+            if kept is None:
+                lines.clear()
+                lines.append({"schema": SCHEMA, **asdict(header)})
             yield own
         finally:
             if not own.finished and folder.exists():
@@ -128,20 +114,15 @@ def journal(folder: Path, header: Header, out: Path) -> Iterator[Journal]:
 
 def read_header(folder: Path) -> Header | None:
     """What the unfinished run in a folder runs; None where the folder holds no journal that says it."""
-    try:
-        with (folder / _NAME).open("rb") as stream:
-            return _header(stream.readline(_BYTES_MAX))
-    except OSError:
+    return _header(first_line(folder / _NAME))
+
+
+def _header(values: dict[str, Any] | None) -> Header | None:
+    if values is None or values.pop("schema", None) != SCHEMA:
         return None
-
-
-def _header(line: bytes) -> Header | None:
     try:
-        values = json.loads(line)
-        if not isinstance(values, dict) or values.pop("schema", None) != SCHEMA:
-            return None
         header = Header(**values)
-    except (ValueError, TypeError, RecursionError):
+    except TypeError:
         return None
     numbers = type(header.seed) is int and type(header.replications) is int
     texts = isinstance(header.scenario, str) and isinstance(header.digest, str)
@@ -150,16 +131,16 @@ def _header(line: bytes) -> Header | None:
     return header if numbers and texts and known and mappings else None
 
 
-def _finished(folder: Path, lines: list[bytes], volume: Volume) -> dict[int, Finished]:
-    """The replications whose lines can be read and whose parts are as they were written."""
+def _finished(folder: Path, lines: Iterable[dict[str, Any]], header: Header) -> dict[int, Finished]:
+    """The replications that were asked for, whose lines can be read and whose parts are as they were written."""
     found: dict[int, Finished] = {}
-    for line in lines:
+    for values in lines:
         try:
-            values = json.loads(line)
             number, done = values["replication"], Finished(Seal(**values["seal"]), tuple(values["parts"]))
-        except (ValueError, TypeError, KeyError, RecursionError):
+        except (TypeError, KeyError):
             continue
-        if type(number) is int and number >= 0 and number not in found and _is_whole(folder, number, done, volume):
+        asked = type(number) is int and 0 <= number < header.replications
+        if asked and number not in found and _is_whole(folder, number, done, header.volume):
             found[number] = done
     return found
 
@@ -167,14 +148,3 @@ def _finished(folder: Path, lines: list[bytes], volume: Volume) -> dict[int, Fin
 def _is_whole(folder: Path, number: int, done: Finished, volume: Volume) -> bool:
     files = [part_file(folder, number, table) for table in KEPT[volume]]
     return all(file.is_file() for file in files) and done.parts == tuple(map(file_digest, files))
-
-
-def lock(stream: IO[bytes], out: Path) -> None:
-    """Keep other processes from writing. Raises InputError where one does."""
-    if fcntl is None:
-        return
-    try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        help = "wait for it, or name another folder by `--out`"
-        raise input_error("another process is writing this run", str(out), help) from None

@@ -134,6 +134,9 @@ def simulate(
                 poisoned = _run_all(job, progressing, on, progress or _silent, str(loaded.path))
         except KeyboardInterrupt:
             raise KeyboardInterrupt(_told(progressing, out)) from None
+        except OSError as error:  # the disk is full, above all
+            what = f"cannot be written: {error.strerror or error}"
+            raise input_error(what, str(out), _told(progressing, out)) from error
         seals = [_seal(job, number, progressing.finished) for number in range(count)]
         progressing.close()
         _write_manifest(folder, job, loaded, seals, poisoned, kept)

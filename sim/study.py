@@ -7,20 +7,18 @@ function of (variant, seed, replication), so they depend neither on who measured
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import IO, Any, Final, Protocol
+from typing import Any, Final, Protocol
 
 from sim.executors.base import Executor, Packed, Poisoned
-from sim.journal import lock
+from sim.lines import Lines, first_line, open_lines
 
 SCHEMA: Final = "windtunnel.study-journal/1"
 JOURNAL: Final = "journal.jsonl"
-_LINE_BYTES_MAX: Final = 16_000_000
 
 Row = tuple[Any, ...]
 """The measures of a replication, in the order of their names: plain values, or tuples of them."""
@@ -66,7 +64,7 @@ class Study:
     progress: Progress
     known: dict[tuple[str, int], Row | Poisoned] = field(default_factory=dict)
     """By digest of the variant and number of the replication."""
-    stream: IO[bytes] | None = None
+    lines: Lines | None = None
 
     def rows(self, subject: Subject, numbers: Iterable[int]) -> list[Row | Poisoned]:
         """The rows of replications of a variant, measured where they are not known yet."""
@@ -96,52 +94,33 @@ class Study:
 
     def _note(self, digest: str, number: int, row: Row | Poisoned) -> None:
         self.known[digest, number] = row
-        if self.stream is not None and not isinstance(row, Poisoned):  # what is poisoned is tried again
-            self.stream.write(_line({"variant": digest, "replication": number, "row": row}))
-            self.stream.flush()
-
-
-def _line(values: Mapping[str, Any]) -> bytes:
-    text = json.dumps(values, separators=(",", ":"))
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    return f"{digest} {text}\n".encode()
-
-
-def _read(line: bytes) -> dict[str, Any] | None:
-    """What a line says; None where it was cut off or is not as it was written."""
-    digest, _, text = line.rstrip(b"\n").partition(b" ")
-    if not line.endswith(b"\n") or hashlib.sha256(text).hexdigest().encode() != digest:
-        return None
-    values = json.loads(text)
-    return values if isinstance(values, dict) else None
+        if self.lines is not None and not isinstance(row, Poisoned):  # what is poisoned is tried again
+            self.lines.append({"variant": digest, "replication": number, "row": row})
 
 
 # --- the journal ------------------------------------------------------------------------------------------------------
 
 
 @contextmanager
-def journal(folder: Path, header: Header, out: Path) -> Iterator[tuple[IO[bytes], dict[tuple[str, int], Row]]]:
+def journal(folder: Path, header: Header, out: Path) -> Iterator[tuple[Lines, dict[tuple[str, int], Row]]]:
     """The journal in a folder, open for more, with the rows that it has of the same study; begun anew where it is of
-    another one. Raises InputError where another process writes it."""
-    with (folder / JOURNAL).open("a+b") as stream:
-        lock(stream, out)
-        stream.seek(0)
-        first = _line({"schema": SCHEMA, **asdict(header)})
+    another one. Raises InputError where it cannot be written, or another process writes it."""
+    first = {"schema": SCHEMA, **asdict(header)}
+    with open_lines(folder / JOURNAL, out) as lines:
+        said = lines.read()
         known: dict[tuple[str, int], Row] = {}
-        whole = 0
-        if stream.readline(_LINE_BYTES_MAX) == first:
-            whole = len(first)
-            while (values := _read(line := stream.readline(_LINE_BYTES_MAX))) is not None:
-                whole += len(line)
-                known[values["variant"], values["replication"]] = _row(values["row"])
-        stream.truncate(whole)
-        if not whole:
-            stream.write(first)
-            stream.flush()
+        begun = next(said, None) != json.loads(json.dumps(first))
+        if begun:
+            lines.clear()
+            lines.append(first)
+        else:
+            for values in said:
+                with suppress(KeyError, TypeError):
+                    known.setdefault((values["variant"], values["replication"]), _row(values["row"]))
         try:
-            yield stream, known
+            yield lines, known
         finally:
-            if stream.seek(0, 2) == len(first):  # nothing was measured
+            if not known and lines.count == begun:  # nothing was measured
                 (folder / JOURNAL).unlink(missing_ok=True)
 
 
@@ -151,11 +130,10 @@ def _row(cells: Sequence[Any]) -> Row:
 
 def read_header(folder: Path) -> Header | None:
     """What the unfinished study in a folder studies; None where the folder holds no journal that says it."""
+    values = first_line(folder / JOURNAL)
+    if values is None or values.pop("schema", None) != SCHEMA:
+        return None
     try:
-        with (folder / JOURNAL).open("rb") as stream:
-            values = _read(stream.readline(_LINE_BYTES_MAX))
-        if values is None or values.pop("schema", None) != SCHEMA:
-            return None
         return Header(**{**values, "measures": tuple(values["measures"])})
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+    except (TypeError, KeyError):
         return None

@@ -232,11 +232,11 @@ def answer_question(
         if progress is not None:
             progress(done, planned)
 
-    with new_run_folder(out, "study") as folder, journal(folder, header, out) as (stream, known):
+    with new_run_folder(out, "study") as folder, journal(folder, header, out) as (lines, known):
         try:
             with executor(workers, cluster) as running:
                 load = _Loading(loaded)
-                study = Study(partial(_packed, settings, programs, load), running, advance, dict(known), stream)
+                study = Study(partial(_packed, settings, programs, load), running, advance, dict(known), lines)
                 lab = Lab(study, settings, load)
                 result = question.answer(lab)
         except KeyboardInterrupt:

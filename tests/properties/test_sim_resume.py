@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from cluster import until
 from models.diagnostics import InputError
 from models.load import LoadedScenario, load
 from sim import journal, simulate
+from sim.lines import line, said
 from sim.run import unfinished
 from sim.simulate import resume
 from sim.simulate import simulate as fly
@@ -118,9 +120,21 @@ DAMAGE = {
     "a part changed": lambda folder: _change(folder / "parts" / "0.decisions.arrow"),
     "a part missing": lambda folder: (folder / "parts" / "2.cases.arrow").unlink(),
     "a line that is none": lambda folder: _append(folder / "journal.jsonl", b"[]\n{\n7\n"),
-    "a line of a replication that was never asked for": lambda folder: _append(
-        folder / "journal.jsonl", b'{"replication":99,"seal":{"rows":0,"head":"","root":""},"parts":["","","",""]}\n'
+    "lines that say something else": lambda folder: _append(
+        folder / "journal.jsonl",
+        line({}) + line({"replication": 3}) + line({"replication": "3", "seal": 1, "parts": 2}),
     ),
+    "a line of a replication that was never asked for": lambda folder: _append(
+        folder / "journal.jsonl",
+        line({"replication": 99, "seal": {"rows": 0, "head": "", "root": ""}, "parts": ["", "", "", ""]}),
+    ),
+    "a line that stands there twice": lambda folder: _append(
+        folder / "journal.jsonl", (folder / "journal.jsonl").read_bytes().splitlines(keepends=True)[2]
+    ),
+    "a line changed": lambda folder: _change(folder / "journal.jsonl"),
+    "the remains of a process that was killed as it wrote": lambda folder: (
+        folder / "parts" / "3.events.4711"
+    ).write_bytes(b"half"),
 }
 
 
@@ -178,11 +192,13 @@ def journal_versions(out: Path) -> dict[str, str]:
     return dict(header.versions)
 
 
-@pytest.mark.parametrize("text", ["", "{", "7", "[]", '{"schema": "windtunnel.journal/1"}', "[" * 100_000])
-def test_a_journal_that_is_none(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    "text", [b"\n", b"{\n", b"[]\n", line({"schema": "windtunnel.journal/2"}), line({}), b"[" * 100_000]
+)
+def test_a_journal_that_is_none(tmp_path: Path, text: bytes) -> None:
     folder = unfinished(tmp_path / "run")
     folder.mkdir()
-    (folder / "journal.jsonl").write_text(text + "\n")
+    (folder / "journal.jsonl").write_bytes(text)
     assert "there is no unfinished run of this name" in refusal(tmp_path / "run")
     assert "there is no unfinished run of this name" in refusal(tmp_path / "another")
 
@@ -209,8 +225,100 @@ def test_a_disk_that_fills_up_loses_nothing(
     with pytest.raises(InputError, match="No space left on device"):
         fly(small, tmp_path / "run", workers=1, replications=COUNT, findings="{}\n")
     monkeypatch.undo()
-    kept = (unfinished(tmp_path / "run") / "journal.jsonl").read_text().splitlines()
-    assert [json.loads(line)["replication"] for line in kept[1:]] == [0, 1]
+    kept = (unfinished(tmp_path / "run") / "journal.jsonl").read_bytes().splitlines(keepends=True)
+    assert [(said(one) or {}).get("replication") for one in kept[1:]] == [0, 1]
     resume(tmp_path / "run", workers=1)
     assert contents(tmp_path / "run") == undisturbed
     assert set(undisturbed) == {"run.json", "scenario.json", "findings.json"} | {f"{name}.parquet" for name in TABLES}
+
+
+# --- kills ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_worker_that_is_killed_costs_nothing(
+    small: LoadedScenario, undisturbed: dict[str, bytes], tmp_path: Path
+) -> None:
+    def kill(done: int, total: int) -> None:
+        if done in (1, 2):
+            for worker in multiprocessing.active_children():
+                assert worker.pid is not None
+                os.kill(worker.pid, signal.SIGKILL)
+
+    fly(small, tmp_path / "run", workers=2, replications=COUNT, findings="{}\n", progress=kill)
+    assert contents(tmp_path / "run") == undisturbed
+
+
+def test_whoever_is_killed_in_mid_run_leaves_no_worker_and_loses_nothing_kept(tmp_path: Path) -> None:
+    desk = ROOT / "scenarios" / "incident-desk"
+    words = ["simulate", str(desk), "--workers", "2", "--replications", "6"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "windtunnel", *words, "--out", str(tmp_path / "run")],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+    )
+    journaled = unfinished(tmp_path / "run") / "journal.jsonl"
+    until(lambda: journaled.exists() and journaled.read_bytes().count(b"\n") > 2, "two replications")
+    workers = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    process.kill()
+    process.wait()
+    until(lambda: not any(map(_alive, workers)), "the end of the workers")
+    kept = journaled.read_bytes().count(b"\n") - 1
+    told: list[int] = []
+    resume(tmp_path / "run", workers=1, progress=lambda done, total: told.append(done))
+    assert told[0] == kept + 1, "what was kept is not run again"
+    fly(load(desk), tmp_path / "whole", workers=2, replications=6)
+    assert contents(tmp_path / "run") == contents(tmp_path / "whole")
+
+
+def _alive(pid: str) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+# --- disks ------------------------------------------------------------------------------------------------------------
+
+LIMITED = """
+import resource, sys
+from pathlib import Path
+from models.diagnostics import InputError
+from models.load import load
+from sim.simulate import simulate
+
+def limit(done, total):
+    if done == 2:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), resource.RLIM_INFINITY))
+
+if __name__ == "__main__":
+    scenario, out = map(Path, sys.argv[1:3])
+    try:
+        simulate(load(scenario), out, workers=1, replications=4, findings="{}\\n", progress=limit)
+    except InputError as error:
+        print(error)
+"""
+
+
+@pytest.mark.parametrize("room", [0, 1200, 6000])
+def test_a_disk_without_room_is_told_and_loses_nothing(
+    small: LoadedScenario, undisturbed: dict[str, bytes], tmp_path: Path, room: int
+) -> None:
+    """Files may grow to so many bytes: nothing fits, the parts do not, or the tables do not."""
+    script = tmp_path / "limited.py"
+    script.write_text(LIMITED)
+    command = [sys.executable, str(script), str(small.path), str(tmp_path / "run"), str(room)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(command, env=environment, check=True, timeout=120, capture_output=True, text=True)
+    assert "cannot be written: " in done.stdout
+    assert "2 of 4 replications are kept; `windtunnel resume " in done.stdout
+    told: list[int] = []
+    resume(tmp_path / "run", workers=1, progress=lambda done, total: told.append(done))
+    assert told == [3, 4]
+    assert contents(tmp_path / "run") == undisturbed
+
+
+def test_a_journal_that_cannot_be_written_is_told_before_anything_runs(small: LoadedScenario, tmp_path: Path) -> None:
+    (unfinished(tmp_path / "run") / "journal.jsonl").mkdir(parents=True)
+    with pytest.raises(InputError, match="its journal cannot be written: Is a directory"):
+        fly(small, tmp_path / "run", workers=1, progress=lambda done, total: pytest.fail("it runs"))
