@@ -123,14 +123,14 @@ def simulate(
         (folder / FINDINGS).unlink(missing_ok=True)  # of a stopped run that was verified
         if findings is not None:
             (folder / FINDINGS).write_text(findings, encoding="utf-8", newline="\n")
-        shared = folder if cluster is None else None
-        job = Job(compile_plan(loaded), compile_rules(loaded), loaded.digest, chosen, shared, volume, programs)
         try:
             if left := count - len(progressing.finished):
                 where = executor(min(processes, left)) if cluster is None else executor(workers, cluster)
             else:
                 where = executor(1)  # the parts are only to be put together
-            with where as on:
+            with where as on:  # workers start meanwhile
+                shared = folder if cluster is None else None
+                job = Job(compile_plan(loaded), compile_rules(loaded), loaded.digest, chosen, shared, volume, programs)
                 poisoned = _run_all(job, progressing, on, progress or _silent, str(loaded.path))
         except KeyboardInterrupt:
             raise KeyboardInterrupt(_told(progressing, out)) from None

@@ -50,6 +50,7 @@ def executor(workers: int | None = None, cluster: str | None = None) -> Iterator
         return
     pool = Pool(count)
     try:
+        pool.start(count)  # what is to be run is often compiled first
         yield pool
     finally:
         pool.close()
@@ -149,7 +150,7 @@ def _end_with_parent() -> None:
 
 
 class Pool:
-    """Runs batches of replications in worker processes, which start as they are needed and stay until `close`."""
+    """Runs batches of replications in worker processes, which stay until `close`. One that dies is replaced."""
 
     def __init__(self, workers: int) -> None:
         self._count = workers
