@@ -220,7 +220,7 @@ def resume(
     from reports.studies.kept import is_stopped
 
     if is_stopped(run):
-        studies.resume(run, format, workers=workers, behaviours=behaviours)
+        studies.resume(run, format, workers=workers, cluster=cluster, behaviours=behaviours)
         return
     from reports import html, json, progress, terminal
     from reports.verdict import judge

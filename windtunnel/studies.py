@@ -87,13 +87,13 @@ def named(loaded: LoadedScenario, names: list[str] | None) -> dict[str, Mapping[
     return {name: chosen(loaded.document, name) for name in names or known}
 
 
-def resume(out: Path, format: Format, *, workers: int | None, behaviours: str | None) -> None:
+def resume(out: Path, format: Format, *, workers: int | None, cluster: str | None, behaviours: str | None) -> None:
     """Go on with a study that was stopped, and tell it."""
     from reports import progress
     from reports.studies.kept import resume_study
 
     with progress.bar("going on") as advance:
-        found = resume_study(out, workers=workers, behaviours=behaviours, progress=advance)
+        found = resume_study(out, workers=workers, cluster=cluster, behaviours=behaviours, progress=advance)
     tell(found, format)
 
 

@@ -255,6 +255,7 @@ class _Flight:
             raise results
         batch = worker.batches.popleft()
         self._batches.took(batch, seconds)
+        self._hand_out()  # before whoever asked makes something of the results, which may take long
         for number, result in zip(batch.numbers, results, strict=True):
             yield batch.packed, number, result
 

@@ -18,6 +18,7 @@ from models.diagnostics import InputError
 from models.load import LoadedScenario
 from reports.studies.compare import Compare
 from reports.studies.study import Settings, answer_question
+from windtunnel.cli import exit_code
 
 ROOT = Path(__file__).parents[2]
 SCENARIO = ROOT / "scenarios" / "refund-desk"
@@ -101,6 +102,7 @@ import windtunnel as wt
 from pathlib import Path
 from reports.studies.compare import Compare
 from reports.studies.study import Settings, answer_question
+from windtunnel.cli import exit_code
 
 def kill(done, total):
     if done == 5:
@@ -137,3 +139,15 @@ def test_the_client_of_a_cluster(
     cluster.worker("--no-nanny")
     killed(tmp_path / "study", cluster.address)
     assert answered(scenario, tmp_path / "study", cluster=cluster.address) == whole
+
+
+def test_the_command_that_goes_on_takes_a_cluster_too(
+    scenario: LoadedScenario, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        answered(scenario, tmp_path / "study", workers=1, at=1, then=stop)
+    assert exit_code(["resume", str(tmp_path / "study"), "--cluster", "nowhere"]) == 2
+    assert "expected `local` or the address of a Dask scheduler" in capsys.readouterr().err
