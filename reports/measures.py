@@ -38,6 +38,7 @@ from sim.clock import EventLimitError
 from sim.counted import CountedReplication
 from sim.engine import Replication
 from sim.executors.base import Poisoned
+from sim.tables import FIGURES
 from sim.windows import WindowLimitError
 from sim.workload import CaseLimitError
 
@@ -95,16 +96,17 @@ class MeasureJob:
     behaviours: BehaviourFile | None = None
 
 
-def definitions(scenario: Scenario, asked: Iterable[str] = ()) -> dict[str, Definition]:
+def definitions(scenario: Scenario, asked: Iterable[str] = (), option: str = "--measure") -> dict[str, Definition]:
     """The measures of a scenario by name: its objectives, the standard ones, and those asked for by name.
 
-    Raises InputError with every name that means nothing.
+    Raises InputError with every name that means nothing; `option` is where they were given.
     """
     found: dict[str, Definition] = {**scenario.objectives, **_standard(scenario)}
     faults: list[Diagnostic] = []
     for name in asked:
         try:
-            found.setdefault(name, _named(name, scenario))
+            if name not in found:
+                found[name] = _named(name, scenario, option)
         except InputError as error:
             faults += error.diagnostics
     if faults:
@@ -121,7 +123,7 @@ def _standard(scenario: Scenario) -> dict[str, Definition]:
     return {name: _named(name, scenario) for name in names}
 
 
-def _named(name: str, scenario: Scenario) -> Definition:
+def _named(name: str, scenario: Scenario, option: str = "--measure") -> Definition:
     """What a name means. Raises InputError with the near name where it means nothing."""
     whole, quantile = name, None
     if parted := _QUANTILE.fullmatch(name):
@@ -137,7 +139,7 @@ def _named(name: str, scenario: Scenario) -> Definition:
     elif family == "events" and quantile is None and rest in COUNTS:
         found = EventCount.model_construct(kind="count", of=cast("Any", rest), at_most=0.0)
     if found is None or quantile == 0.0:
-        raise _unknown(name, scenario)
+        raise _unknown(name, scenario, option)
     return found
 
 
@@ -175,12 +177,12 @@ def _of_desk(desk: str, what: str, quantile: float | None) -> Definition | None:
     return None
 
 
-def _unknown(name: str, scenario: Scenario) -> InputError:
+def _unknown(name: str, scenario: Scenario, option: str) -> InputError:
     known = [*scenario.objectives, *_standard(scenario), *(f"events.{count}" for count in COUNTS)]
     known += [f"work.{work}.time.mean" for work in scenario.work]
     close = near(name, known)
     help = f"did you mean {quoted(close)}?" if close else f"known: {listed(known)}"
-    return input_error(f"there is no measure {quoted(name)}", "--measure", help)
+    return input_error(f"there is no measure {quoted(name)}", option, help)
 
 
 # --- measuring --------------------------------------------------------------------------------------------------------
@@ -225,7 +227,7 @@ def _measure(job: MeasureJob, number: int) -> Row | Poisoned:
         return Poisoned(str(error))
     batches = replication.batches(job.digest, job.seed)
     tables = (
-        FigureTables(job.scenario, 1, first_of(batches.figures))
+        FigureTables(job.scenario, 1, first_of(batches.figures, FIGURES))
         if job.volume == "summary"
         else tables_of(job.scenario, batches)
     )
@@ -286,8 +288,21 @@ def sample_of(values: Iterable[Value | None]) -> Sample:
     return bounded([one.low for one in known], [one.high for one in known], [one.best for one in known])
 
 
-def judge(info: MeasureInfo, values: Sequence[Value | None], currency: str) -> ObjectiveOutcome:
-    """Judge a measure over replications as the objective of a run is judged.
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A limit that somebody asks about, and the level at which."""
+
+    confidence: float
+    at_most: float | None = None
+    at_least: float | None = None
+    kind: str = "limit"
+    description: str = ""
+
+
+def judge(
+    info: MeasureInfo, values: Sequence[Value | None], currency: str, limit: Limit | None = None
+) -> ObjectiveOutcome:
+    """Judge a measure over replications as the objective of a run is judged, against its own limit or another.
 
     What stands in the way of a pass in any replication stands in its way; None is a replication that could not be run.
     """
@@ -298,4 +313,7 @@ def judge(info: MeasureInfo, values: Sequence[Value | None], currency: str) -> O
         obstacle = f"in {len(hindered)} of {count(len(values), 'replication')}, {hindered[0]}"
     trials = sum(value.trials for value in values if value)
     measure = replace(info.blank, sample=sample_of(values), trials=trials, obstacle=obstacle)
-    return verdict_on(info.name, info.definition, measure, currency)
+    if limit is None:
+        return verdict_on(info.name, info.definition, measure, currency)
+    measure = replace(measure, at_most=limit.at_most, at_least=limit.at_least)
+    return verdict_on(info.name, limit, measure, currency)

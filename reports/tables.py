@@ -146,7 +146,8 @@ def read_tables(run: Run) -> RunTables:
 
 def tables_of(scenario: Scenario, batches: Batches) -> RunTables:
     """The tables of one replication in memory, as those of a run that has it alone."""
-    return _alone(scenario, *map(first_of, (batches.cases, batches.events, batches.decisions, batches.samples)))
+    kept = (batches.cases, batches.events, batches.decisions, batches.samples)
+    return _alone(scenario, *(first_of(rows, schema) for rows, schema in zip(kept, TABLES.values(), strict=True)))
 
 
 def nothing_happened(scenario: Scenario) -> RunTables:
@@ -167,9 +168,11 @@ def _alone(
     )
 
 
-def first_of(batches: Iterable[pa.RecordBatch]) -> pd.DataFrame:
-    """The rows of one replication, whose number becomes 0."""
-    frame: pd.DataFrame = pa.Table.from_batches(list(batches)).to_pandas()
+def first_of(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> pd.DataFrame:
+    """The rows of one replication, whose number becomes 0; the columns of the schema where there are none."""
+    rows = list(batches)
+    table = pa.Table.from_batches(rows) if rows else schema.empty_table()
+    frame: pd.DataFrame = table.to_pandas()
     return frame.assign(replication=0)
 
 

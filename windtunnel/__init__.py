@@ -22,6 +22,7 @@ from windtunnel.api import (
     report,
     resume,
     simulate,
+    size,
     verify,
 )
 
@@ -38,6 +39,7 @@ __all__ = [
     "report",
     "resume",
     "simulate",
+    "size",
     "verify",
 ]
 __version__ = "0.1.0"

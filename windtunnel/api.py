@@ -279,6 +279,38 @@ def compare(
     return _study(scenario, Compare(asked, count), out, seed, volume, measures, **ways)
 
 
+def size(
+    scenario: LoadedScenario,
+    find: str,
+    until: str,
+    out: str | Path | None = None,
+    *,
+    low: int = 1,
+    high: int | None = None,
+    replications_max: int = 640,
+    confidence: float = 0.95,
+    seed: int | None = None,
+    volume: Literal["events", "summary"] = "events",
+    workers: int | None = None,
+    cluster: str | None = None,
+    behaviours: str | Path | None = None,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> Answered:
+    """The least whole number for a field, as `desks.finance.staff`, with which a condition is met with confidence.
+
+    `until` is a measure with a limit, as `refund-answered.p95 <= 15m`, or the name of an objective. `result.least` is
+    None where no value from `low` to `high` was shown to. Raises `models.diagnostics.InputError`.
+    """
+    from reports.studies.conditions import parse_condition
+    from reports.studies.size import Size, check_range
+
+    check_range(low, high, replications_max, confidence)
+    condition = parse_condition(until, scenario.scenario, "--until")
+    ways = {"workers": workers, "cluster": cluster, "behaviours": behaviours, "progress": progress}
+    question = Size(find, condition, low, high, replications_max, confidence)
+    return _study(scenario, question, out, seed, volume, [condition.measure], **ways)
+
+
 def _study(
     scenario: LoadedScenario,
     question: Question,

@@ -154,6 +154,7 @@ def verify(
 
 
 app.command()(studies.compare)
+app.command()(studies.size)
 app.command()(policies.diff)
 app.command()(policies.query)
 app.command()(policies.backtest)

@@ -25,6 +25,7 @@ from windtunnel.options import (
     Seed,
     StudyVolume,
     StudyVolumeName,
+    VariantName,
     Workers,
     changed,
     print_json,
@@ -78,6 +79,55 @@ def compare(
     tell(found, format)
 
 
+def size(
+    scenario: ScenarioPath,
+    find: Annotated[
+        str, typer.Option(metavar="PATH", help="The field, such as desks.finance.staff or agents.helper.replicas.")
+    ],
+    until: Annotated[
+        str,
+        typer.Option(
+            metavar="CONDITION", help='A measure with a limit, as "answered.p95 <= 15m", or an objective by name.'
+        ),
+    ],
+    low: Annotated[int, typer.Option("--from", min=0, help="The least value that is tried.")] = 1,
+    high: Annotated[
+        int | None, typer.Option("--to", min=0, help="The greatest value. [default: doubled until it is met]")
+    ] = None,
+    replications_max: Annotated[int, typer.Option(min=2, max=100_000, help="Replications of one value at most.")] = 640,
+    out: OutFolder = None,
+    variant: VariantName = BASE,
+    changes: Changes = None,
+    seed: Seed = None,
+    volume: StudyVolume = StudyVolumeName.events,
+    workers: Workers = None,
+    cluster: Cluster = None,
+    behaviours: Behaviours = None,
+    format: OutputFormat = Format.text,
+) -> None:
+    """Find the least value of a field that meets an objective with confidence. Exits 1 where none does."""
+    loaded = api.load(scenario, changed(changes), variant=variant)
+    from reports import progress
+
+    with progress.bar("sizing") as advance:
+        found = api.size(
+            loaded,
+            find,
+            until,
+            out,
+            low=low,
+            high=high,
+            replications_max=replications_max,
+            seed=seed,
+            volume=volume.value,
+            workers=workers,
+            cluster=cluster,
+            behaviours=behaviours,
+            progress=advance,
+        )
+    tell(found, format)
+
+
 def named(loaded: LoadedScenario, names: list[str] | None) -> dict[str, Mapping[str, Any]]:
     """The variants of some names, all without any. Raises InputError with the near name of one that is not there."""
     known = [BASE, *loaded.scenario.variants]
@@ -101,6 +151,7 @@ def report(folder: Path, format: ReportFormat, out: Path | None) -> None:
     """Tell a study again from its folder."""
     from reports.studies.kept import as_json, open_study
     from reports.studies.page import print_study, write_study
+    from reports.studies.registry import exit_code
 
     found = open_study(folder)
     match format:
@@ -110,15 +161,18 @@ def report(folder: Path, format: ReportFormat, out: Path | None) -> None:
             print_json(as_json(found), out)
         case ReportFormat.text:
             print_study(found, None)
+    raise typer.Exit(exit_code(found))
 
 
 def tell(found: Answered, format: Format) -> None:
-    """Write the page of a study, and print what it shows. A study has no verdict: it exits with 0."""
+    """Write the page of a study, and print what it shows. Exits with 0 where the question is answered."""
     from reports.studies.kept import as_json
     from reports.studies.page import print_study, write_study
+    from reports.studies.registry import exit_code
 
     page = write_study(found.folder / "report.html", found)
     if format is Format.json:
         print_json(as_json(found))
     else:
         print_study(found, page)
+    raise typer.Exit(exit_code(found))

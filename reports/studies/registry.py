@@ -11,8 +11,10 @@ from pydantic import ValidationError
 
 from reports.charts import Chart
 from reports.section import Section
-from reports.studies import compare, compare_sections
-from reports.studies.study import adapter
+from reports.studies import compare, compare_sections, size, size_sections
+from reports.studies.study import Answered, adapter
+from reports.verdict import EXIT_CODES
+from verify.findings import Overall
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,8 @@ class Kind:
     headlines: Callable[[Any], tuple[str, ...]]
     sections: Callable[[Any], tuple[Section, ...]]
     charts: Callable[[Any], tuple[Chart, ...]]
+    result: Callable[[Any], Overall] = lambda _: "pass"
+    """What the exit code says: whether the question is answered."""
 
 
 KINDS: Final[Mapping[str, Kind]] = {
@@ -35,6 +39,15 @@ KINDS: Final[Mapping[str, Kind]] = {
         compare_sections.headlines,
         compare_sections.sections,
         lambda _: (),
+    ),
+    "size": Kind(
+        size.Size,
+        size.Sizing,
+        size_sections.title,
+        size_sections.headlines,
+        size_sections.sections,
+        size_sections.charts,
+        size.result,
     ),
 }
 
@@ -57,3 +70,8 @@ def _read(values: Any, of: Callable[[Kind], type[Any]]) -> Any:
         return adapter(of(kind)).validate_json(json.dumps([values]))[0]
     except ValidationError:
         return None
+
+
+def exit_code(found: Answered) -> int:
+    """0 where the question is answered, 1 where the answer is that nothing does, 3 where it is undecided."""
+    return EXIT_CODES[KINDS[found.result.kind].result(found.result)]

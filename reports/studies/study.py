@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from models.load import load
 from reports.measures import (
+    Limit,
     MeasureInfo,
     Value,
     Volume,
@@ -134,9 +135,11 @@ class Lab:
         """The figures of a measure in replications."""
         return sample_of(self.values(variant, measure, numbers))
 
-    def judged(self, variant: Variant, measure: str, numbers: Iterable[int]) -> ObjectiveOutcome:
-        """A measure judged over replications, as the objective of a run is."""
-        return judge(variant.infos[measure], self.values(variant, measure, numbers), variant.scenario.currency)
+    def judged(
+        self, variant: Variant, measure: str, numbers: Iterable[int], limit: Limit | None = None
+    ) -> ObjectiveOutcome:
+        """A measure judged over replications as the objective of a run is, against its own limit or another."""
+        return judge(variant.infos[measure], self.values(variant, measure, numbers), variant.scenario.currency, limit)
 
     @property
     def measured(self) -> int:

@@ -1,0 +1,214 @@
+"""The least value of a field that meets a condition, with confidence.
+
+Bisection over whole numbers, with a sequential test at each: replications are added until the interval of the measure
+lies on one side of the limit. More of the field is taken to help; where what was seen contradicts that, the answer says
+so.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from models.diagnostics import input_error, listed, near, quoted
+from models.scenario import Scenario
+from reports.intervals import CONFIDENCE, Interval
+from reports.studies.conditions import Condition
+from reports.studies.study import Lab, Unrun, Variant
+from verify.findings import Overall
+
+FIRST_LOOK: Final = 10
+"""Replications before the first look at a value; each further look has twice as many. An assumption: fewer leave the
+spread uncertain."""
+
+VALUE_MAX: Final = 1_000_000
+
+Answer = Literal["met", "not met", "undecided"]
+_ANSWERS: Final[Mapping[Overall, Answer]] = {"pass": "met", "fail": "not met", "undecided": "undecided"}
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A value that was tried: what was measured there, and whether it meets the condition."""
+
+    value: int
+    answer: Answer
+    interval: Interval
+    """At the level that the answer rests on."""
+    replications: int
+    why: str = ""
+    """Why it is undecided."""
+
+
+@dataclass(frozen=True)
+class Sizing:
+    """The answer of `Size`."""
+
+    condition: Condition
+    find: str
+    changes: Mapping[str, Any]
+    """What was set to `least`, or to what was tried last."""
+    least: int | None
+    """The least value that meets the condition with confidence, None where none does."""
+    visits: tuple[Visit, ...]
+    """By value."""
+    low: int
+    high: int | None
+    confidence: float
+    replications_max: int
+    contradicted: bool
+    """Whether a greater value was seen to miss what a lesser one meets."""
+    currency: str
+    unrun: tuple[Unrun, ...]
+    kind: Literal["size"] = "size"
+
+    def at(self, value: int) -> Visit | None:
+        """What was seen at a value."""
+        return next((visit for visit in self.visits if visit.value == value), None)
+
+    @property
+    def below(self) -> Visit | None:
+        """What was seen one below the least value."""
+        return None if self.least is None else self.at(self.least - 1)
+
+
+@dataclass(frozen=True)
+class Size:
+    """The question what the least value of a field is that meets a condition."""
+
+    find: str
+    condition: Condition
+    low: int = 1
+    high: int | None = None
+    """The greatest value that is tried; None: it is doubled until the condition is met."""
+    replications_max: int = 640
+    """Of one value."""
+    confidence: float = CONFIDENCE
+    """That no value that was tried is told wrongly."""
+    kind: Literal["size"] = "size"
+
+    @property
+    def planned(self) -> int | None:
+        return None
+
+    def answer(self, lab: Lab) -> Sizing:
+        search = _Search(self, lab)
+        least = search.least()
+        visits = tuple(search.seen[value] for value in sorted(search.seen))
+        met = [visit.value for visit in visits if visit.answer == "met"]
+        missed = [visit.value for visit in visits if visit.answer == "not met"]
+        base = lab.variant("base", {})
+        return Sizing(
+            condition=self.condition,
+            find=self.find,
+            changes=set_to(self.find, base.scenario, least if least is not None else visits[-1].value),
+            least=least,
+            visits=visits,
+            low=self.low,
+            high=self.high,
+            confidence=self.confidence,
+            replications_max=self.replications_max,
+            contradicted=bool(met and missed and min(met) < max(missed)),
+            currency=base.scenario.currency,
+            unrun=tuple(lab.poisoned()),
+        )
+
+
+class _Search:
+    """The values tried so far. The error that may be made is spent over them, whatever their number: the j-th gets a
+    part of 6 / (pi j) ** 2, and each of its looks an equal part of that (Bonferroni)."""
+
+    def __init__(self, question: Size, lab: Lab) -> None:
+        self._question = question
+        self._lab = lab
+        self.seen: dict[int, Visit] = {}
+
+    def least(self) -> int | None:
+        """The least value that is met: doubled until one is, then bisected."""
+        question = self._question
+        misses, value = question.low - 1, question.low
+        while self._answer(value) != "met":
+            misses = value
+            if value == question.high or value >= VALUE_MAX:
+                return None
+            value = min(max(2 * value, 1), question.high or VALUE_MAX)
+        meets = value
+        while meets - misses > 1:
+            middle = (meets + misses) // 2
+            if self._answer(middle) == "met":
+                meets = middle
+            else:
+                misses = middle
+        return meets
+
+    def _answer(self, value: int) -> Answer:
+        if value not in self.seen:
+            self.seen[value] = self._try(value, len(self.seen) + 1)
+        return self.seen[value].answer
+
+    def _try(self, value: int, nth: int) -> Visit:
+        question = self._question
+        base = self._lab.variant("base", {})
+        variant = self._lab.variant(f"{question.find}={value}", set_to(question.find, base.scenario, value))
+        looks = looks_up_to(question.replications_max)
+        level = 1.0 - (1.0 - question.confidence) * 6.0 / (math.pi * nth) ** 2 / len(looks)
+        limit = question.condition.limit(level)
+        for count in looks:
+            judged = self._lab.judged(variant, question.condition.measure, range(count), limit)
+            if judged.verdict != "undecided":
+                break
+            if count == looks[0]:
+                self._check_any(variant, count)
+        return Visit(value, _ANSWERS[judged.verdict], judged.interval, count, judged.open_because)
+
+    def _check_any(self, variant: Variant, count: int) -> None:
+        """Raises InputError where no replication can be run: then no other value will tell."""
+        unrun = [one for one in self._lab.poisoned() if one.variant == variant.name]
+        if len(unrun) == count:
+            raise input_error(f"no replication can be run: {unrun[0].why}", variant.name)
+
+
+def result(found: Sizing) -> Overall:
+    """Whether there is an answer: a value, or that none in the range does; undecided where one may."""
+    if found.least is not None:
+        return "pass"
+    return "undecided" if any(visit.answer == "undecided" for visit in found.visits) else "fail"
+
+
+def check_range(low: int, high: int | None, replications_max: int, confidence: float) -> None:
+    """Raises InputError where a range or a number makes no sense."""
+    if low < 0 or (high is not None and high < low):
+        raise input_error(f"expected a range from 0 on, got {low} to {high}", "--from")
+    if replications_max < FIRST_LOOK:
+        raise input_error(f"expected {FIRST_LOOK} replications or more, got {replications_max}", "--replications-max")
+    if not 0.5 < confidence < 1.0:
+        raise input_error(f"expected a confidence between 0.5 and 1, got {confidence}", "--confidence")
+
+
+def looks_up_to(most: int) -> list[int]:
+    """The numbers of replications at which a value is looked at."""
+    looks = [min(FIRST_LOOK, most)]
+    while looks[-1] < most:
+        looks.append(min(2 * looks[-1], most))
+    return looks
+
+
+# --- what is set ------------------------------------------------------------------------------------------------------
+
+
+def set_to(find: str, scenario: Scenario, value: int) -> dict[str, Any]:
+    """The changes that set a field to a value. `desks.NAME.staff` is the staff of every shift of a desk.
+
+    Raises InputError where the desk is not there; other paths are checked as they are set.
+    """
+    family, _, rest = find.partition(".")
+    name, dot, field = rest.rpartition(".")
+    if family != "desks" or field != "staff" or not dot:
+        return {find: value}
+    if name not in scenario.desks:
+        close = near(name, scenario.desks)
+        help = f"did you mean {quoted(f'desks.{close}.staff')}?" if close else f"known: {listed(scenario.desks)}"
+        raise input_error(f"there is no {quoted(f'desks.{name}')}", "--find", help)
+    return {f"desks.{name}.roster.{shift}.staff": value for shift in range(len(scenario.desks[name].roster))}
