@@ -37,6 +37,14 @@ def parse_changes(texts: Iterable[str]) -> dict[str, Any]:
     return changes
 
 
+def parse_value(text: str, shown: str) -> Any:
+    """The value of a text, which is YAML on one line. Raises InputError that names `shown`."""
+    try:
+        return _parsed(text)
+    except InputError as error:
+        raise InputError(*(Diagnostic(fault.message, shown, help=fault.help) for fault in error.diagnostics)) from None
+
+
 def _parsed(text: str) -> Any:
     document = parse_document(f"{_VALUE}: {text}", "")
     if document.faults:

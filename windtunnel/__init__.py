@@ -23,6 +23,7 @@ from windtunnel.api import (
     resume,
     simulate,
     size,
+    sweep,
     verify,
 )
 
@@ -40,6 +41,7 @@ __all__ = [
     "resume",
     "simulate",
     "size",
+    "sweep",
     "verify",
 ]
 __version__ = "0.1.0"

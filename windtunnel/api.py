@@ -311,6 +311,46 @@ def size(
     return _study(scenario, question, out, seed, volume, [condition.measure], **ways)
 
 
+def sweep(
+    scenario: LoadedScenario,
+    vary: Mapping[str, Sequence[Any]] | Sequence[str],
+    out: str | Path | None = None,
+    *,
+    design: Literal["grid", "latin-hypercube", "sobol"] = "grid",
+    points: int | None = None,
+    replications: int | None = None,
+    best: str | None = None,
+    more: bool | None = None,
+    indifference: float | None = None,
+    budget: int | None = None,
+    pareto: Sequence[str] = (),
+    tornado: str = "",
+    seed: int | None = None,
+    measures: Sequence[str] = (),
+    volume: Literal["events", "summary"] = "events",
+    workers: int | None = None,
+    cluster: str | None = None,
+    behaviours: str | Path | None = None,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> Answered:
+    """What combinations of values give: `vary` maps paths to values, or is texts as `--vary` takes them.
+
+    A `grid` tries all combinations; `latin-hypercube` and `sobol` spread `points` over ranges `lo..hi`. `best` names
+    the measure whose best point is looked for: with an `indifference` by Kim and Nelson's procedure, with a `budget` of
+    replications by OCBA. `more` says whether more of it is better, where the measure does not. Of the answer,
+    `points()` is a frame with a column for each field and each measure. Raises `models.diagnostics.InputError`.
+    """
+    from reports.studies.asked import sweep_question
+
+    wanted = {"best": best, "more": more, "indifference": indifference, "budget": budget}
+    question = sweep_question(
+        scenario, vary, design, points, replications, wanted=wanted, pareto=pareto, tornado=tornado, seed=seed
+    )
+    named = [name for name in (best, *pareto, tornado) if name]
+    ways = {"workers": workers, "cluster": cluster, "behaviours": behaviours, "progress": progress}
+    return _study(scenario, question, out, seed, volume, [*measures, *named], **ways)
+
+
 def _study(
     scenario: LoadedScenario,
     question: Question,

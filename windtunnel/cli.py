@@ -155,6 +155,7 @@ def verify(
 
 app.command()(studies.compare)
 app.command()(studies.size)
+app.command()(studies.sweep)
 app.command()(policies.diff)
 app.command()(policies.query)
 app.command()(policies.backtest)

@@ -33,6 +33,12 @@ class StudyVolumeName(StrEnum):
     summary = "summary"
 
 
+class DesignName(StrEnum):
+    grid = "grid"
+    latin_hypercube = "latin-hypercube"
+    sobol = "sobol"
+
+
 class EffortName(StrEnum):
     low = "low"
     normal = "normal"
@@ -54,9 +60,9 @@ def one_of(names: type[StrEnum], help: str, name: str = "") -> Any:
     """An option that takes one of some names. A wrong one is answered with the near name, or with all."""
 
     def parse(text: str) -> StrEnum:
-        if text in names.__members__:
-            return names[text]
-        close = near(text, names)
+        if text in [one.value for one in names]:
+            return names(text)
+        close = near(text, [one.value for one in names])
         meant = f"; did you mean {quoted(close)}?" if close else ""
         raise typer.BadParameter(f"expected one of {listed(names)}, got {quoted(text)}{meant}")
 

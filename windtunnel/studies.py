@@ -15,6 +15,7 @@ from windtunnel.options import (
     Behaviours,
     Changes,
     Cluster,
+    DesignName,
     Format,
     MeasureNames,
     OutFolder,
@@ -28,6 +29,7 @@ from windtunnel.options import (
     VariantName,
     Workers,
     changed,
+    one_of,
     print_json,
 )
 
@@ -119,6 +121,84 @@ def size(
             high=high,
             replications_max=replications_max,
             seed=seed,
+            volume=volume.value,
+            workers=workers,
+            cluster=cluster,
+            behaviours=behaviours,
+            progress=advance,
+        )
+    tell(found, format)
+
+
+def sweep(
+    scenario: ScenarioPath,
+    vary: Annotated[
+        list[str],
+        typer.Option(
+            metavar="PATH=VALUES",
+            help="A field and its values `a,b,c`, or a range `lo..hi`, for a grid with a number of them `lo..hi:5`; "
+            "repeatable.",
+        ),
+    ],
+    design: Annotated[DesignName, one_of(DesignName, "All combinations, or points that fill the ranges.")] = (
+        DesignName.grid
+    ),
+    points: Annotated[int | None, typer.Option(min=2, help="Points of a design that is no grid.")] = None,
+    out: OutFolder = None,
+    variant: VariantName = BASE,
+    changes: Changes = None,
+    replications: Replications = None,
+    best: Annotated[
+        str | None, typer.Option(metavar="MEASURE", help="Find the point with the best mean of it.")
+    ] = None,
+    maximise: Annotated[
+        bool | None, typer.Option("--maximise/--minimise", help="What best means, where the measure does not say.")
+    ] = None,
+    indifference: Annotated[
+        str | None,
+        typer.Option(metavar="DIFFERENCE", help="A difference that does not matter: Kim and Nelson's procedure."),
+    ] = None,
+    budget: Annotated[
+        int | None, typer.Option(min=4, help="Replications in all, spent where they tell most: OCBA.")
+    ] = None,
+    pareto: Annotated[
+        str | None,
+        typer.Option(metavar="MEASURES", help="Measures of the front, with commas. [default: cost, objectives]"),
+    ] = None,
+    tornado: Annotated[str, typer.Option(metavar="MEASURE", help="The measure that effects are told of.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Begin a large sweep without asking.")] = False,
+    seed: Seed = None,
+    measures: MeasureNames = None,
+    volume: StudyVolume = StudyVolumeName.events,
+    workers: Workers = None,
+    cluster: Cluster = None,
+    behaviours: Behaviours = None,
+    format: OutputFormat = Format.text,
+) -> None:
+    """Sweep fields over values: every combination with intervals, the best, the front, and what matters most."""
+    loaded = api.load(scenario, changed(changes), variant=variant)
+    from reports import progress
+    from reports.studies.asked import check_size, difference_of
+
+    front = [name.strip() for name in (pareto or "").split(",") if name.strip()]
+    least = difference_of(loaded, best, indifference)
+    check_size(loaded, vary, design.value, points, replications, workers, confirmed=yes)
+    with progress.bar("sweeping") as advance:
+        found = api.sweep(
+            loaded,
+            vary,
+            out,
+            design=design.value,
+            points=points,
+            replications=replications,
+            best=best,
+            more=maximise,
+            indifference=least,
+            budget=budget,
+            pareto=front,
+            tornado=tornado,
+            seed=seed,
+            measures=measures or (),
             volume=volume.value,
             workers=workers,
             cluster=cluster,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -106,12 +106,7 @@ def compared(lab: Lab, variants: list[Variant], numbers: range, confidence: floa
     """Compare variants that were measured in the same replications."""
     first = variants[0]
     shared = [name for name in first.infos if all(name in variant.infos for variant in variants)]
-    comparisons = max(len(variants) - 1, 1)
-    found = {
-        variant.name: {name: _differs(lab, first, variant, name, numbers, confidence, comparisons) for name in shared}
-        for variant in variants[1:]
-    }
-    corrected = _corrected(found, first)
+    found = contrasts(lab, variants, shared, numbers, confidence)
     return Comparison(
         measures=tuple(told(first, name) for name in shared),
         variants=tuple(
@@ -120,18 +115,34 @@ def compared(lab: Lab, variants: list[Variant], numbers: range, confidence: floa
                 changes=variant.changes,
                 digest=variant.digest,
                 figures=tuple(figure(lab, variant, name, numbers) for name in shared),
-                contrasts=tuple(
-                    _contrast(first, name, one, corrected[variant.name, name], confidence)
-                    for name, one in found.get(variant.name, {}).items()
-                ),
+                contrasts=found.get(variant.name, ()),
             )
             for variant in variants
         ),
         replications=len(numbers),
         confidence=confidence,
-        currency=first.scenario.currency,
+        currency=first.currency,
         unrun=tuple(lab.poisoned()),
     )
+
+
+def contrasts(
+    lab: Lab, variants: Sequence[Variant], measures: Sequence[str], numbers: range, confidence: float
+) -> dict[str, tuple[Contrast, ...]]:
+    """How measures of variants differ from the first one's, by the variant's name."""
+    first = variants[0]
+    comparisons = max(len(variants) - 1, 1)
+    found = {
+        variant.name: {name: _differs(lab, first, variant, name, numbers, confidence, comparisons) for name in measures}
+        for variant in variants[1:]
+    }
+    corrected = _corrected(found, first)
+    return {
+        variant: tuple(
+            _contrast(first, name, one, corrected[variant, name], confidence) for name, one in differences.items()
+        )
+        for variant, differences in found.items()
+    }
 
 
 def told(variant: Variant, name: str) -> Told:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from reports.charts import Chart
 from reports.section import Section
-from reports.studies import compare, compare_sections, size, size_sections
+from reports.studies import compare, compare_sections, size, size_sections, sweep, sweep_sections
 from reports.studies.study import Answered, adapter
 from reports.verdict import EXIT_CODES
 from verify.findings import Overall
@@ -32,6 +32,14 @@ class Kind:
 
 
 KINDS: Final[Mapping[str, Kind]] = {
+    "sweep": Kind(
+        sweep.Sweep,
+        sweep.Swept,
+        sweep_sections.title,
+        sweep_sections.headlines,
+        sweep_sections.sections,
+        sweep_sections.charts,
+    ),
     "compare": Kind(
         compare.Compare,
         compare.Comparison,

@@ -99,11 +99,11 @@ class Size:
         visits = tuple(search.seen[value] for value in sorted(search.seen))
         met = [visit.value for visit in visits if visit.answer == "met"]
         missed = [visit.value for visit in visits if visit.answer == "not met"]
-        base = lab.variant("base", {})
+        base = lab.base
         return Sizing(
             condition=self.condition,
             find=self.find,
-            changes=set_to(self.find, base.scenario, least if least is not None else visits[-1].value),
+            changes=set_to(self.find, base, least if least is not None else visits[-1].value),
             least=least,
             visits=visits,
             low=self.low,
@@ -111,7 +111,7 @@ class Size:
             confidence=self.confidence,
             replications_max=self.replications_max,
             contradicted=bool(met and missed and min(met) < max(missed)),
-            currency=base.scenario.currency,
+            currency=base.currency,
             unrun=tuple(lab.poisoned()),
         )
 
@@ -150,8 +150,8 @@ class _Search:
 
     def _try(self, value: int, nth: int) -> Visit:
         question = self._question
-        base = self._lab.variant("base", {})
-        variant = self._lab.variant(f"{question.find}={value}", set_to(question.find, base.scenario, value))
+        changes = set_to(question.find, self._lab.base, value)
+        variant = self._lab.variant(f"{question.find}={value}", changes)
         looks = looks_up_to(question.replications_max)
         level = 1.0 - (1.0 - question.confidence) * 6.0 / (math.pi * nth) ** 2 / len(looks)
         limit = question.condition.limit(level)
@@ -198,7 +198,7 @@ def looks_up_to(most: int) -> list[int]:
 # --- what is set ------------------------------------------------------------------------------------------------------
 
 
-def set_to(find: str, scenario: Scenario, value: int) -> dict[str, Any]:
+def set_to(find: str, scenario: Scenario, value: Any, option: str = "--find") -> dict[str, Any]:
     """The changes that set a field to a value. `desks.NAME.staff` is the staff of every shift of a desk.
 
     Raises InputError where the desk is not there; other paths are checked as they are set.
@@ -210,5 +210,5 @@ def set_to(find: str, scenario: Scenario, value: int) -> dict[str, Any]:
     if name not in scenario.desks:
         close = near(name, scenario.desks)
         help = f"did you mean {quoted(f'desks.{close}.staff')}?" if close else f"known: {listed(scenario.desks)}"
-        raise input_error(f"there is no {quoted(f'desks.{name}')}", "--find", help)
+        raise input_error(f"there is no {quoted(f'desks.{name}')}", option, help)
     return {f"desks.{name}.roster.{shift}.staff": value for shift in range(len(scenario.desks[name].roster))}

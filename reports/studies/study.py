@@ -84,7 +84,7 @@ class Variant:
     name: str
     changes: Changes
     digest: str
-    scenario: Scenario
+    currency: str
     infos: Mapping[str, MeasureInfo]
 
     @property
@@ -110,6 +110,16 @@ class Lab:
         self._load = load
         self._infos: dict[str, MeasureInfo] = {}
         self.variants: dict[str, Variant] = {}
+        """Those that were asked for, by name, in the order that they were."""
+
+    @property
+    def base(self) -> Scenario:
+        """The scenario as it stands."""
+        return self._load({}).scenario
+
+    def check(self, changes: Changes) -> None:
+        """Raises InputError where changes are wrong, and keeps nothing."""
+        self._load(changes)
 
     def variant(self, name: str, changes: Changes) -> Variant:
         """A variant of the scenario, by what is changed. Raises InputError where that is wrong."""
@@ -118,7 +128,7 @@ class Lab:
             chosen = definitions(loaded.scenario, self._settings.measures)
             if chosen != {name: info.definition for name, info in self._infos.items()}:
                 self._infos = infos(loaded.scenario, chosen)  # most variants have those of the one before
-            self.variants[name] = Variant(name, changes, loaded.digest, loaded.scenario, self._infos)
+            self.variants[name] = Variant(name, changes, loaded.digest, loaded.scenario.currency, self._infos)
         return self.variants[name]
 
     def ask(self, wanted: Iterable[tuple[Variant, Iterable[int]]]) -> None:
@@ -139,7 +149,7 @@ class Lab:
         self, variant: Variant, measure: str, numbers: Iterable[int], limit: Limit | None = None
     ) -> ObjectiveOutcome:
         """A measure judged over replications as the objective of a run is, against its own limit or another."""
-        return judge(variant.infos[measure], self.values(variant, measure, numbers), variant.scenario.currency, limit)
+        return judge(variant.infos[measure], self.values(variant, measure, numbers), variant.currency, limit)
 
     @property
     def measured(self) -> int:
@@ -195,6 +205,19 @@ class Answered:
         """Every measure of every replication: `variant`, `replication`, `measure`, `low`, `high`, `best`, `trials`."""
         frame: pd.DataFrame = pq.read_table(self.folder / MEASURES).to_pandas()
         return frame
+
+    def points(self) -> pd.DataFrame:
+        """The points of a sweep: a column for each field, and for each measure its mean and its interval's ends."""
+        import pandas as pd
+
+        rows = []
+        for point in self.result.points:
+            row = {"point": point.name, **point.values, "front": point.place}
+            for one in point.figures:
+                ends = (one.interval.estimate, one.interval.low, one.interval.high)
+                row |= dict(zip((one.measure, f"{one.measure}_low", f"{one.measure}_high"), ends, strict=True))
+            rows.append(row)
+        return pd.DataFrame(rows)
 
     def variants(self) -> pd.DataFrame:
         """The variants: `variant`, `digest`, and `changes` as JSON."""
