@@ -101,7 +101,7 @@ def dask(replications: int, rounds: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--replications", type=int, default=40, help="of incident-desk [default: 40]")
+    parser.add_argument("--replications", type=int, default=60, help="of incident-desk [default: 60]")
     parser.add_argument("--rounds", type=int, default=5, help="[default: 5]")
     parser.add_argument("--no-dask", action="store_true", help="leave Dask out")
     asked = parser.parse_args()

@@ -12,11 +12,13 @@ those that Dask gives up for it (`KilledWorker`) are tried alone, at last with n
 from __future__ import annotations
 
 import logging
+import pickle
 import queue
 import threading
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from time import monotonic, perf_counter
 from typing import Any, Final, NamedTuple
 
@@ -143,18 +145,34 @@ _one_at_a_time = threading.Lock()
 """Threads of a worker share one interpreter: replications side by side would be no faster, and behaviours share it."""
 
 
-def _perform(packed: Packed, numbers: Sequence[int], expected: Mapping[str, str]) -> _Done:
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A call that is made where it is unpickled.
+
+    Dask ends a worker that cannot import the function of a task, without a word to the client. The standard library's
+    `pickle.loads` of a call it can import, and then it is the task that fails. A scheduler needs no Windtunnel either.
+    """
+
+    function: Callable[..., object]
+    arguments: tuple[object, ...]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self.function, self.arguments
+
+
+def _perform(packed: Packed, numbers: Sequence[int], expected: Mapping[str, str]) -> bytes:
+    """What a task does: a pickled `_Done`."""
     own = versions()
     differing = {name: own.get(name, "not known") for name, one in expected.items() if own.get(name) != one}
     if differing:
-        return _Done((), 0.0, differing)
+        return pickle.dumps(_Done((), 0.0, differing))
     with _one_at_a_time:
         began = perf_counter()
         try:
             results: Sequence[Any] | Exception = attempt(packed, numbers)
         except Exception as error:
             results = portable(error)
-        return _Done(results, perf_counter() - began, {})
+        return pickle.dumps(_Done(results, perf_counter() - began, {}), protocol=pickle.HIGHEST_PROTOCOL)
 
 
 # --- at the client ----------------------------------------------------------------------------------------------------
@@ -195,7 +213,8 @@ class DaskExecutor:
                     self._client.cancel(list(running), force=True)
 
     def _submit(self, batch: Batch, running: dict[_Future, Batch], ended: queue.SimpleQueue[_Future]) -> None:
-        future = self._client.submit(_perform, batch.packed, batch.numbers, self._versions, pure=False)
+        call = pickle.dumps(_Call(_perform, (batch.packed, batch.numbers, self._versions)))
+        future = self._client.submit(pickle.loads, call, pure=False)
         running[future] = batch
         future.add_done_callback(ended.put)
 
@@ -203,11 +222,11 @@ class DaskExecutor:
         from distributed.scheduler import KilledWorker
 
         try:
-            done: _Done = future.result()
+            done: _Done = pickle.loads(future.result())  # noqa: S301 - from the workers of the user's own cluster
         except KilledWorker:
             yield from suspects.died(batch)
             return
-        except CancelledError:
+        except (CancelledError, OSError):  # at once, or as the result was fetched
             raise self._gone() from None
         except (ImportError, AttributeError) as error:
             help = "install the same version of windtunnel where the workers run"

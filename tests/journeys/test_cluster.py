@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import dask
@@ -17,6 +18,8 @@ from cluster import Cluster
 from models.diagnostics import InputError
 from models.load import LoadedScenario, load
 from sim.executors import dask as on_dask
+from sim.executors.base import pack
+from sim.executors.pool import executor
 from sim.run import Run, unfinished, versions
 from sim.simulate import resume, simulate
 
@@ -110,6 +113,31 @@ def test_a_client_that_is_killed_is_gone_on_with_on_the_same_cluster(
     resume(tmp_path / "run", cluster=cluster.address, progress=lambda done, total: told.append(done))
     assert contents(tmp_path / "run") == undisturbed
     assert told[0] == 4, "what was finished is not run again"
+
+
+def sizes(_: None, numbers: Sequence[int]) -> list[int]:
+    return [len(numbers)] * len(numbers)
+
+
+def refused(why: str, numbers: Sequence[int]) -> list[int]:
+    raise OSError(28, why) if why else InputError()
+
+
+def test_short_replications_go_fifty_or_more_to_a_task_and_what_is_wrong_comes_through() -> None:
+    with executor(2, "local") as running:
+        found = [size for _, _, size in running.run([(pack(sizes, None), range(3000))])]
+        with pytest.raises(OSError, match="No space"):
+            list(running.run([(pack(refused, "No space"), range(3))]))
+        with pytest.raises(InputError):
+            list(running.run([(pack(refused, ""), range(3))]))
+    assert len(found) == 3000
+    assert statistics.median(found) >= 50
+
+
+@pytest.mark.long
+def test_workers_without_windtunnel_are_refused(small: LoadedScenario, cluster: Cluster, tmp_path: Path) -> None:
+    cluster.worker("--no-nanny", path=cluster.nowhere)
+    assert "a worker cannot run windtunnel" in refusal(small, tmp_path / "run", cluster.address)
 
 
 def test_a_local_cluster_gives_the_same_bytes_and_goes(

@@ -30,17 +30,22 @@ class Cluster:
         self._folder = folder
         self._processes: list[subprocess.Popen[bytes]] = []
         file = folder / "scheduler.json"
-        self.scheduler = self._start("scheduler", "--port", "0", "--host", "127.0.0.1", "--scheduler-file", str(file))
+        self.nowhere = folder / "nowhere"
+        """Where there is no Windtunnel, whatever is installed. The scheduler is there: it needs none."""
+        (self.nowhere / "sim").mkdir(parents=True)
+        (self.nowhere / "sim" / "__init__.py").touch()
+        place = ("--port", "0", "--host", "127.0.0.1", "--scheduler-file", str(file))
+        self.scheduler = self._start("scheduler", *place, path=self.nowhere)
         until(lambda: file.exists() and file.read_text().endswith("}"), "the scheduler")
         self.address: str = json.loads(file.read_text())["address"]
 
-    def worker(self, *options: str) -> subprocess.Popen[bytes]:
-        """A worker with its supervisor, which starts it anew when it dies."""
+    def worker(self, *options: str, path: Path = ROOT) -> subprocess.Popen[bytes]:
+        """A worker with its supervisor, which starts it anew when it dies. It finds modules in a folder."""
         place = ("--local-directory", str(self._folder), "--memory-limit", "0", "--nthreads", "1")
-        return self._start("worker", self.address, *place, *options)
+        return self._start("worker", self.address, *place, *options, path=path)
 
-    def _start(self, *words: str) -> subprocess.Popen[bytes]:
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    def _start(self, *words: str, path: Path = ROOT) -> subprocess.Popen[bytes]:
+        environment = {**os.environ, "PYTHONPATH": str(path), "PYTHONDONTWRITEBYTECODE": "1"}
         with (self._folder / f"{words[0]}-{len(self._processes)}.log").open("wb") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "dask", *words, "--no-dashboard"],
