@@ -24,6 +24,7 @@ from windtunnel.api import (
     run_alone,
     simulate,
     size,
+    sql,
     sweep,
     verify,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "run_alone",
     "simulate",
     "size",
+    "sql",
     "sweep",
     "verify",
 ]

@@ -374,6 +374,19 @@ def open_run(folder: str | Path) -> Run:
     return open_folder(Path(folder))
 
 
+def sql(runs: str | Path | Sequence[str | Path], query: str) -> pd.DataFrame:
+    """The answer to a SQL query over the tables of a run or a study, or of several: read-only, by DuckDB.
+
+    Tables are those that the run keeps (`cases`, `events`, `decisions`, `samples`, `counts`, `figures`), of a study
+    `measures` and `variants`; of several folders each has a column `run`. Raises `models.diagnostics.InputError`.
+    """
+    from reports.sql import sql as ask
+
+    folders = [runs] if isinstance(runs, str | Path) else list(runs)
+    answer: pd.DataFrame = ask([Path(folder) for folder in folders], query).to_pandas()
+    return answer
+
+
 def assess(run: Run) -> Outcomes | Digest:
     """The outcomes of a run: objectives with intervals, drift, deadlock, people, cost, compliance."""
     from reports.assess import assess_run

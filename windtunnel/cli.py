@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from models.diagnostics import InputError, input_error
-from windtunnel import __version__, api, policies, studies
+from windtunnel import __version__, api, policies, studies, tables
 from windtunnel.entry import EXIT_INTERRUPTED, interrupted
 from windtunnel.options import (
     Behaviours,
@@ -156,6 +156,7 @@ def verify(
 app.command()(studies.compare)
 app.command()(studies.size)
 app.command()(studies.sweep)
+app.command()(tables.sql)
 app.command()(policies.diff)
 app.command()(policies.query)
 app.command()(policies.backtest)

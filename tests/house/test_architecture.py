@@ -66,7 +66,7 @@ def test_public_names_are_the_promised_ones() -> None:
     import windtunnel
 
     promised = "assess backtest behaviour compare diff frame load open_run query report resume run_alone "
-    promised += "simulate size sweep verify"
+    promised += "simulate size sql sweep verify"
     assert sorted(windtunnel.__all__) == promised.split()
     assert all(callable(getattr(windtunnel, name)) for name in windtunnel.__all__)
 
