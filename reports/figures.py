@@ -247,12 +247,17 @@ def _(objective: EventCount, _: str, tables: FigureTables) -> Measure:
     )
 
 
+def recovery_figures(objective: Recovery, tables: FigureTables) -> tuple[pd.DataFrame, Goodput, Array, pd.DataFrame]:
+    """The windows of the fault of an objective, the goodput, when the fault first begins, and the windows of all."""
+    ended = _windows(tables, ("fault",), f"fault:{objective.fault}")
+    begins = first_begins(ended, tables.replications)
+    return ended, _goodput(tables, objective.work), begins, _windows(tables, FAULTS)
+
+
 @counted.register
 def _(objective: Recovery, _: str, tables: FigureTables) -> Measure:
-    ended = _windows(tables, ("fault",), f"fault:{objective.fault}")
-    course = _goodput(tables, objective.work)
-    begins = first_begins(ended, tables.replications)
-    sample = away_after(objective, course, begins, ended, _windows(tables, FAULTS), tables.scenario.warm_up)
+    ended, course, begins, every = recovery_figures(objective, tables)
+    sample = away_after(objective, course, begins, ended, every, tables.scenario.warm_up)
     return Measure(
         f"the number of times goodput{whose(objective.work)} is not back {duration(objective.within)} after "
         f"{objective.fault}, in one replication",

@@ -7,6 +7,7 @@ limit, so that a figure means the same wherever it is told.
 |---|---|
 | `OBJECTIVE` | what the objective measures |
 | `OBJECTIVE.p90` | the same at another quantile, where it has one |
+| `OBJECTIVE.time`, `.back` | of a recovery: time until goodput is back; share of runs in which it is by their end |
 | `work.NAME.time.p95`, `.time.mean` | time from arrival to completion |
 | `work.NAME.completed`, `.wrong` | share of cases |
 | `work.NAME.cost` | mean cost of a case |
@@ -24,13 +25,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, cast
 
 from models.diagnostics import Diagnostic, InputError, input_error, listed, near, quoted
-from models.objectives import CaseCost, CaseShare, CaseTime, DeskLoad, DeskWait, EventCount, Objective
+from models.objectives import CaseCost, CaseShare, CaseTime, DeskLoad, DeskWait, EventCount, Objective, Recovery
 from models.scenario import Scenario
 from models.units import Money
 from reports.figures import FigureTables, counted
 from reports.intervals import Sample, bounded
 from reports.objectives import COUNTS, Measure, ObjectiveOutcome, measured, verdict_on
-from reports.queue_times import Extra, MeanTime, QueueTime, Unserved, extra_counted, extra_measured
+from reports.queue_times import Extra, IsBack, MeanTime, QueueTime, TimeBack, Unserved, extra_counted, extra_measured
 from reports.tables import RunTables, first_of, nothing_happened, tables_of
 from reports.words import count
 from sim.behaviours import BehaviourError
@@ -59,6 +60,9 @@ _QUANTILE: Final = re.compile(r"(?P<of>.+)\.p(?P<percent>[0-9]{1,2}(\.[0-9]{1,3}
 _ENDED: Final = ("completed", "denied", "failed", "expired", "aborted", "cancelled")
 _EVENTS_SHOWN: Final = ("deadlocks", "violations", "unanswered-escalations")
 
+
+_RETURNS: Final[Mapping[str, type[TimeBack | IsBack]]] = {"time": TimeBack, "back": IsBack}
+"""What is measured of a recovery, by the end of its name."""
 
 _NAN: Final = float("nan")
 
@@ -132,6 +136,9 @@ def _named(name: str, scenario: Scenario, option: str = "--measure") -> Definiti
     found: Definition | None = None
     if quantile is not None and isinstance(objective := scenario.objectives.get(whole), CaseTime | DeskWait):
         found = objective.model_copy(update={"quantile": quantile})
+    elif isinstance(objective := scenario.objectives.get(name.rpartition(".")[0]), Recovery):
+        returned = _RETURNS.get(name.rpartition(".")[2])
+        found = returned(objective) if returned else None
     elif family == "work":
         found = _of_work(*_owned(rest, scenario.work), quantile)
     elif family == "desks":
@@ -180,6 +187,7 @@ def _of_desk(desk: str, what: str, quantile: float | None) -> Definition | None:
 def _unknown(name: str, scenario: Scenario, option: str) -> InputError:
     known = [*scenario.objectives, *_standard(scenario), *(f"events.{count}" for count in COUNTS)]
     known += [f"work.{work}.time.mean" for work in scenario.work]
+    known += [f"{o}.{what}" for o, one in scenario.objectives.items() if isinstance(one, Recovery) for what in _RETURNS]
     close = near(name, known)
     help = f"did you mean {quoted(close)}?" if close else f"known: {listed(known)}"
     return input_error(f"there is no measure {quoted(name)}", option, help)

@@ -1,4 +1,4 @@
-"""Measures that no objective has: mean times, and what people and cases spend in queues.
+"""Measures that no objective has: mean times, what people and cases spend in queues, and how goodput comes back.
 
 An objective on a wait counts one that was given up as longer than all others, since nobody was served. Here it counts
 as long as it lasted, beside the share that was not served: what is compared must be a figure.
@@ -12,9 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from reports.figures import FigureTables
+from models.objectives import Recovery
+from reports.figures import FigureTables, recovery_figures
 from reports.intervals import Array, Sample, bounded, exact
 from reports.objectives import OPEN_SHARE_MAX, Measure, ordinal, whose
+from reports.recovery import Goodput, first_begins, goodput, returns_after
+from reports.resilience import named_windows, windows
 from reports.tables import OPEN, RunTables, quantiles, ratio
 from reports.waits import waits
 from sim.buckets import bounds
@@ -52,7 +55,27 @@ class Unserved:
     description: str = ""
 
 
-Extra = MeanTime | QueueTime | Unserved
+@dataclass(frozen=True)
+class TimeBack:
+    """The time from the end of the fault of a recovery objective until goodput is back."""
+
+    of: Recovery
+    confidence: float = 0.95
+    kind: str = "time-back"
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class IsBack:
+    """Whether goodput is back by the end of the run, after the fault of a recovery objective: 0 or 1."""
+
+    of: Recovery
+    confidence: float = 0.95
+    kind: str = "is-back"
+    description: str = ""
+
+
+Extra = MeanTime | QueueTime | Unserved | TimeBack | IsBack
 
 
 def extra_measured(extra: Extra, tables: RunTables) -> Measure:
@@ -75,6 +98,10 @@ def extra_measured(extra: Extra, tables: RunTables) -> Measure:
             return _told(
                 extra, exact(ratio(tables.count(rows[rows["end"] != "started"]), tables.count(rows))), len(rows)
             )
+        case TimeBack() | IsBack():
+            ended = named_windows(tables, extra.of.fault)
+            begins = first_begins(ended, tables.replications)
+            return _returned(extra, tables, (ended, goodput(tables, extra.of.work), begins, windows(tables)))
 
 
 def extra_counted(extra: Extra, tables: FigureTables) -> Measure:
@@ -85,6 +112,8 @@ def extra_counted(extra: Extra, tables: FigureTables) -> Measure:
         sums = [(_sum(tables, ended, end), _sum(tables, still, end)) for end in (0, 1)]
         least, most = (_mean(counts[0], of[0], counts[1], of[1]) for of in sums)
         return _told(extra, bounded(least.low, most.high, _between(least.best, most.best)))
+    if isinstance(extra, TimeBack | IsBack):
+        return _returned(extra, tables, recovery_figures(extra.of, tables))
     rows = tables.of("wait", f"desk:{extra.desk}")
     all_of_them = tables.total(rows)
     if isinstance(extra, Unserved):
@@ -96,6 +125,17 @@ def extra_counted(extra: Extra, tables: FigureTables) -> Measure:
     return _told(extra, tables.quantiles(rows, extra.quantile, ""))
 
 
+def _returned(
+    extra: TimeBack | IsBack,
+    tables: RunTables | FigureTables,
+    figures: tuple[pd.DataFrame, Goodput, Array, pd.DataFrame],
+) -> Measure:
+    """The measure, from the windows of the fault, goodput, first begins and all windows."""
+    ended, course, begins, every = figures
+    time, back = returns_after(extra.of, course, begins, ended, every, tables.scenario.warm_up)
+    return _told(extra, time if isinstance(extra, TimeBack) else back)
+
+
 def _told(extra: Extra, sample: Sample, trials: int = 0) -> Measure:
     match extra:
         case MeanTime():
@@ -103,6 +143,12 @@ def _told(extra: Extra, sample: Sample, trials: int = 0) -> Measure:
         case Unserved():
             words = f"the share of the queue of {extra.desk} that is not served"
             return Measure(words, "share", sample, ceiling=1.0, trials=trials)
+        case TimeBack():
+            words = f"the time from the end of {extra.of.fault} until goodput{whose(extra.of.work)} is back"
+            return Measure(words, "duration", sample)
+        case IsBack():
+            words = f"the share of runs whose goodput{whose(extra.of.work)} is back after {extra.of.fault} by their end"
+            return Measure(words, "share", sample, at_least=0.0, ceiling=1.0)
         case QueueTime(quantile=None):
             return Measure(f"the mean time in the queue of {extra.desk}", "duration", sample)
         case QueueTime():

@@ -146,6 +146,27 @@ def away_after(
     return bounded(low, high)
 
 
+def returns_after(
+    objective: Recovery, course: Goodput, begins: Array, ended: pd.DataFrame, every: pd.DataFrame, warm_up: int
+) -> tuple[Sample, Sample]:
+    """How long goodput is away after the objective's fault in each replication, the longest time of several, us; and
+    whether it is back after the last of them by the end of the run, 0 or 1."""
+    before = baselines(course, begins, every, warm_up)
+    times = [(math.nan, math.nan)] * len(before)
+    back = list(times)
+    horizon = course.width * WINDOWS
+    for replication, own in ended.groupby("replication"):
+        number = int(str(replication))
+        if math.isnan(before[number][0]):
+            continue
+        ends = own["end"].tolist()
+        times[number] = _worst_time_back(course, number, ends, before[number], objective.goodput)
+        low, high = time_back(course, number, max(ends), before[number], objective.goodput)
+        down = _stays_down(low, horizon - max(ends), course.width)
+        back[number] = float(math.isfinite(high)), float(not down)
+    return bounded(*zip(*times, strict=True)), bounded(*zip(*back, strict=True))
+
+
 def assess_recovery(tables: RunTables) -> tuple[RecoveryOutcome, ...]:
     """Goodput around every kind of fault at every place that had one, sorted."""
     every = windows(tables)

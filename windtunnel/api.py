@@ -351,6 +351,35 @@ def sweep(
     return _study(scenario, question, out, seed, volume, [*measures, *named], **ways)
 
 
+def recovery_map(
+    scenario: LoadedScenario,
+    load: str,
+    retry: str,
+    out: str | Path | None = None,
+    *,
+    objective: str | None = None,
+    replications_max: int = 40,
+    confidence: float = 0.95,
+    seed: int | None = None,
+    volume: Literal["events", "summary"] = "events",
+    workers: int | None = None,
+    cluster: str | None = None,
+    behaviours: str | Path | None = None,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> Answered:
+    """With which loads and retry settings goodput comes back after the fault of a recovery objective.
+
+    `load` and `retry` are fields with their values, as `work.questions.arrivals.rate=0.5/s,1/s`. `objective` is the
+    only one of its kind unless it is named. `result.rows()` has the cells. Raises `models.diagnostics.InputError`.
+    """
+    from reports.studies.recovery_map import ask
+
+    question = ask(scenario.scenario, load, retry, objective, replications_max, confidence)
+    measures = [f"{question.objective}.{what}" for what in ("back", "time")]
+    ways = {"workers": workers, "cluster": cluster, "behaviours": behaviours, "progress": progress}
+    return _study(scenario, question, out, seed, volume, measures, **ways)
+
+
 def _study(
     scenario: LoadedScenario,
     question: Question,

@@ -156,6 +156,7 @@ def verify(
 app.command()(studies.compare)
 app.command()(studies.size)
 app.command()(studies.sweep)
+app.command()(studies.recovery_map)
 app.command()(tables.sql)
 app.command()(policies.diff)
 app.command()(policies.query)

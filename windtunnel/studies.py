@@ -208,6 +208,52 @@ def sweep(
     tell(found, format)
 
 
+def recovery_map(
+    scenario: ScenarioPath,
+    load: Annotated[
+        str, typer.Option(metavar="PATH=A,B", help="Loads, such as work.questions.arrivals.rate=0.5/s,1/s,2/s.")
+    ],
+    retry: Annotated[
+        str,
+        typer.Option(metavar="PATH=A,B", help="Retry settings, such as workflows.X.steps.Y.retry.attempts=1,2,3."),
+    ],
+    objective: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The objective of recovery, which names the fault. [default: the only one]"),
+    ] = None,
+    replications_max: Annotated[int, typer.Option(min=2, max=100_000, help="Replications of one cell at most.")] = 40,
+    out: OutFolder = None,
+    variant: VariantName = BASE,
+    changes: Changes = None,
+    seed: Seed = None,
+    volume: StudyVolume = StudyVolumeName.events,
+    workers: Workers = None,
+    cluster: Cluster = None,
+    behaviours: Behaviours = None,
+    format: OutputFormat = Format.text,
+) -> None:
+    """Map with which loads and retry settings goodput comes back after a fault, and with which it stays down."""
+    loaded = api.load(scenario, changed(changes), variant=variant)
+    from reports import progress
+
+    with progress.bar("mapping") as advance:
+        found = api.recovery_map(
+            loaded,
+            load,
+            retry,
+            out,
+            objective=objective,
+            replications_max=replications_max,
+            seed=seed,
+            volume=volume.value,
+            workers=workers,
+            cluster=cluster,
+            behaviours=behaviours,
+            progress=advance,
+        )
+    tell(found, format)
+
+
 def named(loaded: LoadedScenario, names: list[str] | None) -> dict[str, Mapping[str, Any]]:
     """The variants of some names, all without any. Raises InputError with the near name of one that is not there."""
     known = [BASE, *loaded.scenario.variants]

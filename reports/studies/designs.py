@@ -45,7 +45,7 @@ def parse_axes(texts: Iterable[str]) -> tuple[Axis, ...]:
     faults: list[Diagnostic] = []
     for text in texts:
         try:
-            axis = _axis(text)
+            axis = parse_axis(text)
             if axis.path in (one.path for one in axes):
                 raise input_error(f"{quoted(axis.path)} varies twice", f"{OPTION} {text}", "keep one of the two")
             axes.append(axis)
@@ -58,9 +58,10 @@ def parse_axes(texts: Iterable[str]) -> tuple[Axis, ...]:
     return tuple(axes)
 
 
-def _axis(text: str) -> Axis:
+def parse_axis(text: str, option: str = OPTION) -> Axis:
+    """The axis of a text `path=a,b,c`, `path=lo..hi` or `path=lo..hi:n`. Raises InputError that names the option."""
     path, equals, rest = text.partition("=")
-    shown = f"{OPTION} {text[:200]}"
+    shown = f"{option} {text[:200]}"
     if not path or not equals or not rest.strip():
         raise input_error(
             "not a field with values", shown, "expected `path=a,b,c` or `path=lo..hi`, such as `desks.x.staff=2,3`"

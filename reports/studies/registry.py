@@ -11,7 +11,16 @@ from pydantic import ValidationError
 
 from reports.charts import Chart
 from reports.section import Section
-from reports.studies import compare, compare_sections, size, size_sections, sweep, sweep_sections
+from reports.studies import (
+    compare,
+    compare_sections,
+    recovery_map,
+    recovery_map_sections,
+    size,
+    size_sections,
+    sweep,
+    sweep_sections,
+)
 from reports.studies.study import Answered, adapter
 from reports.verdict import EXIT_CODES
 from verify.findings import Overall
@@ -56,6 +65,15 @@ KINDS: Final[Mapping[str, Kind]] = {
         size_sections.sections,
         size_sections.charts,
         size.result,
+    ),
+    "recovery-map": Kind(
+        recovery_map.RecoveryMap,
+        recovery_map.Mapped,
+        recovery_map_sections.title,
+        recovery_map_sections.headlines,
+        recovery_map_sections.sections,
+        recovery_map_sections.charts,
+        recovery_map.result,
     ),
 }
 
