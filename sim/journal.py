@@ -41,6 +41,9 @@ class Header:
     volume: Volume = "events"
     changes: Mapping[str, Any] = field(default_factory=dict)
     """What was changed in the scenario, by path."""
+    precision: float | None = None
+    """The relative half-width until which replications are added, to `most`; None: there are `replications`."""
+    most: int = 0
 
 
 class Finished(NamedTuple):
@@ -139,7 +142,8 @@ def _finished(folder: Path, lines: Iterable[dict[str, Any]], header: Header) -> 
             number, done = values["replication"], Finished(Seal(**values["seal"]), tuple(values["parts"]))
         except (TypeError, KeyError):
             continue
-        asked = type(number) is int and 0 <= number < header.replications
+        most = header.replications if header.precision is None else header.most
+        asked = type(number) is int and 0 <= number < most
         if asked and number not in found and _is_whole(folder, number, done, header.volume):
             found[number] = done
     return found

@@ -64,6 +64,15 @@ _ROWS_IN_GROUP: Final = 1 << 17
 Progress = Callable[[int, int], None]
 
 
+class Precision(NamedTuple):
+    """How narrow intervals are wanted, relative to their means, and with how many replications at most."""
+
+    relative: float
+    most: int
+    needed: Callable[[Run, float, int], int | None]
+    """How many replications a run is guessed to need for that; None where it has enough."""
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """What a worker needs to run any replication."""
@@ -90,8 +99,11 @@ def simulate(
     findings: str | None = None,
     volume: Volume = "events",
     behaviours: str | Path | None = None,
+    precision: Precision | None = None,
 ) -> Run:
     """Run the replications of a scenario and write the run folder `out`.
+
+    With a `precision` replications are added until it is reached: the run is that of so many from the start.
 
     `behaviours` is the Python file, or the module, that registers the behaviours which the scenario names. Its sha256
     is part of the run's digest.
@@ -118,28 +130,36 @@ def simulate(
     if volume not in KEPT:
         raise input_error(f"expected one of {listed(KEPT)}, got {quoted(volume)}", "--volume")
     kept = None if findings is None else hashlib.sha256(findings.encode()).hexdigest()
-    header = Header(str(loaded.path.resolve()), loaded.digest, chosen, count, versions(), kept, volume, loaded.changes)
+    header = Header(
+        str(loaded.path.resolve()), loaded.digest, chosen, count, versions(), kept, volume, loaded.changes,
+        *((None, 0) if precision is None else precision[:2]),
+    )  # fmt: skip
     with new_run_folder(out) as folder, journal(folder, header, out) as progressing:
         (folder / FINDINGS).unlink(missing_ok=True)  # of a stopped run that was verified
         if findings is not None:
             (folder / FINDINGS).write_text(findings, encoding="utf-8", newline="\n")
         try:
-            if left := count - len(progressing.finished):
-                where = executor(min(processes, left)) if cluster is None else executor(workers, cluster)
+            if (left := count - len(progressing.finished)) > 0 or precision is not None:
+                fewer = processes if precision is not None else min(processes, left)
+                where = executor(fewer) if cluster is None else executor(workers, cluster)
             else:
                 where = executor(1)  # the parts are only to be put together
             with where as on:  # workers start meanwhile
                 shared = folder if cluster is None else None
                 job = Job(compile_plan(loaded), compile_rules(loaded), loaded.digest, chosen, shared, volume, programs)
-                poisoned = _run_all(job, progressing, on, progress or _silent, str(loaded.path))
+                more: int | None = count
+                while more is not None:
+                    count = more
+                    poisoned = _run_all(job, progressing, count, on, progress or _silent, str(loaded.path))
+                    seals = [_seal(job, number, progressing.finished) for number in range(count)]
+                    _write_manifest(folder, job, loaded, seals, poisoned, kept)
+                    more = None if precision is None else precision.needed(open_run(folder), *precision[:2])
         except KeyboardInterrupt:
             raise KeyboardInterrupt(_told(progressing, out)) from None
         except OSError as error:  # the disk is full, above all
             what = f"cannot be written: {error.strerror or error}"
             raise input_error(what, str(out), _told(progressing, out)) from error
-        seals = [_seal(job, number, progressing.finished) for number in range(count)]
         progressing.close()
-        _write_manifest(folder, job, loaded, seals, poisoned, kept)
     return open_run(out)
 
 
@@ -174,6 +194,7 @@ def resume(
     cluster: str | None = None,
     progress: Progress | None = None,
     behaviours: str | Path | None = None,
+    needed: Callable[[Run, float, int], int | None] | None = None,
 ) -> Run:
     """Go on with the unfinished run of `out`: the replications that are missing are run, and the folder is written.
 
@@ -214,6 +235,9 @@ def resume(
         findings=findings,
         volume=header.volume,
         behaviours=behaviours,
+        precision=None
+        if header.precision is None or needed is None
+        else Precision(header.precision, header.most, needed),
     )
 
 
@@ -320,10 +344,11 @@ def _replication(job: Job, number: int) -> Replication:
     return Replication(job.plan, job.rules, job.seed, number, job.volume, functions)
 
 
-def _run_all(job: Job, running: Journal, on: Executor, progress: Progress, file: str) -> dict[int, Poisoned]:
+def _run_all(
+    job: Job, running: Journal, count: int, on: Executor, progress: Progress, file: str
+) -> dict[int, Poisoned]:
     """Run what is missing and merge all replications in order; those that cannot be run. Raises InputError or
     RuntimeError where none can."""
-    count = running.header.replications
     finished = running.finished
     poisoned: dict[int, Poisoned] = {}
     missing = [number for number in range(count) if number not in finished]
@@ -331,7 +356,7 @@ def _run_all(job: Job, running: Journal, on: Executor, progress: Progress, file:
         others = {*chain.from_iterable(KEPT.values())} - KEPT[job.volume].keys()
         for name in others:  # of a stopped run of another volume
             table_file(running.folder, name).unlink(missing_ok=True)
-        writers = _Writers(stack, running.folder, KEPT[job.volume])
+        writers = _Writers(stack, running.folder, KEPT[job.volume], count)
         writers.merge(finished, poisoned)
         for _, number, result in stack.enter_context(closing(on.run([(pack(replicate_all, job), missing)]))):
             if isinstance(result, str):
@@ -361,7 +386,8 @@ def _none_left(poisoned: Mapping[int, Poisoned], file: str) -> Exception:
 class _Writers:
     """The Parquet files of a run under way: parts are appended in order of replication."""
 
-    def __init__(self, stack: ExitStack, folder: Path, tables: Collection[str]) -> None:
+    def __init__(self, stack: ExitStack, folder: Path, tables: Collection[str], count: int) -> None:
+        self._count = count
         self._stack = stack
         self._tables = tables
         self._folder = folder
@@ -370,7 +396,7 @@ class _Writers:
 
     def merge(self, finished: Container[int], left_out: Container[int]) -> None:
         """Append the replications that are finished, as far as none before them is missing."""
-        while self._merged in finished or self._merged in left_out:
+        while self._merged < self._count and (self._merged in finished or self._merged in left_out):
             if self._merged in finished:
                 for name in self._tables:
                     self._append(name, part_file(self._folder, self._merged, name))

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from reports.outcomes import Outcomes
     from reports.studies.study import Answered, Question
     from sim.run import Run
+    from sim.simulate import Precision
     from sim.tables import Volume
     from verify.backtest import Backtest
     from verify.diff import Diff
@@ -170,6 +171,8 @@ def simulate(
     findings: Findings | None = None,
     volume: Volume = "events",
     behaviours: str | Path | None = None,
+    precision: float | None = None,
+    replications_max: int = 1000,
 ) -> Run:
     """Run every replication and write the run folder, `runs/NAME` unless `out` names another.
 
@@ -182,6 +185,9 @@ def simulate(
 
     `behaviours` is the Python file, or the name of the module, with the `behaviour`s that the scenario names. It is
     run: it must be yours.
+
+    With a `precision`, as .05, replications are added until the interval of every objective is that narrow, relative
+    to its mean, or there are `replications_max`. The run is that of so many from the start.
 
     `replications` and `seed` replace the scenario's own; `workers` is processes (default: all cores). `cluster` runs
     them on Dask instead: `local`, or the address of a scheduler (extra `windtunnel[cluster]`). Results do not depend on
@@ -208,7 +214,26 @@ def simulate(
         findings=kept,
         volume=volume,
         behaviours=behaviours,
+        precision=None if precision is None else _precision(scenario, replications, precision, replications_max),
     )
+
+
+def _precision(scenario: LoadedScenario, replications: int | None, relative: float, most: int) -> Precision:
+    from models.diagnostics import input_error
+    from reports.precision import replications_needed
+    from sim.simulate import Precision
+
+    first = scenario.scenario.replications if replications is None else replications
+    if not 0.0 < relative < 1.0:
+        raise input_error(
+            f"expected a share between 0 and 1, got {relative:g}", "--precision", "such as `5%` or `0.05`"
+        )
+    if first < 2:
+        help = "an interval takes 2 replications at least: begin with more"
+        raise input_error("one replication gives no interval to make narrow", "--replications", help)
+    if most < first:
+        raise input_error(f"expected {first} or more, with which it begins, got {most}", "--replications-max")
+    return Precision(relative, most, replications_needed)
 
 
 def run_alone(
@@ -243,9 +268,11 @@ def resume(
     Raises `models.diagnostics.InputError` where there is nothing to go on with, or where the scenario, its files or the
     versions of the libraries have changed.
     """
+    from reports.precision import replications_needed
     from sim.simulate import resume as resume_run
 
-    return resume_run(Path(out), workers=workers, cluster=cluster, progress=progress, behaviours=behaviours)
+    ways = {"workers": workers, "cluster": cluster, "progress": progress, "behaviours": behaviours}
+    return resume_run(Path(out), needed=replications_needed, **ways)  # type: ignore[arg-type]
 
 
 def compare(

@@ -27,9 +27,11 @@ from windtunnel.options import (
     Only,
     OutFolder,
     OutputFormat,
+    PrecisionOption,
     ProfileName,
     ProfileOption,
     Replications,
+    ReplicationsMax,
     ReportFormat,
     RunPath,
     ScenarioPath,
@@ -42,6 +44,8 @@ from windtunnel.options import (
     changed,
     one_of,
     print_json,
+    tell_precision,
+    wanted_precision,
     write,
 )
 
@@ -70,6 +74,8 @@ def run(
     variant: VariantName = "base",
     changes: Changes = None,
     replications: Replications = None,
+    precision: PrecisionOption = None,
+    replications_max: ReplicationsMax = None,
     seed: Seed = None,
     workers: Workers = None,
     cluster: Cluster = None,
@@ -100,9 +106,11 @@ def run(
             findings=findings,
             volume=volume.value,
             behaviours=behaviours,
+            **wanted_precision(precision, replications_max),
         )
     with progress.status("assessing"):
         outcomes = api.assess(finished)
+        tell_precision(outcomes.objectives, precision)
         verdict = judge(findings, outcomes, fail_on=fail_on.value)
         page = finished.folder / "report.html"
         report = html.write_html(page, finished, findings, fail_on=fail_on.value, outcomes=outcomes)
@@ -170,6 +178,8 @@ def simulate(
     variant: VariantName = "base",
     changes: Changes = None,
     replications: Replications = None,
+    precision: PrecisionOption = None,
+    replications_max: ReplicationsMax = None,
     seed: Seed = None,
     workers: Workers = None,
     cluster: Cluster = None,
@@ -181,7 +191,13 @@ def simulate(
     """Simulate a scenario and judge its objectives, without verification or report."""
     loaded = api.load(scenario, changed(changes), variant=variant)
     if only is not None:
-        unused = {"--out": out, "--replications": replications, "--workers": workers, "--cluster": cluster}
+        unused: dict[str, object] = {
+            "--out": out,
+            "--replications": replications,
+            "--workers": workers,
+            "--cluster": cluster,
+        }
+        unused |= {"--precision": precision, "--replications-max": replications_max}
         if given := [name for name, value in unused.items() if value is not None]:
             raise typer.BadParameter(f"it writes no run: drop {', '.join(given)}", param_hint="--only")
         api.run_alone(loaded, only, seed=seed, volume=volume.value, behaviours=behaviours)
@@ -201,8 +217,10 @@ def simulate(
             progress=advance,
             volume=volume.value,
             behaviours=behaviours,
+            **wanted_precision(precision, replications_max),
         )
     outcomes = api.assess(finished)
+    tell_precision(outcomes.objectives, precision)
     verdict = judge(None, outcomes)
     if format is Format.json:
         print_json(json.report_json(verdict, None, outcomes))

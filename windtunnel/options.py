@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from models.diagnostics import input_error, listed, near, quoted
+
+if TYPE_CHECKING:
+    from reports.objectives import ObjectiveOutcome
 
 
 class Format(StrEnum):
@@ -26,6 +30,18 @@ class VolumeName(StrEnum):
     events = "events"
     cases = "cases"
     summary = "summary"
+
+
+def share(text: str) -> float:
+    """`5%` or `0.05`."""
+    number = text[:-1] if text.endswith("%") else text
+    try:
+        value = float(number) / (100.0 if text.endswith("%") else 1.0)
+    except ValueError:
+        value = 0.0
+    if not 0.0 < value < 1.0:
+        raise typer.BadParameter(f"{quoted(text)} is not a share between 0 and 1, such as `5%` or `0.05`")
+    return value
 
 
 class StudyVolumeName(StrEnum):
@@ -119,6 +135,19 @@ StudyVolume = Annotated[
     StudyVolumeName,
     one_of(StudyVolumeName, "Measured by all events, exactly, or counted in memory that does not grow.", "--volume"),
 ]
+PrecisionOption = Annotated[
+    float | None,
+    typer.Option(
+        "--precision",
+        metavar="SHARE",
+        parser=share,
+        help="Add replications until the interval of every objective is this narrow beside its mean, as 5%.",
+    ),
+]
+ReplicationsMax = Annotated[
+    int | None,
+    typer.Option(min=2, max=100_000, help="Replications at most, with --precision. [default: 1000]"),
+]
 Workers = Annotated[int | None, typer.Option(min=1, max=1024, help="Processes. [default: all cores]")]
 Cluster = Annotated[
     str | None,
@@ -151,6 +180,22 @@ ExplainOption = Annotated[
     ),
 ]
 ProfileOption = Annotated[ProfileName, one_of(ProfileName, "How the set spells escalation.")]
+
+
+def wanted_precision(precision: float | None, replications_max: int | None) -> dict[str, Any]:
+    """The arguments of a precision. Raises a usage error where only the most is given."""
+    if precision is None and replications_max is not None:
+        raise typer.BadParameter("it is for `--precision`, which is not given", param_hint="--replications-max")
+    return {"precision": precision, "replications_max": 1000 if replications_max is None else replications_max}
+
+
+def tell_precision(objectives: Sequence[ObjectiveOutcome], precision: float | None) -> None:
+    """Warn of what is not as precise as wanted, on standard error."""
+    if precision is not None:
+        from reports.precision import too_wide
+
+        for sentence in too_wide(objectives, precision):
+            typer.echo(f"warning: {sentence}", err=True)
 
 
 def print_json(value: Any, out: Path | None = None) -> None:
