@@ -1,6 +1,8 @@
 """Changes of a scenario by path: `desks.finance.roster.0.staff` becomes another value before anything is checked.
 
-A changed scenario is checked as if the file said so, and its digest is that of the changed values.
+List items are named by position, and the position after the last one adds an item. `null` takes out what may be left
+out, a named part too. A whole part is replaced by giving it anew, and a mapping under a new name adds a part. A changed
+scenario is checked as if the file said so, and its digest is that of the changed values.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ import json
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 from models import json_schema
@@ -65,14 +68,24 @@ def changed(document: Document, changes: Mapping[str, Any], origin: KeyPath | No
     for path, new in changes.items():
         told_at: str | KeyPath = (*origin, path) if origin else _shown(f"{path}={_written(new)}")
         try:
-            keys = _keys(value, path)
-            _put(value, keys, json.loads(json.dumps(new)))
-            told[keys] = told_at
+            told[_make(value, path, new)] = told_at
         except _NowhereError as error:
             faults.append(_fault(document, told_at, error.message, error.help))
         except (TypeError, ValueError, RecursionError):
             faults.append(_fault(document, told_at, "not a plain value", "expected what a YAML file can hold"))
     return replace(document, value=value, changes=told, faults=(*document.faults, *faults))
+
+
+def made(root: Any, changes: Mapping[str, Any]) -> None:
+    """Make changes, which are known to lead somewhere, in plain values or in ruamel's round-trip ones."""
+    for path, new in changes.items():
+        _make(root, path, new)
+
+
+def _make(root: Any, path: str, new: Any) -> KeyPath:
+    keys = _keys(root, path, grows=isinstance(new, dict))
+    _put(root, keys, json.loads(json.dumps(new)))
+    return keys
 
 
 def _fault(document: Document, at: str | KeyPath, message: str, help: str) -> Diagnostic:
@@ -100,15 +113,30 @@ def _shown(text: str) -> str:
     return "--set " + quoted(text).strip("`")
 
 
-def _keys(root: Any, path: str) -> KeyPath:
-    """The keys of a dotted path. A key that the schema knows need not be in the file; a name must be."""
+def _keys(root: Any, path: str, *, grows: bool) -> KeyPath:
+    """The keys of a dotted path. A key that the schema knows need not be in the file; a name must be, unless it
+    ends the path of what `grows` a new part."""
     keys: KeyPath = ()
     node, rest = root, path.split(".")
     while rest:
+        if grows and len(rest) == 1 and isinstance(node, dict) and _names_parts(json_schema.schema_at(keys, root)):
+            return (*keys, rest[0])
         key, rest = _next(root, node, keys, rest)
         keys = (*keys, key)
-        node = node[key] if isinstance(key, int) else node.get(key, {})
+        node = _below(root, node, keys) if rest else None
     return keys
+
+
+def _names_parts(node: Mapping[str, Any]) -> bool:
+    return node.get("type") == "object" and "properties" not in node
+
+
+def _below(root: Any, node: Any, keys: KeyPath) -> Any:
+    """What a node holds under the last of `keys`; where a file leaves it out, the empty value of its kind."""
+    key = keys[-1]
+    if isinstance(key, int) or key in node:
+        return node[key]
+    return [] if json_schema.schema_at(keys, root).get("type") == "array" else {}
 
 
 def _next(root: Any, node: Any, keys: KeyPath, parts: list[str]) -> tuple[str | int, list[str]]:
@@ -127,10 +155,12 @@ def _next(root: Any, node: Any, keys: KeyPath, parts: list[str]) -> tuple[str | 
 
 
 def _position(items: list[Any], keys: KeyPath, parts: list[str]) -> int:
-    text = parts[0]
-    if text.isascii() and text.isdigit() and len(text) < QUOTE_WIDTH and int(text) < len(items):
+    """The position of an item; that after the last one where the path ends, which adds an item."""
+    text, whole = parts[0], len(parts) == 1
+    if text.isascii() and text.isdigit() and len(text) < QUOTE_WIDTH and int(text) < len(items) + whole:
         return int(text)
     help = f"expected an item from 0 to {len(items) - 1}" if items else "the list is empty"
+    help += f"; {len(items)} adds one" if whole else ""
     raise _NowhereError(f"there is no {quoted(_dotted((*keys, text)))}", help)
 
 
@@ -147,6 +177,19 @@ def _dotted(keys: KeyPath) -> str:
 
 
 def _put(root: Any, keys: KeyPath, new: Any) -> None:
-    for key in keys[:-1]:
-        root = root[key] if isinstance(key, int) else root.setdefault(key, {})
-    root[keys[-1]] = new
+    """Put a value in its place. None takes a key out that may be left out and may not be null."""
+    node = root
+    for key, after in pairwise(keys):
+        node = node[key] if isinstance(key, int) else node.setdefault(key, [] if isinstance(after, int) else {})
+    last = keys[-1]
+    if isinstance(last, int) and last == len(node):
+        node.append(new)
+    elif new is None and isinstance(last, str) and _may_go(json_schema.schema_at(keys[:-1], root), last):
+        node.pop(last, None)
+    else:
+        node[last] = new
+
+
+def _may_go(parent: Mapping[str, Any], key: str) -> bool:
+    options = parent.get("properties", {}).get(key, {}).get("anyOf", ())
+    return key not in parent.get("required", ()) and not any(option.get("type") == "null" for option in options)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from glob import escape as glob_escape
 from itertools import islice
@@ -113,9 +113,17 @@ def _of_variants(read: Document, file: Path, known: Sequence[Diagnostic]) -> lis
     held = read.value.get("variants") if isinstance(read.value, dict) else None
     faults: list[Diagnostic] = []
     for name in islice(held if isinstance(held, dict) else (), VARIANTS_MAX):
-        document = changed(read, chosen(read, str(name)), ("variants", name, "set"))
-        faults += [fault for fault in _whole(document, file)[2] if fault not in known]
+        document = changed(read, chosen(read, name), ("variants", name, "set"))
+        own = {document.place(("variants", name, "set", path), of_key=True) for path in chosen(read, name)}
+        faults += [_of(name, fault, own) for fault in _whole(document, file)[2] if fault not in known]
     return faults
+
+
+def _of(variant: str, fault: Diagnostic, own: Collection[tuple[int, int]]) -> Diagnostic:
+    """A fault of a variant; one that shows elsewhere than at its changes says whose it is."""
+    if (fault.line, fault.column) in own:
+        return fault
+    return replace(fault, message=f"variant {quoted(variant)}: {fault.message}")
 
 
 # --- the scenario file ------------------------------------------------------------------------------------------------

@@ -27,7 +27,9 @@ class Variant(Part):
     """What is tried out, for readers."""
     set: dict[str, Any] = Field(min_length=1, max_length=1000)
     """The values that fields take, by path: `desks.care.roster.0.staff: 2`, `horizon: 2d`, `policies.path: strict`.
-    List items are named by position; a whole part is replaced by giving it anew."""
+    List items are named by position, and the position after the last one adds an item. `null` takes out what may be
+    left out, a named part too. A whole part is replaced by giving it anew, and a mapping
+    under a new name adds a part."""
 
 
 def chosen(document: Document, name: str) -> dict[str, Any]:

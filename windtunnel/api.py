@@ -40,6 +40,17 @@ def load(path: str | Path, changes: Mapping[str, Any] | None = None, *, variant:
     return load_scenario(Path(path), changes, variant)
 
 
+def export(scenario: LoadedScenario, folder: str | Path) -> tuple[Path, ...]:
+    """Write a scenario as it is loaded, a variant with its changes made, into a new folder, and return the files.
+
+    It is complete, with every file it names, and its runs are those of `scenario`. Raises
+    `models.diagnostics.InputError` rather than overwrite.
+    """
+    from models.export import export as export_scenario
+
+    return export_scenario(scenario, Path(folder))
+
+
 def verify(scenario: LoadedScenario, *, effort: Effort = "normal") -> Findings:
     """What always holds of the scenario's policies and escalation chains, and what does not, with witnesses."""
     from verify.verify import verify as verify_policies

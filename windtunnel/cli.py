@@ -132,6 +132,8 @@ def verify(
         Path | None, typer.Option(help="Assertions in Cedar. [default: the folder's, else none]")
     ] = None,
     profile: ProfileOption = ProfileName.windtunnel,
+    variant: VariantName = "base",
+    changes: Changes = None,
     effort: EffortOption = EffortName.normal,
     fail_on: FailOn = Threshold.error,
     format: OutputFormat = Format.text,
@@ -139,7 +141,7 @@ def verify(
     explain: ExplainOption = None,
 ) -> None:
     """Check what always holds of policies and escalation chains, with a witness for what does not."""
-    policies, loaded = _policies(target, schema, entities, invariants, profile)
+    policies, loaded = _policies(target, schema, entities, invariants, profile, variant, changes)
     from reports import progress, terminal
     from reports.verdict import judge
     from verify.json import to_json, write_scripts
@@ -326,11 +328,23 @@ def replay(
 @app.command()
 def new(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder to make; its name becomes the scenario's.")],
+    source: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="SCENARIO", help="A scenario to copy, name and all, with the files it names."),
+    ] = None,
+    variant: VariantName = "base",
+    changes: Changes = None,
 ) -> None:
-    """Start a scenario: a small one that runs and passes, to change from there."""
-    from windtunnel.new import new_scenario
+    """Start a scenario: a small one that runs and passes, to change from there, or one with changes already made."""
+    if source is not None:
+        written = api.export(api.load(source, changed(changes), variant=variant), folder)
+    elif variant != "base" or changes:
+        raise typer.BadParameter("name the scenario to change", param_hint="--from")
+    else:
+        from windtunnel.new import new_scenario
 
-    for path in new_scenario(folder):
+        written = new_scenario(folder)
+    for path in written:
         typer.echo(path)
 
 
@@ -380,7 +394,13 @@ def _is_scenario(target: Path) -> bool:
 
 
 def _policies(
-    target: Path, schema: Path | None, entities: Path | None, invariants: Path | None, profile: ProfileName
+    target: Path,
+    schema: Path | None,
+    entities: Path | None,
+    invariants: Path | None,
+    profile: ProfileName,
+    variant: str,
+    changes: list[str] | None,
 ) -> tuple[PolicySet | None, LoadedScenario | None]:
     """The policies of a scenario, with the scenario, or of a file or folder."""
     if _is_scenario(target):
@@ -389,8 +409,10 @@ def _policies(
         if given:
             message = f"{', '.join(given)} cannot be given with a scenario"
             raise input_error(message, str(target), "the scenario names its own")
-        loaded = api.load(target)
+        loaded = api.load(target, changed(changes), variant=variant)
         return loaded.policies, loaded
+    if variant != "base" or changes:
+        raise input_error("--variant and --set are of a scenario", str(target), "policies alone have no fields to set")
     from models.cedar.load import load_policies
 
     policies = load_policies(target, schema=schema, entities=entities, invariants=invariants, profile=profile.value)
