@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from models.diagnostics import InputError
@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 VALUES = st.dictionaries(st.text(max_size=5), st.integers() | st.floats(allow_nan=False) | st.text(max_size=9))
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(VALUES)
 def test_a_line_says_what_was_put_into_it_and_no_other_says_anything(values: dict[str, object]) -> None:
     written = line(values)
@@ -31,6 +32,7 @@ def test_a_line_says_what_was_put_into_it_and_no_other_says_anything(values: dic
         assert said(bytes(changed)) is None
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(VALUES, min_size=1, max_size=5), st.data())
 def test_wherever_a_file_is_cut_off_it_goes_on_with_its_whole_lines(
     tmp_path_factory: pytest.TempPathFactory, all: list[dict[str, object]], data: st.DataObject

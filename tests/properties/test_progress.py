@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reports.progress import Pace, _span
 
 
+@settings(deadline=None)
 @given(
     start=st.floats(0, 60),
     kept=st.integers(0, 500),

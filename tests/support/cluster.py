@@ -36,7 +36,11 @@ class Cluster:
         (self.nowhere / "sim" / "__init__.py").touch()
         place = ("--port", "0", "--host", "127.0.0.1", "--scheduler-file", str(file))
         self.scheduler = self._start("scheduler", *place, path=self.nowhere)
-        until(lambda: file.exists() and file.read_text().endswith("}"), "the scheduler")
+        try:
+            until(lambda: file.exists() and file.read_text().endswith("}"), "the scheduler")
+        except AssertionError:
+            self.close()
+            raise
         self.address: str = json.loads(file.read_text())["address"]
 
     def worker(self, *options: str, path: Path = ROOT) -> subprocess.Popen[bytes]:
@@ -45,7 +49,8 @@ class Cluster:
         return self._start("worker", self.address, *place, *options, path=path)
 
     def _start(self, *words: str, path: Path = ROOT) -> subprocess.Popen[bytes]:
-        environment = {**os.environ, "PYTHONPATH": str(path), "PYTHONDONTWRITEBYTECODE": "1"}
+        paths = os.pathsep.join(filter(None, (str(path), os.environ.get("PYTHONPATH"))))
+        environment = {**os.environ, "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"}
         with (self._folder / f"{words[0]}-{len(self._processes)}.log").open("wb") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "dask", *words, "--no-dashboard"],
