@@ -40,7 +40,9 @@ class Batches:
     """What was asked, batch by batch. `workers` is how many share it."""
 
     def __init__(self, asked: Iterable[Asked], workers: int, *, seconds: float = BATCH_SECONDS) -> None:
-        self._asked = iter(asked)
+        self._asked = ((packed, numbers) for packed, numbers in asked if len(numbers))
+        self._following = next(self._asked, None)
+        """What comes after the job that is being handed out."""
         self._ready: deque[Batch] = deque()
         """Batches to be handed out as they are, first."""
         self._packed: Packed | None = None
@@ -102,16 +104,16 @@ class Batches:
         if each is None:
             return 1
         fitting = int(self._target / max(each, 1e-9))
-        fair = -(-len(self._numbers) // (_SHARES * self.workers))
-        return max(1, min(fitting, fair, _GROWTH * self._largest, BATCH_MAX))
+        most = min(fitting, _GROWTH * self._largest, BATCH_MAX, len(self._numbers))
+        if self._following is None:  # else there is work enough, and a job that one worker runs is unpacked once
+            most = min(most, -(-len(self._numbers) // (_SHARES * self.workers)))
+        return max(1, most)
 
     def _fill(self) -> None:
-        while not self._numbers:
-            following = next(self._asked, None)
-            if following is None:
-                return
-            self._packed, numbers = following
+        if not self._numbers and self._following is not None:
+            self._packed, numbers = self._following
             self._numbers = deque(numbers)
+            self._following = next(self._asked, None)
 
 
 class Suspects:

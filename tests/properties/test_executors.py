@@ -153,5 +153,18 @@ def test_batches_grow_to_the_time_they_should_take_and_hold_each_replication_onc
     assert max(sizes) == {1e-6: 1000, 1e-3: 200, 0.05: 4, 10.0: 1}[each]
 
 
+def test_a_job_among_many_goes_to_one_worker_and_the_last_one_is_shared() -> None:
+    """Each worker that runs a job unpacks it, which may take longer than its replications."""
+    batches = Batches(asked(20, 8, 8, 8), workers=2)
+    handed: list[tuple[str, int]] = []
+    while batches:
+        batch = batches.take()
+        handed.append((batch.packed.key, len(batch.numbers)))
+        batches.took(batch, 1e-3 * len(batch.numbers))
+    grown = [("0", 1), ("0", 2), ("0", 4), ("0", 8), ("0", 5)]
+    shared = [("3", 2), ("3", 2), ("3", 1), ("3", 1), ("3", 1), ("3", 1)]
+    assert handed == [*grown, ("1", 8), ("2", 8), *shared]
+
+
 def test_a_batch_where_one_raises_gives_the_results_of_the_others() -> None:
     assert attempt(pack(_picky, 3), (2, 3)) == [2, Poisoned("ValueError: 3 is not liked", internal=True)]
