@@ -55,6 +55,8 @@ class LoadedScenario:
     """The policy set of each rollout of policies."""
     changes: Mapping[str, Any] = field(default_factory=dict)
     """What was changed in the file's values, by path; `scenario` and `digest` are those of the changed scenario."""
+    variant: str | None = None
+    """The variant of the file that it is, and which fields were set anew on top of it."""
 
     def locate(self, *keys: str | int) -> Span:
         """Where a key stands in the scenario file; the nearest one above it where it does not; line 1 otherwise."""
@@ -74,11 +76,13 @@ def load(path: Path, changes: Mapping[str, Any] | None = None, variant: str = BA
     read = read_document(file)
     own = chosen(read, variant)
     document = changed(changed(read, own, ("variants", variant, "set")), changes or {})
-    judged, outside, faults = _whole(document, file)
+    policies: _Sets = {}
+    judged, outside, faults = _whole(document, file, policies)
     if variant == BASE and not changes:
-        faults += _of_variants(read, file, faults)
+        faults += _of_variants(read, file, faults, policies)
     if faults or judged.whole is None:
         raise InputError(*_in_order(faults, str(file)))
+    called = None if variant == BASE else f"{variant}, with {', '.join(changes)} set anew" if changes else variant
     changes = {**own, **(changes or {})}
     digest = _digest(judged.whole, outside.inputs)
     times = {name: rows.times for name, rows in outside.traces.items()}
@@ -94,28 +98,33 @@ def load(path: Path, changes: Mapping[str, Any] | None = None, variant: str = BA
         document,
         outside.rollouts,
         changes,
+        called,
     )
 
 
-def _whole(document: Document, file: Path) -> tuple[_Judged, _Outside, list[Diagnostic]]:
+_Sets = dict[tuple[Policies, tuple[Any, ...]], "PolicySet"]
+"""Policy sets that are read, by what they were read for: most variants have those of the base."""
+
+
+def _whole(document: Document, file: Path, policies: _Sets) -> tuple[_Judged, _Outside, list[Diagnostic]]:
     """What a document says, with what it names, and everything wrong with both."""
     judged = _judge(document)
     faults = [*document.faults, *judged.faults]
-    outside = _outside(judged.readable, document, file.parent) if judged.readable else _Outside()
+    outside = _outside(judged.readable, document, file.parent, policies) if judged.readable else _Outside()
     faults += outside.faults
     if judged.readable:
         faults += _diagnostics(document, check_asked(judged.readable, outside.policies, outside.rollouts))
     return judged, outside, faults
 
 
-def _of_variants(read: Document, file: Path, known: Sequence[Diagnostic]) -> list[Diagnostic]:
+def _of_variants(read: Document, file: Path, known: Sequence[Diagnostic], policies: _Sets) -> list[Diagnostic]:
     """What is wrong with variants alone."""
     held = read.value.get("variants") if isinstance(read.value, dict) else None
     faults: list[Diagnostic] = []
     for name in islice(held if isinstance(held, dict) else (), VARIANTS_MAX):
         document = changed(read, chosen(read, name), ("variants", name, "set"))
         own = {document.place(("variants", name, "set", path), of_key=True) for path in chosen(read, name)}
-        faults += [_of(name, fault, own) for fault in _whole(document, file)[2] if fault not in known]
+        faults += [_of(name, fault, own) for fault in _whole(document, file, policies)[2] if fault not in known]
     return faults
 
 
@@ -184,7 +193,7 @@ class _Outside:
     faults: tuple[Diagnostic, ...] = ()
 
 
-def _outside(read: Readable, document: Document, folder: Path) -> _Outside:
+def _outside(read: Readable, document: Document, folder: Path, policies: _Sets) -> _Outside:
     scenario = _own_files(read)
     missing = {problem.keys: problem for problem in _missing_files(scenario, folder)}
     faults = _diagnostics(document, missing.values())
@@ -194,7 +203,10 @@ def _outside(read: Readable, document: Document, folder: Path) -> _Outside:
         if not any(place[: len(keys)] == keys for place in missing):
             try:
                 given = _completed(given, scenario.policies, folder)
-                sets[keys] = _policies(given, folder, scenario)
+                what = (given, tuple(_asked(scenario)))
+                if what not in policies:
+                    policies[what] = _policies(*what, folder)
+                sets[keys] = policies[what]
                 inputs |= _digests(_policy_files(given, folder), folder)
             except InputError as error:
                 faults += [_from_here(fault, folder) for fault in error.diagnostics]
@@ -205,7 +217,7 @@ def _outside(read: Readable, document: Document, folder: Path) -> _Outside:
                 traces[name] = _trace(folder / trace.file, trace, scenario.work[name], folder, inputs)
             except InputError as error:
                 faults += error.diagnostics
-    rollouts = {str(keys[1]): policies for keys, policies in sets.items() if keys[0] == "rollouts"}
+    rollouts = {str(keys[1]): found for keys, found in sets.items() if keys[0] == "rollouts"}
     return _Outside(sets.get(("policies",)), rollouts, dict(sorted(inputs.items())), traces, tuple(faults))
 
 
@@ -278,7 +290,7 @@ def _missing(keys: tuple[str, ...], text: str, folder: Path, *, folders: bool = 
     yield Problem(keys, f"{what}: {quoted(text)}", help)
 
 
-def _policies(given: Policies, folder: Path, scenario: Scenario) -> PolicySet:
+def _policies(given: Policies, asked: tuple[tuple[Uid, Uid, Uid], ...], folder: Path) -> PolicySet:
     from models.cedar.load import load_policies  # cedarpy, only for scenarios with policies
 
     return load_policies(
@@ -288,7 +300,7 @@ def _policies(given: Policies, folder: Path, scenario: Scenario) -> PolicySet:
         invariants=None if given.invariants is None else folder / given.invariants,
         profile=given.profile,
         root=folder,
-        asked=tuple(_asked(scenario)),
+        asked=asked,
     )
 
 

@@ -157,7 +157,7 @@ def _common(scenario: Scenario, findings: Findings | None, outcomes: Assessed, v
     made = outcomes.provenance
     stories = _stories(findings) if findings else []
     return {
-        "page_title": f"{verdict.result.capitalize()}: {made.scenario}",
+        "page_title": f"{verdict.result.capitalize()}: {made.title}",
         "scenario": scenario,
         "made": made,
         "outcomes": outcomes,

@@ -20,6 +20,8 @@ class Provenance:
     """What a run was made of, enough to make it again. Digests are sha256 in hex; times are microseconds."""
 
     scenario: str
+    variant: str | None
+    """The variant of the scenario that was run; null: the scenario as it stands, or as it was set from outside."""
     description: str
     scenario_digest: str
     inputs: Mapping[str, str]
@@ -45,12 +47,18 @@ class Provenance:
     events: int
     """Events that happened, kept or not."""
 
+    @property
+    def title(self) -> str:
+        """The scenario, and its variant."""
+        return self.scenario if self.variant is None else f"{self.scenario}, variant {self.variant}"
+
 
 def provenance(run: Run, samples: pd.DataFrame, events: int) -> Provenance:
     """The provenance of a run, with its table of samples and the number of its events."""
     scenario, manifest = run.scenario, run.manifest
     return Provenance(
         scenario=scenario.name,
+        variant=manifest.variant,
         description=scenario.description,
         scenario_digest=manifest.scenario_digest,
         inputs=manifest.inputs,

@@ -35,7 +35,7 @@ _SEVERITY_RANK: Final = {"error": 0, "warning": 1, "info": 2}
 def print_run(verdict: Verdict, findings: Findings | None, outcomes: Assessed, report: Path | None) -> None:
     """Print everything about a run."""
     console = open_console()
-    _verdict(console, verdict, outcomes.provenance.scenario)
+    _verdict(console, verdict, words.printable(outcomes.provenance.title))
     _outcomes(console, outcomes)
     if findings is not None:
         _findings(console, findings)
@@ -53,7 +53,7 @@ def print_findings(verdict: Verdict, findings: Findings) -> None:
 def print_outcomes(verdict: Verdict, outcomes: Assessed, folder: Path) -> None:
     """Print what simulation found, and where its tables are."""
     console = open_console()
-    _verdict(console, verdict, outcomes.provenance.scenario)
+    _verdict(console, verdict, words.printable(outcomes.provenance.title))
     _outcomes(console, outcomes)
     console.print(f"\nrun: {escape(str(folder))}", soft_wrap=True)
 

@@ -44,6 +44,8 @@ class Header:
     precision: float | None = None
     """The relative half-width until which replications are added, to `most`; None: there are `replications`."""
     most: int = 0
+    variant: str | None = None
+    """What the changes are called."""
 
 
 class Finished(NamedTuple):
@@ -131,7 +133,8 @@ def _header(values: dict[str, Any] | None) -> Header | None:
     texts = isinstance(header.scenario, str) and isinstance(header.digest, str)
     known = isinstance(header.volume, str) and header.volume in KEPT
     mappings = isinstance(header.versions, dict) and isinstance(header.changes, dict)
-    return header if numbers and texts and known and mappings else None
+    called = header.variant is None or isinstance(header.variant, str)
+    return header if numbers and texts and known and mappings and called else None
 
 
 def _finished(folder: Path, lines: Iterable[dict[str, Any]], header: Header) -> dict[int, Finished]:

@@ -51,6 +51,8 @@ class Manifest(BaseModel):
     schema_: str
     scenario: str
     scenario_digest: str
+    variant: str | None = None
+    """The variant of the scenario that was run. Only its run says so."""
     inputs: Mapping[str, str]
     """File beside the scenario -> sha256."""
     versions: Mapping[str, str]
@@ -93,6 +95,8 @@ class Manifest(BaseModel):
         values["decisions"] = [seal._asdict() for seal in self.decisions]
         if not self.poisoned:
             del values["poisoned"]
+        if self.variant is None:
+            del values["variant"]
         return json.dumps(values, indent=1, ensure_ascii=False) + "\n"
 
 

@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -134,6 +134,7 @@ def simulate(
         str(loaded.path.resolve()), loaded.digest, chosen, count, versions(), kept, volume, loaded.changes,
         *((None, 0) if precision is None else precision[:2]),
     )  # fmt: skip
+    header = replace(header, variant=loaded.variant)
     with new_run_folder(out) as folder, journal(folder, header, out) as progressing:
         (folder / FINDINGS).unlink(missing_ok=True)  # of a stopped run that was verified
         if findings is not None:
@@ -213,7 +214,7 @@ def resume(
         raise input_error("there is no unfinished run of this name", str(out), whole)
     from models.load import load
 
-    loaded = load(Path(header.scenario), header.changes)
+    loaded = replace(load(Path(header.scenario), header.changes), variant=header.variant)
     findings = None
     if header.findings is not None:
         findings = (folder / FINDINGS).read_text(encoding="utf-8")
@@ -452,6 +453,7 @@ def _write_manifest(
         schema_=SCHEMA,
         scenario=loaded.scenario.name,
         scenario_digest=loaded.digest,
+        variant=loaded.variant,
         inputs=dict(loaded.inputs),
         versions=versions(),
         engine="reference",

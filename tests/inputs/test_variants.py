@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from models.diagnostics import InputError
 from models.load import load
+from sim.simulate import resume, simulate
 from windtunnel.cli import exit_code
 from windtunnel.new import new_scenario
 
@@ -121,6 +124,56 @@ def test_commands_take_a_variant_and_know_the_near_name(
     from sim.run import open_run
 
     assert open_run(tmp_path / "run").manifest.scenario_digest == load(desk, variant="calm").digest
+
+
+def test_a_run_and_its_report_say_which_variant_it_is(
+    desk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add(desk, VARIANTS)
+    common = ["run", str(desk), "--replications", "2", "--workers", "1", "--set", "horizon=6h", "--set", "warm-up=1h"]
+    exit_code([*common, "--out", str(tmp_path / "base")])
+    assert "variant" not in (tmp_path / "base" / "run.json").read_text()
+    assert exit_code([*common, "--variant", "calm", "--out", str(tmp_path / "calm")]) in (0, 1, 3)
+    title = "desk, variant calm, with horizon, warm-up set anew"
+    assert title in capsys.readouterr().out
+    assert f"<h1>{title}</h1>" in (tmp_path / "calm" / "report.html").read_text()
+    manifest = json.loads((tmp_path / "calm" / "run.json").read_text())
+    assert manifest["variant"] == "calm, with horizon, warm-up set anew"
+
+
+def test_a_stopped_run_of_a_variant_goes_on_as_that_variant(desk: Path, tmp_path: Path) -> None:
+    add(desk, VARIANTS)
+    loaded = load(desk, {"horizon": "6h", "warm-up": "1h"}, variant="calm")
+    whole = simulate(loaded, tmp_path / "whole", replications=3, workers=1)
+
+    def stop(done: int, total: int) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        simulate(loaded, tmp_path / "part", replications=3, workers=1, progress=stop)
+    part = resume(tmp_path / "part", workers=1)
+    assert part.manifest == whole.manifest
+    assert (part.folder / "run.json").read_bytes() == (whole.folder / "run.json").read_bytes()
+
+
+def test_policies_that_variants_share_are_read_once(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import models.cedar.load as reading
+
+    add(desk, "variants:\n" + "".join(f"  v{n}: {{set: {{replications: {n + 1}}}}}\n" for n in range(100)))
+    read: list[object] = []
+    real = reading.load_policies
+
+    def counted(*given: Any, **named: Any) -> Any:
+        read.append(given)
+        return real(*given, **named)
+
+    monkeypatch.setattr(reading, "load_policies", counted)
+    assert len(load(desk).scenario.variants) == 100
+    assert len(read) == 1
+    add(desk, "  v100: {set: {replications: 9}}\n")
+    with pytest.raises(InputError, match="too long"):
+        load(desk)
 
 
 def test_compare_tells_every_variant(desk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
