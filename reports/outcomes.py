@@ -48,6 +48,7 @@ from reports.sub_workflows import SubWorkflowOutcome, assess_sub_workflows
 from reports.tables import RunTables, read_tables
 from reports.token_use import TokenOutcome, assess_tokens
 from reports.topics import TopicOutcome, assess_topics
+from reports.validity import Validity, assess_validity
 from reports.workflows import WorkflowOutcome, assess_workflows
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ class Outcomes:
     places: tuple[PlaceOutcome, ...]
     messages: tuple[MessageOutcome, ...]
     livelocks: LivelockOutcome | None
+    validity: Validity
     not_kept: tuple[str, ...] = ()
     """Parts that rest on what the volume of the run leaves out. Each is a `NotKept`: nothing can be read from it."""
 
@@ -145,6 +147,7 @@ _MEASURES: Final[Mapping[str, Callable[[RunTables], Any]]] = {
     "places": assess_places,
     "messages": assess_messages,
     "livelocks": assess_livelocks,
+    "validity": assess_validity,
 }
 """What measures each part of the outcomes. One that uses events by more than their number is not kept where the run
 keeps none."""

@@ -15,6 +15,7 @@ from reports.desks import batches, reviews
 from reports.flow_sections import compensation, livelocks, messages, sub_workflows
 from reports.kept import NotKeptError
 from reports.section import Figure, Row, Section
+from reports.validity import validity_section
 from reports.words import count, duration, listed, share
 
 if TYPE_CHECKING:
@@ -399,6 +400,12 @@ def not_kept(outcomes: Outcomes) -> Section | None:
 
 _KEEP: Final = "With volume events the same seed gives the same run with all of it."
 
+
+def validity(outcomes: Outcomes) -> Section | None:
+    """Whether the run is long enough."""
+    return validity_section(outcomes.validity)
+
+
 SECTIONS: Final[tuple[Callable[[Outcomes], Section | None], ...]] = (
     faults,
     recovery,
@@ -430,6 +437,7 @@ SECTIONS: Final[tuple[Callable[[Outcomes], Section | None], ...]] = (
     places,
     workflows,
     sites,
+    validity,
     not_kept,
 )
 """The sections in their order; None where the scenario has no use for one."""

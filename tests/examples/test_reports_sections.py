@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast, get_args
 
 from models.objectives import EventCount
-from reports.html import _environment
+from reports.html import environment
 from reports.intervals import Interval
 from reports.objectives import COUNTS
 from reports.section import Figure, Row, Section
@@ -24,7 +24,7 @@ class _Quiet:
 
 
 def _rendered(*sections: Section) -> str:
-    return _environment("USD").get_template("sections/tables.html.jinja").render(sections=sections)
+    return environment("USD").get_template("sections/tables.html.jinja").render(sections=sections)
 
 
 def test_every_count_of_an_objective_counts_events_that_exist() -> None:
