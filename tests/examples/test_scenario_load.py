@@ -126,7 +126,8 @@ def test_dumping_and_reading_gives_the_same_scenario(folder: Path) -> None:
 def test_shipped_scenarios_load_and_dump(path: Path) -> None:
     loaded = load(path)
     assert isinstance(loaded, LoadedScenario)
-    assert Scenario.model_validate_json(json.dumps(loaded.scenario.dump())) == loaded.scenario
+    without = loaded.scenario.model_copy(update={"variants": {}})
+    assert Scenario.model_validate_json(json.dumps(loaded.scenario.dump())) == without, "variants are other scenarios"
 
 
 def test_symbolic_links_are_followed(folder: Path) -> None:
