@@ -336,17 +336,15 @@ def size(
 ) -> Answered:
     """The least whole number for a field, as `desks.finance.staff`, with which a condition is met with confidence.
 
-    `until` is a measure with a limit, as `refund-answered.p95 <= 15m`, or the name of an objective. `result.least` is
+    `until` is a measure with a limit, as `refund-answered.p95 <= 15m`, or the name of an objective: its mean over
+    replications is meant. `P(answered) >= 95%` asks that so many runs meet it, each by itself. `result.least` is
     None where no value from `low` to `high` was shown to. Raises `models.diagnostics.InputError`.
     """
-    from reports.studies.conditions import parse_condition
-    from reports.studies.size import Size, check_range
+    from reports.studies.size import ask
 
-    check_range(low, high, replications_max, confidence)
-    condition = parse_condition(until, scenario.scenario, "--until")
+    question = ask(scenario, find, until, low, high, replications_max, confidence)
     ways = {"workers": workers, "cluster": cluster, "behaviours": behaviours, "progress": progress}
-    question = Size(find, condition, low, high, replications_max, confidence)
-    return _study(scenario, question, out, seed, volume, [condition.measure], **ways)
+    return _study(scenario, question, out, seed, volume, [question.condition.measure], **ways)
 
 
 def sweep(

@@ -89,7 +89,8 @@ def size(
     until: Annotated[
         str,
         typer.Option(
-            metavar="CONDITION", help='A measure with a limit, as "answered.p95 <= 15m", or an objective by name.'
+            metavar="CONDITION",
+            help='A measure with a limit, as "answered.p95 <= 15m" or "P(answered) >= 95%", or an objective by name.',
         ),
     ],
     low: Annotated[int, typer.Option("--from", min=0, help="The least value that is tried.")] = 1,

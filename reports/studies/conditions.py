@@ -1,9 +1,10 @@
-"""Conditions of the command line: `refund-answered.p95 <= 15m`, or the name of an objective."""
+"""Conditions of the command line: `refund-answered.p95 <= 15m`, or the name of an objective; `P(answered) >= 95%` asks
+that a share of all runs meets one."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from pydantic_core import PydanticCustomError
@@ -18,12 +19,14 @@ from reports.words import Unit
 _CONDITION: Final = re.compile(
     r"\s*(?P<measure>[A-Za-z][\w.\-]{0,200})\s*(?:(?P<sign><=|>=)\s*(?P<value>\S.{0,60}?))?\s*"
 )
+_CHANCE: Final = re.compile(r"\s*P\((?P<condition>[^()]*)\)\s*>=\s*(?P<share>\S{1,60})\s*")
 _NUMBER: Final = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """That a measure's mean over replications is at most, or at least, so much, in the measure's unit."""
+    """That a measure's mean over replications is at most, or at least, so much, in the measure's unit; or, with a
+    `chance`, that it is so in single replications with that probability or more."""
 
     measure: str
     sign: Literal["<=", ">="]
@@ -31,15 +34,27 @@ class Condition:
     unit: Unit
     words: str
     """What the measure is."""
+    chance: float | None = None
+
+    @property
+    def shown(self) -> tuple[float, Unit]:
+        """The limit of what is told of a value, and its unit."""
+        return (self.value, self.unit) if self.chance is None else (self.chance, "share")
 
     @property
     def ends(self) -> tuple[float | None, float | None]:
         """The greatest and the least value that meet it."""
         return (self.value, None) if self.sign == "<=" else (None, self.value)
 
+    @property
+    def figure(self) -> str:
+        """The name of what is told of a value."""
+        return self.measure if self.chance is None else "runs that meet it"
+
     def told(self, currency: str) -> str:
         """The condition in words."""
-        return f"{self.measure} is {words.limit(*self.ends, self.unit, currency)}"
+        told = f"{self.measure} is {words.limit(*self.ends, self.unit, currency)}"
+        return told if self.chance is None else f"{told} in {words.share(self.chance)} of runs or more"
 
     def limit(self, confidence: float) -> Limit:
         """The condition at a level."""
@@ -48,6 +63,12 @@ class Condition:
 
 def parse_condition(text: str, scenario: Scenario, option: str) -> Condition:
     """The condition that a text states of a scenario. Raises InputError."""
+    if chance := _CHANCE.fullmatch(text):
+        share = parse_value(chance["share"], "share", scenario.currency, option)
+        if not 0.0 < share < 1.0:
+            help = "expected a share between 0 and 1: no number of runs shows that all do"
+            raise input_error(f"{quoted(text)} asks for {words.share(share)} of runs", option, help)
+        return replace(parse_condition(chance["condition"], scenario, option), chance=share)
     found = _CONDITION.fullmatch(text)
     if found is None:
         help = "expected a measure, `<=` or `>=`, and a value, such as `refund-answered.p95 <= 15m`"

@@ -12,16 +12,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from models.diagnostics import input_error, listed, near, quoted
+from models.diagnostics import Diagnostic, InputError, input_error, listed, near, quoted
+from models.load import LoadedScenario, load
 from models.scenario import Scenario
 from reports.intervals import CONFIDENCE, Interval
-from reports.studies.conditions import Condition
+from reports.studies.chances import Said, ShareTests, meets, share_of
+from reports.studies.conditions import Condition, parse_condition
 from reports.studies.study import Lab, Unrun, Variant
 from verify.findings import Overall
 
 FIRST_LOOK: Final = 10
 """Replications before the first look at a value; each further look has twice as many. An assumption: fewer leave the
 spread uncertain."""
+
+RUNS_AT_ONCE: Final = 20
+"""Replications of a value that are asked for at once where each is looked at by itself: the answer does not depend on
+it."""
 
 VALUE_MAX: Final = 1_000_000
 
@@ -152,8 +158,10 @@ class _Search:
         question = self._question
         changes = set_to(question.find, self._lab.base, value)
         variant = self._lab.variant(f"{question.find}={value}", changes)
+        if question.condition.chance is not None:
+            return self._try_chance(value, variant, tests_of(question.condition.chance, question.confidence, nth))
         looks = looks_up_to(question.replications_max)
-        level = 1.0 - (1.0 - question.confidence) * 6.0 / (math.pi * nth) ** 2 / len(looks)
+        level = 1.0 - error_at(nth, question.confidence) / len(looks)
         limit = question.condition.limit(level)
         for count in looks:
             judged = self._lab.judged(variant, question.condition.measure, range(count), limit)
@@ -162,6 +170,23 @@ class _Search:
             if count == looks[0]:
                 self._check_any(variant, count)
         return Visit(value, _ANSWERS[judged.verdict], judged.interval, count, judged.open_because)
+
+    def _try_chance(self, value: int, variant: Variant, tests: ShareTests) -> Visit:
+        question, condition = self._question, self._question.condition
+        said: Said = "open"
+        runs = 0
+        while said == "open" and runs < question.replications_max:
+            runs = min(runs + RUNS_AT_ONCE, question.replications_max)
+            values = self._lab.values(variant, condition.measure, range(runs))
+            if runs <= RUNS_AT_ONCE:
+                self._check_any(variant, runs)
+            surely, maybe = meets(values, *condition.ends)
+            said, count = tests.say(surely, maybe)
+        interval = share_of(surely[:count], maybe[:count], 1.0 - 2.0 * tests.error)
+        if said in ("met", "not met"):
+            return Visit(value, said, interval, count)
+        why = "the share is close to what is wanted" if said == "about" else "more runs may tell"
+        return Visit(value, "undecided", interval, count, why)
 
     def _check_any(self, variant: Variant, count: int) -> None:
         """Raises InputError where no replication can be run: then no other value will tell."""
@@ -177,14 +202,50 @@ def result(found: Sizing) -> Overall:
     return "undecided" if any(visit.answer == "undecided" for visit in found.visits) else "fail"
 
 
-def check_range(low: int, high: int | None, replications_max: int, confidence: float) -> None:
-    """Raises InputError where a range or a number makes no sense."""
+def ask(
+    loaded: LoadedScenario, find: str, until: str, low: int, high: int | None, most: int, confidence: float
+) -> Size:
+    """The question of a field and of the text of a condition. Raises InputError with every fault."""
+    faults: list[Diagnostic] = []
+    condition = None
+    try:
+        condition = parse_condition(until, loaded.scenario, "--until")
+    except InputError as error:
+        faults += error.diagnostics
+    try:
+        load(loaded.path, {**loaded.changes, **set_to(find, loaded.scenario, low)})
+    except InputError as error:
+        faults += error.diagnostics
+    faults += _range_faults(low, high, most, confidence)
+    if not faults and condition is not None and condition.chance is not None:
+        least = tests_of(condition.chance, confidence, 1).fewest
+        if most < least:
+            help = "with fewer not even runs that all meet the condition tell"
+            faults.append(Diagnostic(f"expected {least} replications or more", "--replications-max", help=help))
+    if faults or condition is None:
+        raise InputError(*faults)
+    return Size(find, condition, low, high, most, confidence)
+
+
+def _range_faults(low: int, high: int | None, most: int, confidence: float) -> list[Diagnostic]:
+    faults = []
     if low < 0 or (high is not None and high < low):
-        raise input_error(f"expected a range from 0 on, got {low} to {high}", "--from")
-    if replications_max < FIRST_LOOK:
-        raise input_error(f"expected {FIRST_LOOK} replications or more, got {replications_max}", "--replications-max")
+        faults.append(Diagnostic(f"expected a range from 0 on, got {low} to {high}", "--from"))
+    if most < FIRST_LOOK:
+        faults.append(Diagnostic(f"expected {FIRST_LOOK} replications or more, got {most}", "--replications-max"))
     if not 0.5 < confidence < 1.0:
-        raise input_error(f"expected a confidence between 0.5 and 1, got {confidence}", "--confidence")
+        faults.append(Diagnostic(f"expected a confidence between 0.5 and 1, got {confidence}", "--confidence"))
+    return faults
+
+
+def error_at(nth: int, confidence: float) -> float:
+    """The part of the error that may be made at the n-th value that is tried."""
+    return (1.0 - confidence) * 6.0 / (math.pi * nth) ** 2
+
+
+def tests_of(chance: float, confidence: float, nth: int) -> ShareTests:
+    """The tests of the n-th value: either of the two may be wrong."""
+    return ShareTests(chance, error_at(nth, confidence) / 2.0)
 
 
 def looks_up_to(most: int) -> list[int]:

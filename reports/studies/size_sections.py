@@ -8,7 +8,7 @@ from models.units import HOUR, MINUTE, SECOND
 from reports import words
 from reports.charts import WIDTH, Chart
 from reports.section import Figure, Row, Section
-from reports.studies.size import Sizing, Visit
+from reports.studies.size import Sizing, Visit, tests_of
 from reports.svg import ACCENT, BAD, GOOD, INK, OPEN, drawing, inline
 
 _COLOURS = {"met": GOOD, "not met": BAD, "undecided": OPEN}
@@ -53,17 +53,13 @@ def sections(found: Sizing) -> tuple[Section, ...]:
             anchor="tried",
             label="What was tried",
             title=f"{found.find}: what was tried",
-            caption=(
-                f"{found.condition.words[:1].upper()}{found.condition.words[1:]}, with the interval that the answer "
-                "rests on: its level leaves room for all looks at all values together. Replications are added until "
-                "it is on one side of the limit."
-            ),
-            columns=(found.find, "Answer", found.condition.measure, "Replications"),
+            caption=_caption(found),
+            columns=(found.find, "Answer", found.condition.figure, "Replications"),
             rows=tuple(
                 Row(
                     str(visit.value),
                     visit.why,
-                    (visit.answer, Figure(visit.interval, found.condition.unit), f"{visit.replications:,}"),
+                    (visit.answer, Figure(visit.interval, found.condition.shown[1]), f"{visit.replications:,}"),
                 )
                 for visit in found.visits
             ),
@@ -72,17 +68,38 @@ def sections(found: Sizing) -> tuple[Section, ...]:
     )
 
 
+def _caption(found: Sizing) -> str:
+    condition = found.condition
+    if condition.chance is None:
+        return (
+            f"{condition.words[:1].upper()}{condition.words[1:]}, with the interval that the answer rests on: its "
+            "level leaves room for all looks at all values together. Replications are added until it is on one side "
+            "of the limit."
+        )
+    tests = tests_of(condition.chance, found.confidence, 1)
+    above, below = tests.above, tests.below
+    return (
+        f"The share of runs that meet the condition, each by itself: {condition.words}. Two of Wald's sequential tests "
+        "look at every run and stop as soon as one tells; the error that they may make is shared by all values. At the "
+        f"first value they take {above.exactly(above.high)[1]:.0f} runs on average to tell "
+        f"{words.share(above.high)} from {words.share(above.low)}, and {below.exactly(below.low)[1]:.0f} to tell "
+        f"{words.share(below.low)} from {words.share(below.high)}; what lies closer may stay undecided. The intervals "
+        "are exact for a number of runs that is fixed, and no part of the tests."
+    )
+
+
 def charts(found: Sizing) -> tuple[Chart, ...]:
     """The measure against the value, with the limit."""
     shown = [visit for visit in found.visits if visit.interval.known]
     if not shown:
         return ()
+    limit, _ = found.condition.shown
     scale, unit = _scale(found, shown)
     told = "none was shown to" if found.least is None else f"{found.least} is the least that does"
     headline = f"{found.condition.told(found.currency)}: {told}"
     with drawing(WIDTH, 2.9) as figure:
         axes = figure.subplots()
-        axes.axhline(found.condition.value * scale, color=INK, linewidth=1.2)
+        axes.axhline(limit * scale, color=INK, linewidth=1.2)
         for visit in shown:
             ends = [min(max(end, 0.0), 1e18) * scale for end in (visit.interval.low, visit.interval.high)]
             colour = _COLOURS[visit.answer]
@@ -90,12 +107,12 @@ def charts(found: Sizing) -> tuple[Chart, ...]:
             axes.plot([visit.value], [visit.interval.estimate * scale], marker=_MARKERS[visit.answer], color=colour,
                       markersize=8, linestyle="none", label=visit.answer)  # fmt: skip
         most = max(visit.interval.estimate for visit in shown)
-        if most > 20 * found.condition.value > 0:
-            axes.set_yscale("symlog", linthresh=found.condition.value * scale)
+        if most > 20 * limit > 0:
+            axes.set_yscale("symlog", linthresh=limit * scale)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel(found.find)
-        axes.set_ylabel(f"{words.short(found.condition.measure, 40)}{f', {unit}' if unit else ''}")
-        axes.annotate("limit", (1.0, found.condition.value * scale), xycoords=("axes fraction", "data"), color=ACCENT,
+        axes.set_ylabel(f"{words.short(found.condition.figure, 40)}{f', {unit}' if unit else ''}")
+        axes.annotate("limit", (1.0, limit * scale), xycoords=("axes fraction", "data"), color=ACCENT,
                       ha="right", va="bottom")  # fmt: skip
         handles, labels = axes.get_legend_handles_labels()
         each = dict(zip(labels, handles, strict=True))
@@ -105,7 +122,7 @@ def charts(found: Sizing) -> tuple[Chart, ...]:
 
 def _scale(found: Sizing, shown: list[Visit]) -> tuple[float, str]:
     """What figures are drawn times, and the name of that unit."""
-    if found.condition.unit == "share":
+    if found.condition.shown[1] == "share":
         return 100.0, "%"
     if found.condition.unit != "duration":
         return 1.0, found.currency if found.condition.unit == "money" else ""
