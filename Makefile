@@ -4,12 +4,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 SCENARIO := scenarios/incident-desk
 
-.PHONY: demo test test-all lint types clean help
+.PHONY: demo test test-all bench lint types clean help
 
 help:
 	@echo "make demo      verify, simulate and report $(SCENARIO)"
 	@echo "make test      the test suite (under ten minutes on two cores)"
 	@echo "make test-all  the test suite with the long tests"
+	@echo "make bench     every figure that the documents quote (some twenty minutes)"
 	@echo "make lint      style; make types: mypy; make clean: remove .venv and runs"
 
 .venv/made:
@@ -41,6 +42,13 @@ test: .venv/test
 
 test-all: test
 	$(BIN)/python -m pytest -n auto -m long
+
+bench: .venv/test
+	$(BIN)/python benchmarks/engine.py
+	$(BIN)/python benchmarks/engine.py --memory 10000 100000 1000000
+	$(BIN)/python benchmarks/executors.py
+	$(BIN)/python benchmarks/studies.py
+	$(BIN)/python benchmarks/verification.py
 
 lint: .venv/test
 	$(BIN)/ruff check .

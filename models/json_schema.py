@@ -123,6 +123,8 @@ def sample(node: Node) -> Any:
         case "object" if "patternProperties" in node:
             inner = next(iter(node["patternProperties"].values()))
             return {f"x{number}": sample(inner) for number in range(node.get("minProperties", 0))}
+        case "object" if "properties" not in node:
+            return {f"x{number}": None for number in range(node.get("minProperties", 0))}
         case "object":
             return {key: sample(node["properties"][key]) for key in node.get("required", ())}
     return "USD" if node.get("pattern") == "^[A-Z]{3}$" else "x"

@@ -118,14 +118,23 @@ def _whole(document: Document, file: Path, policies: _Sets) -> tuple[_Judged, _O
 
 
 def _of_variants(read: Document, file: Path, known: Sequence[Diagnostic], policies: _Sets) -> list[Diagnostic]:
-    """What is wrong with variants alone."""
+    """What is wrong with variants alone. What they change within a faulty part is not judged."""
     held = read.value.get("variants") if isinstance(read.value, dict) else None
     faults: list[Diagnostic] = []
+    faulty = {(fault.line, fault.column) for fault in known}
     for name in islice(held if isinstance(held, dict) else (), VARIANTS_MAX):
-        document = changed(read, chosen(read, name), ("variants", name, "set"))
-        own = {document.place(("variants", name, "set", path), of_key=True) for path in chosen(read, name)}
+        sound = {path: new for path, new in chosen(read, name).items() if not faulty & _along(read, path)}
+        document = changed(read, sound, ("variants", name, "set"))
+        own = {document.place(("variants", name, "set", path), of_key=True) for path in sound}
         faults += [_of(name, fault, own) for fault in _whole(document, file, policies)[2] if fault not in known]
     return faults
+
+
+def _along(read: Document, path: str) -> set[tuple[int, int]]:
+    """The places that a dotted path goes through."""
+    parts = [int(part) if part.isascii() and part.isdigit() else part for part in path[:1000].split(".")]
+    ways = [tuple(parts[:length]) for length in range(1, len(parts) + 1)]
+    return {read.place(keys, of_key=of_key) for keys in ways for of_key in (False, True)}
 
 
 def _of(variant: str, fault: Diagnostic, own: Collection[tuple[int, int]]) -> Diagnostic:

@@ -35,8 +35,9 @@ def check(text: str, rlimit: int) -> Reply:
 class Refuter:
     """Tells of many scripts that they are contradictory, in one context: what it does not tell of may be so as well.
 
-    A context costs 8 ms, most such proofs 1 ms (measured, benchmarks/verify.py). A proof does not depend on what was
-    asked before; whether one is found within the limit may, so others are to be asked again in a context of their own.
+    A context costs 8 ms, most such proofs 1 ms (measured, benchmarks/verification.py). A proof does not depend on what
+    was asked before; whether one is found within the limit may, so others are to be asked again in a context of their
+    own.
     """
 
     def __init__(self) -> None:

@@ -20,7 +20,7 @@ from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from time import monotonic, perf_counter
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 from models.diagnostics import InputError, input_error, quoted
 from sim.executors.base import Answered, Asked, Packed, attempt, portable
@@ -41,6 +41,10 @@ PATIENCE: Final = 120.0
 
 CONNECT_SECONDS: Final = 5.0
 """How long to wait for the answer of a scheduler."""
+
+FETCH_SECONDS: Final = 10.0
+"""How long to wait for a result that is known to be there: its worker may have gone since, and the result with it. An
+assumption: batches of a second give some megabytes at most."""
 
 _IN_FLIGHT: Final = 2
 """Batches handed out for each thread of the workers: one that it works at, one that it goes on with."""
@@ -178,6 +182,10 @@ def _perform(packed: Packed, numbers: Sequence[int], expected: Mapping[str, str]
 # --- at the client ----------------------------------------------------------------------------------------------------
 
 
+class _Died:
+    """In place of what a task gave: it ended its workers, one after the other."""
+
+
 class DaskExecutor:
     """Runs batches of replications on the workers of a Dask cluster."""
 
@@ -205,8 +213,10 @@ class DaskExecutor:
                     future = ended.get(timeout=_LOOK_SECONDS)
                 except queue.Empty:
                     continue
-                yield from self._answered(future, running.pop(future), batches, suspects)
-                future.release()
+                data = self._fetched(future, ended)
+                if data is not None:
+                    yield from self._answered(data, running.pop(future), batches, suspects)
+                    future.release()
         finally:
             if running:
                 with suppress(Exception):  # the scheduler may be gone
@@ -218,19 +228,28 @@ class DaskExecutor:
         running[future] = batch
         future.add_done_callback(ended.put)
 
-    def _answered(self, future: _Future, batch: Batch, batches: Batches, suspects: Suspects) -> Iterator[Answered]:
+    def _fetched(self, future: _Future, ended: queue.SimpleQueue[_Future]) -> bytes | _Died | None:
+        """What a task gave; None where that went with its worker and is computed anew: it ends once more then."""
         from distributed.scheduler import KilledWorker
 
         try:
-            done: _Done = pickle.loads(future.result())  # noqa: S301 - from the workers of the user's own cluster
+            return cast(bytes, future.result(timeout=FETCH_SECONDS))
         except KilledWorker:
-            yield from suspects.died(batch)
-            return
+            return _Died()
+        except TimeoutError:  # an OSError, too
+            future.add_done_callback(ended.put)
+            return None
         except (CancelledError, OSError):  # at once, or as the result was fetched
             raise self._gone() from None
         except (ImportError, AttributeError) as error:
             help = "install the same version of windtunnel where the workers run"
             raise input_error(f"a worker cannot run windtunnel: {error}", "--cluster", help) from None
+
+    def _answered(self, data: bytes | _Died, batch: Batch, batches: Batches, suspects: Suspects) -> Iterator[Answered]:
+        if isinstance(data, _Died):
+            yield from suspects.died(batch)
+            return
+        done: _Done = pickle.loads(data)  # noqa: S301 - from the workers of the user's own cluster
         if done.differing:
             raise self._differing(done.differing)
         if isinstance(done.results, Exception):

@@ -10,6 +10,7 @@ from reports.intervals import Interval
 from reports.objectives import COUNTS
 from reports.section import Figure, Row, Section
 from reports.sections import SECTIONS
+from reports.validity import Validity
 from sim.logs import KIND_NAMES
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 class _Quiet:
     """Outcomes of a run in which nothing happened."""
+
+    validity = Validity(0, (), ())
 
     def __getattr__(self, _: str) -> tuple[()]:
         return ()

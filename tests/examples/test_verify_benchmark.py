@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def run(*arguments: str, text: str = "") -> str:
-    command = [sys.executable, "benchmarks/verify.py", *arguments]
+    command = [sys.executable, "benchmarks/verification.py", *arguments]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True, timeout=300, input=text

@@ -8,7 +8,8 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+import types
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import dask
@@ -202,6 +203,49 @@ def test_workers_that_do_not_come_are_not_waited_for_without_end(
         flown(small, tmp_path / "run", cluster.address, progress=kill)
     resume(tmp_path / "run", workers=1)
     assert contents(tmp_path / "run") == undisturbed
+
+
+class _Lost:
+    """A future whose first result went with its worker, after it was told to be there."""
+
+    def __init__(self, value: object) -> None:
+        self.value, self.asked = value, 0
+
+    def add_done_callback(self, call: Callable[[object], None]) -> None:
+        call(self)
+
+    def result(self, timeout: float) -> object:
+        assert timeout == on_dask.FETCH_SECONDS, "nothing is waited for without end"
+        self.asked += 1
+        if self.asked == 1:
+            raise TimeoutError
+        return self.value
+
+    def release(self) -> None:
+        assert self.asked == 2
+
+
+class _Losing:
+    """A client of a cluster that loses every result once."""
+
+    scheduler = types.SimpleNamespace(ncores=None)
+
+    def sync(self, *_: object, **__: object) -> dict[str, int]:
+        return {"worker": 1}
+
+    def submit(self, function: Callable[[bytes], object], call: bytes, **_: object) -> _Lost:
+        return _Lost(function(call))
+
+
+def test_a_result_that_goes_with_its_worker_once_it_is_told_comes_again() -> None:
+    """Seen once in many runs: a fetch without an end waited for workers that nobody started."""
+    on = on_dask.DaskExecutor(_Losing(), "tcp://losing")
+    found = sorted(number for _, number, _ in on.run([(pack(_same, None), range(40))]))
+    assert found == list(range(40))
+
+
+def _same(_: object, numbers: Sequence[int]) -> Sequence[int]:
+    return numbers
 
 
 def test_workers_with_other_versions_are_refused_by_both_names(

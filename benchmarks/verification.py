@@ -1,6 +1,6 @@
 """Speed of policy verification, on generated sets in the style of agent policies.
 
-Run: python benchmarks/verify.py [--sizes 10 100 1000] [--seed N]
+Run: python benchmarks/verification.py [--sizes 10 100 1000] [--seed N]
 
 Every measurement runs in a process of its own; times are CPU time of that process, all its threads counted, loading and
 solving both, so a shared machine changes little. Peak memory is the resident set of that process.
@@ -31,7 +31,6 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from itertools import permutations
-from pathlib import Path
 
 TEAMS = ["support", "payments", "platform", "growth", "risk", "legal"]
 REGIONS = ["eu", "us", "apac"]
@@ -362,5 +361,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    sys.path[0] = str(Path(__file__).parents[1])  # not this folder: there `verify` is this file
     main()
