@@ -12,7 +12,9 @@ import numpy as np
 
 from models.units import DAY
 from reports import words
+from reports.intervals import Interval
 from reports.svg import ACCENT, BAD, BAND, GOOD, INK, MUTED, OPEN, PAPER, RULE, drawing, inline
+from reports.words import Unit
 from verify.findings import Overall
 
 if TYPE_CHECKING:
@@ -60,14 +62,35 @@ def objectives_chart(objectives: Sequence[ObjectiveOutcome], currency: str) -> C
     words_of: tuple[tuple[Overall, str], ...] = (("fail", "missed"), ("undecided", "undecided"), ("pass", "met"))
     told = ", ".join(f"{counts[verdict]} {word}" for verdict, word in words_of if counts[verdict])
     title = f"Of {words.count(len(objectives), 'objective')}: {told}"
-    with drawing(WIDTH, 0.9 + 0.36 * len(objectives)) as figure:
+    description = " ".join(o.sentence for o in objectives)
+    rows = [Promise(o.name, o.interval, o.unit, o.verdict, o.at_most, o.at_least) for o in objectives]
+    return promises_chart("objectives", title, description, rows, currency)
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """A row of a chart of promises: what was found beside what is allowed."""
+
+    name: str
+    """On one line or two."""
+    interval: Interval
+    unit: Unit
+    verdict: Overall
+    at_most: float | None
+    at_least: float | None
+
+
+def promises_chart(key: str, title: str, description: str, rows: Sequence[Promise], currency: str) -> Chart:
+    """How much is used of what each promise allows, one below the other."""
+    with drawing(WIDTH, 0.9 + 0.36 * len(rows)) as figure:
         axes = figure.subplots()
         axes.axvspan(1, _EDGE * 1.08, facecolor="none", edgecolor=BAND, hatch="////", linewidth=0)
         axes.axvline(1, color=INK, linewidth=1.2)
-        for row, objective in enumerate(objectives):
-            _dumbbell(axes, row, objective, currency)
-        axes.set_yticks(range(len(objectives)), [words.short(o.name, NAME_SHOWN) for o in objectives])
-        axes.set_ylim(len(objectives) - 0.4, -0.9)
+        for row, promise in enumerate(rows):
+            _dumbbell(axes, row, promise, currency)
+        names = ["\n".join(words.short(line, NAME_SHOWN) for line in row.name.split("\n")) for row in rows]
+        axes.set_yticks(range(len(rows)), names)
+        axes.set_ylim(len(rows) - 0.4, -0.9)
         axes.set_xlim(-0.04, _EDGE * 1.08)
         axes.set_xticks([0, 0.5, 1, 1.5, 2], ["0", "half", "all", "1.5 times", "twice or more"])
         axes.set_xlabel("share of what the objective allows")
@@ -75,11 +98,10 @@ def objectives_chart(objectives: Sequence[ObjectiveOutcome], currency: str) -> C
         axes.spines["left"].set_visible(False)
         axes.text(0.98, -0.62, "met", ha="right", color=MUTED)
         axes.text(1.02, -0.62, "missed", ha="left", color=MUTED)
-        description = " ".join(o.sentence for o in objectives)
-        return Chart("objectives", title, inline(figure, "objectives", title, description))
+        return Chart(key, title, inline(figure, key, title, description))
 
 
-def _dumbbell(axes: Axes, row: int, objective: ObjectiveOutcome, currency: str) -> None:
+def _dumbbell(axes: Axes, row: int, objective: Promise, currency: str) -> None:
     interval = objective.interval
     if not interval.known:
         axes.text(0, row, "not measured", va="center", color=MUTED)
@@ -96,11 +118,11 @@ def _dumbbell(axes: Axes, row: int, objective: ObjectiveOutcome, currency: str) 
     axes.annotate(label, (1.01, row), xycoords=("axes fraction", "data"), va="center")
 
 
-def _used(objective: ObjectiveOutcome, value: float) -> float:
+def _used(objective: Promise, value: float) -> float:
     return min(max(_allowance(objective, value), 0.0), _EDGE)
 
 
-def _allowance(objective: ObjectiveOutcome, value: float) -> float:
+def _allowance(objective: Promise, value: float) -> float:
     """Value over limit; for a least share, its complement over the limit's. 1 is exactly the promise."""
     if objective.at_most is not None:
         part, whole = value, objective.at_most

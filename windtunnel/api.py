@@ -309,12 +309,12 @@ def compare(
     `models.diagnostics.InputError`.
     """
     from models.variants import chosen
-    from reports.studies.compare import Compare
+    from reports.studies.compare import compare_question
 
     asked = variants if isinstance(variants, Mapping) else {name: chosen(scenario.document, name) for name in variants}
     count = scenario.scenario.replications if replications is None else replications
     ways = {"workers": workers, "cluster": cluster, "behaviours": behaviours, "progress": progress}
-    return _study(scenario, Compare(asked, count), out, seed, volume, measures, **ways)
+    return _study(scenario, compare_question(asked, count), out, seed, volume, measures, **ways)
 
 
 def size(

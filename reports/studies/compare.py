@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from models.diagnostics import input_error, quoted
 from reports.intervals import CONFIDENCE, Interval
 from reports.measures import Better
 from reports.statistics.pairs import Difference, bonferroni, difference, holm
@@ -37,6 +38,17 @@ class Compare:
         numbers = range(self.replications)
         lab.ask((variant, numbers) for variant in variants)
         return compared(lab, variants, numbers, self.confidence)
+
+
+def compare_question(variants: Mapping[str, Mapping[str, Any]], replications: int) -> Compare:
+    """The question how variants differ. Raises InputError where there are no two, or no two replications of each."""
+    if len(variants) < 2:
+        what = f"there is nothing to compare {quoted(*variants)} with" if variants else "there is nothing to compare"
+        raise input_error(what, "VARIANT", "name two variants or more; `base` is the scenario as it stands")
+    if replications < 2:
+        help = "intervals and differences come from replications; run at least 2"
+        raise input_error(f"expected 2 replications or more, got {replications}", "--replications", help)
+    return Compare(variants, replications)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from reports import words
+from reports.charts import Chart, Promise, promises_chart
 from reports.section import Change, Figure, Judged, Row, Section
 from reports.studies.compare import Comparison, Contrast, Told, VariantOutcome
 
 DIFFERS = ("better", "worse", "more", "less")
+
+VARIANTS_DRAWN: Final = 5
+OBJECTIVES_DRAWN: Final = 8
+"""Drawn at most, the first ones; the table beside the chart has all."""
+
+
+def title(found: Comparison) -> str:
+    """What is compared with what."""
+    first, *others = (variant.name for variant in found.variants)
+    return f"{others[0] if len(others) == 1 else f'{len(others)} variants'} against {first}"
 
 
 def headlines(found: Comparison) -> tuple[str, ...]:
@@ -48,6 +59,31 @@ def _changed(name: str, one: Contrast, kind: Told, found: Comparison) -> str:
 def sections(found: Comparison) -> tuple[Section, ...]:
     """The tables: what each variant keeps, and how each differs from the first."""
     return (_objectives(found), *(_differences(variant, found) for variant in found.variants[1:]))
+
+
+def charts(found: Comparison) -> tuple[Chart, ...]:
+    """What variants use of what an objective allows, for those objectives in which they differ."""
+    drawn = found.variants[:VARIANTS_DRAWN]
+    figures = {(of.name, one.measure): one for of in drawn for one in of.figures}
+    changed = {one.measure for of in drawn for one in of.contrasts if one.word in DIFFERS}
+    kinds = [kind for kind in found.measures if kind.objective and kind.name in changed][:OBJECTIVES_DRAWN]
+    if not kinds:
+        return ()
+    rows = [
+        Promise(
+            f"{kind.name}\n{of.name}" if of is drawn[0] else of.name,
+            figures[of.name, kind.name].interval,
+            kind.unit,
+            figures[of.name, kind.name].verdict or "undecided",
+            kind.at_most,
+            kind.at_least,
+        )
+        for kind in kinds
+        for of in drawn
+    ]
+    number = words.count(len(changed & {kind.name for kind in found.measures if kind.objective}), "objective")
+    title = f"Variants differ in {number}"
+    return (promises_chart("variants", title, " ".join(headlines(found)), rows, found.currency),)
 
 
 def _objectives(found: Comparison) -> Section:

@@ -52,10 +52,10 @@ KINDS: Final[Mapping[str, Kind]] = {
     "compare": Kind(
         compare.Compare,
         compare.Comparison,
-        lambda found: " against ".join(variant.name for variant in reversed(found.variants[:2])),
+        compare_sections.title,
         compare_sections.headlines,
         compare_sections.sections,
-        lambda _: (),
+        compare_sections.charts,
     ),
     "size": Kind(
         size.Size,

@@ -191,3 +191,20 @@ def test_compare_tells_every_variant(desk: Path, tmp_path: Path, capsys: pytest.
 def test_compare_without_variants_says_so(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_code(["compare", str(desk)]) == 2
     assert "has no variants" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["base", "--replications", "4"], "nothing to compare `base` with"),
+        (["base", "base"], "nothing to compare `base` with"),
+        (["--replications", "1"], "expected 2 replications or more, got 1"),
+    ],
+)
+def test_compare_needs_two_variants_and_two_replications(
+    given: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shipped = Path(__file__).parents[2] / "scenarios" / "refund-desk"
+    assert exit_code(["compare", str(shipped), *given, "--out", str(tmp_path / "study")]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "study").exists()

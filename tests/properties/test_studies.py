@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from models.diagnostics import InputError
 from models.load import LoadedScenario
 from reports.studies import study as studies
 from reports.studies.compare import Compare, Comparison
+from reports.studies.compare_sections import DIFFERS, charts
 from reports.studies.study import Settings, answer_question
 from sim.executors.base import Answered, Asked
 from sim.executors.pool import InProcess
@@ -121,3 +123,15 @@ def test_the_answer_is_typed(scenario: LoadedScenario, tmp_path: Path) -> None:
     answer = answer_question(scenario, Compare({"base": {}}, 2), Settings(7), tmp_path / "study", workers=1)
     assert isinstance(answer.result, Comparison)
     assert answer.result.variants[0].contrasts == ()
+
+
+def test_the_chart_of_a_comparison_draws_the_objectives_that_differ(scenario: LoadedScenario, tmp_path: Path) -> None:
+    found = answer_question(scenario, QUESTION, Settings(7), tmp_path / "study", workers=1).result
+    words = {one.measure for of in found.variants for one in of.contrasts if one.word in DIFFERS}
+    differ = [kind.name for kind in found.measures if kind.objective and kind.name in words]
+    assert differ, "one person instead of five is felt"
+    [chart] = charts(found)
+    for kind in found.measures:
+        assert (f">{kind.name}<" in chart.svg) == (kind.name in differ)
+    same = replace(found, variants=(found.variants[0], found.variants[2]))
+    assert charts(same) == ()
