@@ -133,7 +133,7 @@ def _finding(value: Mapping[str, Any]) -> Finding:
         name=str(value["name"]),
         severity=value["severity"],
         verdict=value["verdict"],
-        policies=tuple(PolicyRef(str(p["name"]), _location(p["location"])) for p in value["policies"]),
+        policies=tuple(map(_reference, value["policies"])),
         message=str(value["message"]),
         location=_location(value["location"]),
         witness=_witness(witness) if witness else None,
@@ -143,7 +143,12 @@ def _finding(value: Mapping[str, Any]) -> Finding:
         because=tuple(map(_clause, value.get("because", ()))),
         reason=str(value.get("reason", "")),
         suggestion=_suggestion(value.get("suggestion")),
+        subjects=int(value.get("subjects", 1)),
     )
+
+
+def _reference(value: Mapping[str, Any]) -> PolicyRef:
+    return PolicyRef(str(value["name"]), _location(value["location"]), str(value.get("mark", "")))
 
 
 def _environment(value: Mapping[str, Any]) -> RequestEnvironment:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from rich.console import Console
@@ -47,14 +47,20 @@ def request(principal: str, action: str, resource: str, context: Mapping[str, An
 
 def print_witness(console: Console, witness: Witness) -> None:
     """Print the request on a line, and the entities that say something."""
-    approvals = f", approved by {words.listed(witness.approvals)}" if witness.approvals else ""
-    asked = request(witness.principal, witness.action, witness.resource, witness.context)
-    indented(console, f"e.g. {asked}{approvals}", 4, style="dim")
-    told = list(_told(witness.entities))
-    for line in told[:ENTITIES_MAX]:
+    asked, *entities = witness_lines(witness)
+    indented(console, f"e.g. {asked}", 4, style="dim")
+    for line in entities:
         indented(console, line, 9, style="dim")
+
+
+def witness_lines(witness: Witness) -> Iterator[str]:
+    """The request on a line, and the entities that say something."""
+    approvals = f", approved by {words.listed(witness.approvals)}" if witness.approvals else ""
+    yield request(witness.principal, witness.action, witness.resource, witness.context) + approvals
+    told = list(_told(witness.entities))
+    yield from told[:ENTITIES_MAX]
     if len(told) > ENTITIES_MAX:
-        indented(console, f"and {len(told) - ENTITIES_MAX} more entities", 9, style="dim")
+        yield f"and {len(told) - ENTITIES_MAX} more entities"
 
 
 def _told(entities: Iterable[Mapping[str, Any]]) -> Iterable[str]:

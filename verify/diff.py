@@ -136,6 +136,7 @@ def _finding(
         proof=change.proof,
         environment=environment_text(environment),
         environments=(environment,),
+        subjects=len(policies),
     )
 
 

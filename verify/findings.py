@@ -33,6 +33,8 @@ class PolicyRef:
 
     name: str
     location: Location
+    mark: str = ""
+    """Of a policy that its author gave no name: a digest of its tokens, for its name is its position in the set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +136,9 @@ class Finding:
     reason: str = ""
     """What the clauses come to, as a sentence."""
     suggestion: Suggestion | None = None
+    subjects: int = 1
+    """So many of `policies`, from the first, are what the finding is about. The others were met on the way to it, and
+    may be others when rules move."""
 
     @property
     def id(self) -> str:

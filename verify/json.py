@@ -31,6 +31,7 @@ def finding_json(finding: Finding) -> dict[str, Any]:
         "severity": finding.severity,
         "verdict": finding.verdict,
         "policies": _policies(finding.policies),
+        "subjects": finding.subjects,
         "message": finding.message,
         "environment": finding.environment,
         "environments": [environment_json(environment) for environment in finding.environments],

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Literal
@@ -19,6 +20,8 @@ from verify.checks.common import (
     company,
     finding,
     joined,
+    of_all,
+    reference,
     shown,
     smallest_cover,
     told,
@@ -42,8 +45,8 @@ _KINDS: tuple[Kind, ...] = ("timeout", "severity")
 def ambiguous(asking: Asking, rules: Sequence[int]) -> Iterator[Finding]:
     """P204 of rules that can be the reason to ask: dead values, disagreements, and the rules without either.
 
-    A rule is told once, with all later rules that it disagrees with. Of a pair of which one rule makes a value of the
-    other dead, that finding tells everything.
+    A pair that disagrees is told once, with the one of both that disagrees with more. Of a pair of which one rule makes
+    a value of the other dead, that finding tells everything.
     """
     analysis = asking.analysis
     troubled: set[int] = set()
@@ -54,21 +57,40 @@ def ambiguous(asking: Asking, rules: Sequence[int]) -> Iterator[Finding]:
             troubled |= {index, *cover}
             yield result
     apart: dict[int, list[Proof]] = {index: [] for index in rules}
+    pairs: set[frozenset[int]] = set()
     for position, one in enumerate(rules):
         later = [i for i in rules[position + 1 :] if frozenset({one, i}) not in settled]
         rivals = [i for i in later if _disagreements(analysis.policies, one, i)]
         if not rivals:
             continue
         found = _at_odds(asking, one, rivals)
-        if found.met:
-            yield _disagreement(asking, one, found.met)
+        pairs |= {frozenset({one, other}) for other in found.met}
         if found.unknown:
-            yield undecided("P204", analysis.policies, [one, *found.left], found.unknown)
+            yield of_all(undecided("P204", analysis.policies, [one, *found.left], found.unknown))
         troubled |= {one, *found.met} if found.met else set()
         troubled |= {one, *found.left} if found.unknown else set()
         for index in (one, *found.left):
             apart[index] += found.proofs
+    yield from (_disagreement(asking, one, others) for one, others in _gathered(analysis.policies, pairs))
     yield from (_clear(analysis, index, apart[index]) for index in rules if index not in troubled)
+
+
+def _gathered(policies: PolicySet, pairs: Collection[frozenset[int]]) -> Iterator[tuple[int, Sequence[int]]]:
+    """Pairs by a rule that they have in common, alike whatever the order of the rules: the one in most pairs first."""
+    left = set(pairs)
+    while left:
+        counts = Counter(index for pair in left for index in pair)
+        one = min(counts, key=lambda index: (-counts[index], _lasting_name(policies, index)))
+        taken = {pair for pair in left if one in pair}
+        left -= taken
+        others = sorted(index for pair in taken for index in pair if index != one)
+        yield (one, others) if len(others) > 1 else (min(one, *others), [max(one, *others)])
+
+
+def _lasting_name(policies: PolicySet, index: int) -> tuple[str, str]:
+    """What orders rules alike wherever they stand in their files."""
+    about = reference(policies, index)
+    return ("", about.mark) if about.mark else (about.name, "")
 
 
 def _clear(analysis: Analysis, index: int, proofs: Sequence[Proof]) -> Finding:
@@ -280,5 +302,5 @@ def _disagreement(asking: Asking, one: int, others: Sequence[int]) -> Finding:
         pairs = "; ".join(f"with {name} they {how}" for name, how in list(zip(named, hows, strict=True))[:NAMED_MAX])
         more = f"; and {len(others) - NAMED_MAX} more" if len(others) > NAMED_MAX else ""
         message = f"{told(policies.policies[one])} can match together with {len(others)} rules: {pairs}{more}."
-    base = finding("P204", policies, [one, *others], "violated", message)
+    base = of_all(finding("P204", policies, [one, *others], "violated", message))
     return shown(analysis, base, sought.found, lambda case: asked_together(policies, [one, others[0]], case))[0]

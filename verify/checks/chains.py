@@ -11,7 +11,7 @@ from models.cedar.policies import Policy, PolicySet
 from models.diagnostics import near, suggestion
 from models.units import format_duration
 from verify.catalogue import CATALOGUE
-from verify.checks.common import told
+from verify.checks.common import mark, told
 from verify.checks.windows import Wait, Window, longest, moment_text, unstaffed
 from verify.edits import edit, scalar_edit
 from verify.findings import Edit, Finding, Location, PolicyRef, Suggestion, Verdict
@@ -139,7 +139,7 @@ class _Chains:
                 hint = suggestion(chain, self._chains, "chains")
                 message = f"{told(rule)} asks the chain `{chain}`, which does not exist: nobody answers; {hint}"
                 place = Location(rule.span.file, rule.span.line)
-                about = (PolicyRef(rule.name, place),)
+                about = (PolicyRef(rule.name, place, mark(rule)),)
                 yield Finding(
                     entry.id, entry.name, entry.severity, "violated", about, message, place, suggestion=self._asks(rule)
                 )

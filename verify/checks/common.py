@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from models.cedar.policies import Policy, PolicySet
+from models.cedar.source import tokens
 from models.cedar.types import RequestEnvironment
 from verify import term as t
 from verify.catalogue import CATALOGUE
@@ -190,7 +192,14 @@ def reference(policies: PolicySet, index: int) -> PolicyRef:
     policy = policies.policies[index]
     shared = any(other.name == policy.name and other.index != index for other in policies.policies)
     name = f"{policy.tier}:{policy.name}" if shared else policy.name
-    return PolicyRef(name, Location(policy.span.file, policy.span.line))
+    return PolicyRef(name, Location(policy.span.file, policy.span.line), mark(policy))
+
+
+def mark(policy: Policy) -> str:
+    """What tells a policy without a name from others, wherever it stands."""
+    if policy.name != policy.id or policy.name in policy.annotations.values():
+        return ""
+    return hashlib.sha256("\x00".join(token.text for token in tokens(policy.text)).encode()).hexdigest()[:12]
 
 
 def told(policy: Policy) -> str:
@@ -222,6 +231,11 @@ def finding(check: str, policies: PolicySet, indices: Sequence[int], verdict: st
         message=message,
         location=references[0].location,
     )
+
+
+def of_all(finding: Finding) -> Finding:
+    """The finding, about every policy that it names alike."""
+    return replace(finding, subjects=len(finding.policies))
 
 
 def shown(

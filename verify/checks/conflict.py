@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from models.cedar.policies import Policy, PolicySet
 from models.cedar.types import RequestEnvironment
-from verify.checks.common import Company, company, finding, joined, seek, shown, told, told_all, undecided
+from verify.checks.common import Company, company, finding, joined, of_all, seek, shown, told, told_all, undecided
 from verify.findings import Finding
 from verify.query import Analysis, Case
 from verify.term import Term
@@ -28,10 +28,10 @@ def conflicts(analysis: Analysis, index: int) -> Iterator[Finding]:
         return
     found = _rivalry(analysis, index, rivals)
     if found.met:
-        base = finding("P106", policies, [index, *found.met], "violated", _sentence(policies, index, found))
+        base = of_all(finding("P106", policies, [index, *found.met], "violated", _sentence(policies, index, found)))
         yield _shown(analysis, base, index, found.met[0])
     if found.unknown:
-        yield undecided("P106", policies, [index, *found.left], found.unknown)
+        yield of_all(undecided("P106", policies, [index, *found.left], found.unknown))
     elif not found.met:
         message = f"{told(permit)} of `{permit.owner}` is in conflict with no forbid of another owner."
         base = finding("P106", policies, [index], "holds", message)

@@ -44,7 +44,16 @@ def about(check: str, elements: Sequence[Element], verdict: Verdict, message: st
     """A finding about parts of a scenario, the first of them its place, without evidence."""
     entry = CATALOGUE[check]
     references = tuple(element.reference for element in elements)
-    return Finding(entry.id, entry.name, entry.severity, verdict, references, message, references[0].location)
+    return Finding(
+        entry.id,
+        entry.name,
+        entry.severity,
+        verdict,
+        references,
+        message,
+        references[0].location,
+        subjects=len(references),
+    )
 
 
 def undecided(check: str, elements: Sequence[Element], reasons: Iterable[str]) -> Finding:

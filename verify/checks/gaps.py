@@ -87,5 +87,13 @@ def _about(policies: PolicySet, environments: Sequence[RequestEnvironment], verd
     place = Location(policies.policies[0].span.file if policies.policies else "", 0)
     references = tuple(PolicyRef(environment_text(environment), place) for environment in environments)
     return Finding(
-        entry.id, entry.name, entry.severity, verdict, references, message, place, environments=tuple(environments)
+        entry.id,
+        entry.name,
+        entry.severity,
+        verdict,
+        references,
+        message,
+        place,
+        environments=tuple(environments),
+        subjects=len(references),
     )

@@ -11,7 +11,7 @@ from models.cedar.types import RequestEnvironment
 from models.declared import desks_of
 from verify import term as t
 from verify.checks.approving import approvers
-from verify.checks.common import Sought, finding, joined, seek, shown, told_all
+from verify.checks.common import Sought, finding, joined, of_all, seek, shown, told_all
 from verify.checks.conditions import Conditions
 from verify.checks.elements import (
     Element,
@@ -62,7 +62,8 @@ def rounds_end(asking: Asking, rules: Sequence[int]) -> Iterator[Finding]:
         f"One request asks {'at most ' if times > 1 else ''}{'once' if times == 1 else f'{times} times'}: "
         f"approvals stay, and no chain is asked twice ({chains} {'chain' if chains == 1 else 'chains'} in all)."
     )
-    base = replace(finding("P203", policies, list(rules), "holds", message), proof=joined(asking.analysis, proofs))
+    base = of_all(finding("P203", policies, list(rules), "holds", message))
+    base = replace(base, proof=joined(asking.analysis, proofs))
     if longest is None or longest.found is None:
         yield base
     else:

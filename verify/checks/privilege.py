@@ -115,7 +115,8 @@ def _beyond(
     beyond = beyond.replace(" do", " does") if len(steps) == 1 else beyond
     message = f"{agent.told} may take `{action}` without approval, {beyond}: {allowing(policies, decision)}."
     asked = (*base.policies, PolicyRef(action, base.location))
-    return sought, with_policies(replace(base, message=message, policies=asked), policies, decision.determining)
+    base = replace(base, message=message, policies=asked, subjects=len(asked))
+    return sought, with_policies(base, policies, decision.determining)
 
 
 def _used(encoder: Encoder, step: Task) -> Term:
