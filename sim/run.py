@@ -327,8 +327,11 @@ Kind = Literal["run", "study"]
 STUDY: Final = "study.json"
 _TABLE_FILES: Final = {f"{name}.parquet" for tables in KEPT.values() for name in tables}
 _MANIFESTS: Final[Mapping[Kind, str]] = {"run": MANIFEST, "study": STUDY}
+RUN_FILES: Final = frozenset({MANIFEST, SCENARIO, FINDINGS, "report.html", *_TABLE_FILES})
+"""What may belong to a run."""
+_EVIDENCE: Final = {"evidence.intoto.json", "evidence.intoto.jsonl"}
 _WRITTEN: Final[Mapping[Kind, set[str]]] = {
-    "run": {MANIFEST, SCENARIO, FINDINGS, "report.html", *_TABLE_FILES},
+    "run": {*RUN_FILES, *_EVIDENCE},
     "study": {STUDY, SCENARIO, "result.json", "report.html", "measures.parquet", "variants.parquet"},
 }
 """The files of a folder: what is written there, and what reports put beside it."""

@@ -15,6 +15,7 @@ from windtunnel.api import (
     backtest,
     compare,
     diff,
+    evidence,
     export,
     frame,
     load,
@@ -29,6 +30,7 @@ from windtunnel.api import (
     sql,
     sweep,
     verify,
+    verify_evidence,
 )
 
 __all__ = [
@@ -37,6 +39,7 @@ __all__ = [
     "behaviour",
     "compare",
     "diff",
+    "evidence",
     "export",
     "frame",
     "load",
@@ -51,5 +54,6 @@ __all__ = [
     "sql",
     "sweep",
     "verify",
+    "verify_evidence",
 ]
 __version__ = "0.1.0"

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from models.cedar.policies import PolicySet, Profile
     from models.load import LoadedScenario
     from reports.digest import Digest
+    from reports.evidence.check import EvidenceCheck
     from reports.outcomes import Outcomes
     from reports.studies.study import Answered, Question
     from sim.run import Run
@@ -478,3 +479,31 @@ def report(run: Run, findings: Findings | None, path: str | Path) -> Path:
     from reports.json import read_findings
 
     return write_html(Path(path), run, findings if findings is not None else read_findings(run))
+
+
+def evidence(run: Run, *, key: str | Path | None = None, fail_on: Literal["error", "warning"] = "error") -> Path:
+    """Write the evidence of a run into its folder and return its path: an in-toto statement over the digests of all
+    that it is. With an Ed25519 `key` (PEM) it is signed, in a DSSE envelope. Evidence that was there is replaced.
+
+    Raises `models.diagnostics.InputError`.
+    """
+    from reports.evidence.write import write_evidence
+
+    return write_evidence(run, None if key is None else Path(key), fail_on)
+
+
+def verify_evidence(
+    given: str | Path,
+    *,
+    public_key: str | Path | None = None,
+    replay: LoadedScenario | None = None,
+    workers: int | None = None,
+) -> EvidenceCheck:
+    """Whether a run is what its evidence says, by the evidence file or the folder of the run.
+
+    `replay` is the scenario, to simulate again with the run's seed. Raises `models.diagnostics.InputError`.
+    """
+    from reports.evidence.check import check_evidence
+
+    key = None if public_key is None else Path(public_key)
+    return check_evidence(Path(given), public_key=key, replay=replay, workers=workers)

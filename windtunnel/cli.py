@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from models.diagnostics import InputError, input_error
-from windtunnel import __version__, api, policies, studies, tables
+from windtunnel import __version__, api, governance, policies, studies, tables
 from windtunnel.entry import EXIT_INTERRUPTED, interrupted
 from windtunnel.options import (
     Behaviours,
@@ -346,6 +346,9 @@ def new(
         written = new_scenario(folder)
     for path in written:
         typer.echo(path)
+
+
+app.add_typer(governance.evidence)
 
 
 schemas = typer.Typer(
