@@ -14,6 +14,8 @@ limit, so that a figure means the same wherever it is told.
 | `desks.NAME.wait.p95`, `.wait.mean` | time in the desk's queue, until served or given up |
 | `desks.NAME.unserved` | share of what joins the queue that is not served |
 | `desks.NAME.load` | busy over staffed time |
+| `desks.NAME.cases` | share of cases of which something comes to the desk; not by counts |
+| `desks.NAME.items` | number of items that come to the desk in one replication |
 | `events.deadlocks`, ... | number in one replication, by the names of `count` objectives |
 """
 
@@ -31,7 +33,18 @@ from models.units import Money
 from reports.figures import FigureTables, counted
 from reports.intervals import Sample, bounded
 from reports.objectives import COUNTS, Measure, ObjectiveOutcome, measured, verdict_on
-from reports.queue_times import Extra, IsBack, MeanTime, QueueTime, TimeBack, Unserved, extra_counted, extra_measured
+from reports.queue_times import (
+    Extra,
+    IsBack,
+    Items,
+    MeanTime,
+    QueueTime,
+    Reached,
+    TimeBack,
+    Unserved,
+    extra_counted,
+    extra_measured,
+)
 from reports.tables import RunTables, first_of, nothing_happened, tables_of
 from reports.words import count
 from sim.behaviours import BehaviourError
@@ -177,6 +190,10 @@ def _of_desk(desk: str, what: str, quantile: float | None) -> Definition | None:
             return DeskLoad.model_construct(kind="desk-load", desk=desk, at_most=1.0)
         case "unserved", None:
             return Unserved(desk)
+        case "cases", None:
+            return Reached(desk)
+        case "items", None:
+            return Items(desk)
         case "wait.mean", None:
             return QueueTime(desk)
         case "wait", float(q):
@@ -187,6 +204,7 @@ def _of_desk(desk: str, what: str, quantile: float | None) -> Definition | None:
 def _unknown(name: str, scenario: Scenario, option: str) -> InputError:
     known = [*scenario.objectives, *_standard(scenario), *(f"events.{count}" for count in COUNTS)]
     known += [f"work.{work}.time.mean" for work in scenario.work]
+    known += [f"desks.{desk}.{what}" for desk in scenario.desks for what in ("cases", "items")]
     known += [f"{o}.{what}" for o, one in scenario.objectives.items() if isinstance(one, Recovery) for what in _RETURNS]
     close = near(name, known)
     help = f"did you mean {quoted(close)}?" if close else f"known: {listed(known)}"
@@ -282,7 +300,7 @@ def infos(scenario: Scenario, chosen: Mapping[str, Definition]) -> dict[str, Mea
 def _info(name: str, one: Definition, measure: Measure, scenario: Scenario) -> MeasureInfo:
     objective = name in scenario.objectives
     better: Better | None = "more" if measure.at_least is not None else "less"
-    if isinstance(one, DeskLoad) and not objective:
+    if isinstance(one, DeskLoad | Reached | Items) and not objective:
         better = None  # neither idle people nor busy ones are what a scenario is for
     blank = replace(measure, notes=(), obstacle="", trials=0)
     if not objective:

@@ -1,4 +1,4 @@
-"""Measures that no objective has: mean times, what people and cases spend in queues, and how goodput comes back.
+"""Measures that no objective has: mean times, what comes to people and waits for them, and how goodput comes back.
 
 An objective on a wait counts one that was given up as longer than all others, since nobody was served. Here it counts
 as long as it lasted, beside the share that was not served: what is compared must be a figure.
@@ -7,7 +7,7 @@ as long as it lasted, beside the share that was not served: what is compared mus
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -55,6 +55,26 @@ class Unserved:
     description: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """The share of cases of which something comes to a desk: a step, or a question of theirs."""
+
+    desk: str
+    confidence: float = 0.95
+    kind: str = "reached"
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """The number of items that come to a desk after the warm-up, in one replication."""
+
+    desk: str
+    confidence: float = 0.95
+    kind: str = "items"
+    description: str = ""
+
+
 @dataclass(frozen=True)
 class TimeBack:
     """The time from the end of the fault of a recovery objective until goodput is back."""
@@ -75,7 +95,7 @@ class IsBack:
     description: str = ""
 
 
-Extra = MeanTime | QueueTime | Unserved | TimeBack | IsBack
+Extra = MeanTime | QueueTime | Unserved | Reached | Items | TimeBack | IsBack
 
 
 def extra_measured(extra: Extra, tables: RunTables) -> Measure:
@@ -98,6 +118,10 @@ def extra_measured(extra: Extra, tables: RunTables) -> Measure:
             return _told(
                 extra, exact(ratio(tables.count(rows[rows["end"] != "started"]), tables.count(rows))), len(rows)
             )
+        case Items():
+            return _told(extra, exact(tables.count(waits(tables, f"desk:{extra.desk}")).astype("float64")))
+        case Reached():
+            return _told(extra, *_reached(extra, tables))
         case TimeBack() | IsBack():
             ended = named_windows(tables, extra.of.fault)
             begins = first_begins(ended, tables.replications)
@@ -114,8 +138,13 @@ def extra_counted(extra: Extra, tables: FigureTables) -> Measure:
         return _told(extra, bounded(least.low, most.high, _between(least.best, most.best)))
     if isinstance(extra, TimeBack | IsBack):
         return _returned(extra, tables, recovery_figures(extra.of, tables))
+    if isinstance(extra, Reached):
+        why = "counts do not tell which case an item is of; measure by all events"
+        return replace(_told(extra, exact(np.full(tables.replications, math.nan))), obstacle=why)
     rows = tables.of("wait", f"desk:{extra.desk}")
     all_of_them = tables.total(rows)
+    if isinstance(extra, Items):
+        return _told(extra, exact(all_of_them))
     if isinstance(extra, Unserved):
         served = tables.total(rows[rows["key"] == "started"])
         return _told(extra, exact(ratio(all_of_them - served, all_of_them)), int(all_of_them.sum()))
@@ -123,6 +152,15 @@ def extra_counted(extra: Extra, tables: FigureTables) -> Measure:
         low, high = (ratio(_sum(tables, rows, end), all_of_them) for end in (0, 1))
         return _told(extra, bounded(low, high, _between(low, high)))
     return _told(extra, tables.quantiles(rows, extra.quantile, ""))
+
+
+def _reached(extra: Reached, tables: RunTables) -> tuple[Sample, int]:
+    """Which measured cases come to a desk, as a share of all of them, and how many there are."""
+    events = tables.of_kind("queued", "started")
+    here = events.loc[events["place"] == f"desk:{extra.desk}", ["replication", "case"]].drop_duplicates()
+    cases = tables.measured
+    came = cases[["replication", "case"]].merge(here.astype("int64"), on=["replication", "case"])
+    return exact(ratio(tables.count(came), tables.count(cases))), len(cases)
 
 
 def _returned(
@@ -143,6 +181,10 @@ def _told(extra: Extra, sample: Sample, trials: int = 0) -> Measure:
         case Unserved():
             words = f"the share of the queue of {extra.desk} that is not served"
             return Measure(words, "share", sample, ceiling=1.0, trials=trials)
+        case Reached():
+            return Measure(f"the share of cases that come to {extra.desk}", "share", sample, ceiling=1.0, trials=trials)
+        case Items():
+            return Measure(f"the number of items that come to {extra.desk}", "count", sample)
         case TimeBack():
             words = f"the time from the end of {extra.of.fault} until goodput{whose(extra.of.work)} is back"
             return Measure(words, "duration", sample)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from models.load import LoadedScenario
     from reports.digest import Digest
     from reports.evidence.check import EvidenceCheck
+    from reports.gate.gate import Gate, Step
     from reports.outcomes import Outcomes
     from reports.studies.study import Answered, Question
     from sim.run import Run
@@ -431,6 +432,32 @@ def _study(
     chosen = scenario.scenario.seed if seed is None else seed
     folder = Path(out) if out is not None else RUNS / f"{scenario.scenario.name}-{question.kind}"
     return answer_question(scenario, question, Settings(chosen, volume, tuple(measures)), folder, **ways)
+
+
+def gate(
+    base: str,
+    head: str | None = None,
+    paths: Sequence[str | Path] = (),
+    *,
+    folder: str | Path = ".",
+    requests: str | Path | None = None,
+    replications: int | None = None,
+    workers: int | None = None,
+    behaviours: str | Path | None = None,
+    step: Step | None = None,
+) -> Gate:
+    """Judge the change from one commit to another, or to the working tree, by the `windtunnel.toml` of the base.
+
+    `folder` is in the git checkout; `paths` are from it: scenarios, folders of policies, or folders above them, by
+    default all that the change touches. `requests` is a log of recorded requests that both versions decide. `step` is
+    told what is begun and gives a context that is told how far it is. Faults of the head's files are part of the
+    verdict; `models.diagnostics.InputError` is raised on refs, paths, rules and a log that cannot be used.
+    """
+    from reports.gate.gate import Asked
+    from reports.gate.gate import gate as judge
+
+    asked = Asked(tuple(paths), _path(requests), replications, workers, behaviours)
+    return judge(Path(folder), base, head, asked, step=step)
 
 
 def open_run(folder: str | Path) -> Run:

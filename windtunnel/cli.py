@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from models.diagnostics import InputError, input_error
-from windtunnel import __version__, api, governance, policies, studies, tables
+from windtunnel import __version__, api, gating, governance, policies, studies, tables
 from windtunnel.entry import EXIT_INTERRUPTED, interrupted
 from windtunnel.options import (
     Behaviours,
@@ -171,6 +171,7 @@ app.command()(tables.sql)
 app.command()(policies.diff)
 app.command()(policies.query)
 app.command()(policies.backtest)
+app.command()(gating.gate)
 
 
 @app.command()

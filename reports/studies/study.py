@@ -262,7 +262,7 @@ def answer_question(
         try:
             with executor(workers, cluster) as running:
                 load = _Loading(loaded)
-                study = Study(partial(_packed, settings, programs, load), running, advance, dict(known), lines)
+                study = Study(partial(packed, settings, programs, load), running, advance, dict(known), lines)
                 lab = Lab(study, settings, load)
                 result = question.answer(lab)
         except KeyboardInterrupt:
@@ -293,7 +293,10 @@ class _Loading:
         return self._kept[key]
 
 
-def _packed(settings: Settings, programs: BehaviourFile | None, load: _Loading, variant: Variant) -> Packed:
+def packed(
+    settings: Settings, programs: BehaviourFile | None, load: Callable[[Changes], LoadedScenario], variant: Variant
+) -> Packed:
+    """The work of measuring replications of a variant, as an executor takes it."""
     chosen = {name: info.definition for name, info in variant.infos.items()}
     return pack(measure, measure_job(load(variant.changes), settings.seed, chosen, settings.volume, programs))
 

@@ -1,0 +1,389 @@
+"""The operational effect of a change: both versions simulated under common random numbers, told as sentences.
+
+Replication n of both versions draws the same numbers, so a difference between them is the change's own. Objectives are
+those of the base: a change does not set anew what it is judged by. Where policies change together with the rest of the
+scenario, a third version has the policies alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from models.diagnostics import Diagnostic, InputError, quoted
+from models.gate_rules import Amount, GateRules, Limit
+from reports import words
+from reports.intervals import Interval, Sample, bounded
+from reports.statistics.pairs import bonferroni, difference
+from reports.studies.compare import Comparison, Contrast, Told, VariantOutcome, compared
+from reports.studies.study import Lab, Settings, Variant, packed
+from sim.behaviours import with_behaviours
+from sim.executors.pool import executor
+from sim.study import Study
+from verify.findings import Overall
+
+if TYPE_CHECKING:
+    from models.load import LoadedScenario
+    from models.scenario import Scenario
+
+BASE: Final = "base"
+HEAD: Final = "head"
+POLICIES: Final = "policies-alone"
+"""The base with the policies of the head."""
+
+_DESK: Final = ("cases", "load", "wait.p95", "unserved")
+"""What is told of each desk, in this order."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectiveChange:
+    """An objective in both versions, by the limit of the base where it has one."""
+
+    name: str
+    base: Overall | None
+    head: Overall | None
+    """None where a version cannot have it: what it is about is not there."""
+    head_because: str
+    """Why it is undecided in the head."""
+    same: bool
+    """Whether every pair of replications agrees exactly."""
+    contrast: Contrast | None
+    set_by: Literal["base", "head", "both"]
+    """Whose scenario has it; `base` alone: the change drops it."""
+    reset: bool
+    """Whether the change sets it anew. Its limit here is the base's."""
+
+
+@dataclass(frozen=True, slots=True)
+class LimitOutcome:
+    """How a measure stands to a limit on its worsening."""
+
+    limit: Limit
+    place: int
+    """Its number among the limits of the rules, from 0."""
+    verdict: Overall
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What a change does to the simulated operation."""
+
+    comparison: Comparison
+    objectives: tuple[ObjectiveChange, ...]
+    limits: tuple[LimitOutcome, ...]
+    desks: tuple[str, ...]
+    seed: int
+    alone: bool
+    """Whether the policies are all that changes."""
+    same: frozenset[str]
+    """Measures that every pair of replications agrees on exactly."""
+    sentences: tuple[str, ...]
+    """What differs, the weightiest first."""
+
+    @property
+    def kinds(self) -> Mapping[str, Told]:
+        """What the measures are, by name."""
+        return {one.name: one for one in self.comparison.measures}
+
+    @property
+    def different(self) -> bool:
+        """Whether any measure is not the same in every pair of replications."""
+        return len(self.same) < len(self.comparison.measures)
+
+
+def measure_effect(
+    base: LoadedScenario,
+    head: LoadedScenario,
+    rules: GateRules,
+    *,
+    rules_file: str = "windtunnel.toml",
+    workers: int | None = None,
+    behaviours: str | Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Effect:
+    """Simulate both versions of a scenario and compare them. Raises InputError where a limit names no measure."""
+    scenario = base.scenario
+    replications = rules.replications or scenario.replications
+    seed = scenario.seed if rules.seed is None else rules.seed
+    alone = _without_policies(base) == _without_policies(head)
+    versions = _versions(base, head, alone)
+    loaded: dict[str, LoadedScenario] = {}
+    programs = None
+    for name, version in versions.items():
+        loaded[name], programs = with_behaviours(version, behaviours)
+    asked = _asked(rules.limit, list(loaded.values()), rules_file)
+    settings = Settings(seed, "events", asked)
+    planned = replications * len(loaded)
+
+    def load(changes: Mapping[str, Any]) -> LoadedScenario:
+        return loaded[str(changes.get("version", BASE))]
+
+    def advance(done: int) -> None:
+        if progress is not None:
+            progress(done, planned)
+
+    with executor(workers) as running:
+        lab = Lab(Study(partial(packed, settings, programs, load), running, advance), settings, load)
+        variants = [lab.variant(name, {"version": name}) for name in loaded]
+        numbers = range(replications)
+        lab.ask((variant, numbers) for variant in variants)
+        found = compared(lab, variants, numbers, 0.95)
+        limits = tuple(_limits(lab, variants, numbers, rules, found))
+        same = frozenset(one.name for one in found.measures if _agree(lab, variants, one.name, numbers))
+        objectives = tuple(_objectives(lab, (scenario, head.scenario), variants, numbers, found, same))
+    desks = tuple(dict.fromkeys((*scenario.desks, *head.scenario.desks)))
+    effect = Effect(found, objectives, limits, desks, seed, alone, same, ())
+    return replace(effect, sentences=tuple(_sentences(effect)))
+
+
+def _versions(base: LoadedScenario, head: LoadedScenario, alone: bool) -> dict[str, LoadedScenario]:
+    """The versions to simulate, by name, each with the objectives of both, those of the base first."""
+    found = {BASE: _with_objectives(base, base, head), HEAD: _with_objectives(head, base, head)}
+    if not alone and base.policies and head.policies and _policies(base) != _policies(head):
+        digest = hashlib.sha256(f"{base.digest} {head.digest}".encode()).hexdigest()
+        rollouts = {name: head.rollouts.get(name, old) for name, old in base.rollouts.items()}
+        mixed = replace(base, policies=head.policies, rollouts=rollouts, digest=digest)
+        found[POLICIES] = _with_objectives(mixed, base, head)
+    return found
+
+
+def _with_objectives(loaded: LoadedScenario, base: LoadedScenario, head: LoadedScenario) -> LoadedScenario:
+    """A version with the objectives of the base, and those that the head adds, as far as it has what they are about."""
+    wanted = {**head.scenario.objectives, **base.scenario.objectives}
+    own = loaded.scenario
+    kept = {name: wanted[name] for name in _in_order(base, head) if _can_have(own, wanted[name])}
+    if kept == own.objectives and list(kept) == list(own.objectives):
+        return loaded
+    digest = hashlib.sha256(f"{loaded.digest} {sorted(kept)}".encode()).hexdigest()
+    return replace(loaded, scenario=own.model_copy(update={"objectives": kept}), digest=digest)
+
+
+def _in_order(base: LoadedScenario, head: LoadedScenario) -> list[str]:
+    return list(dict.fromkeys((*base.scenario.objectives, *head.scenario.objectives)))
+
+
+def _can_have(scenario: Scenario, objective: Any) -> bool:
+    """Whether a scenario has the desk, the work, the fault ... that an objective is about."""
+    owners: Mapping[str, Collection[Any]] = {
+        "desk": scenario.desks,
+        "work": scenario.work,
+        "monitor": scenario.monitors,
+        "fault": {getattr(fault, "name", None) for fault in scenario.faults},
+    }
+    named = ((kind, getattr(objective, kind, None)) for kind in owners)
+    return all(name is None or name in owners[kind] for kind, name in named)
+
+
+def _policies(loaded: LoadedScenario) -> tuple[Any, ...]:
+    """What the policies of a scenario say, whatever the files are called."""
+    texts = {
+        name: digest for name, digest in loaded.inputs.items() if name.endswith((".cedar", ".cedarschema", ".json"))
+    }
+    return loaded.scenario.policies, tuple(sorted(texts.items()))
+
+
+def _without_policies(loaded: LoadedScenario) -> Any:
+    values = loaded.scenario.dump()
+    values.pop("policies", None)
+    return values
+
+
+def _asked(limits: Sequence[Limit], versions: Sequence[LoadedScenario], file: str) -> tuple[str, ...]:
+    """The measures asked for: how many cases come to each desk, and what limits are on."""
+    from reports.measures import definitions
+
+    desks = [desk for desk in versions[0].scenario.desks if all(desk in one.scenario.desks for one in versions)]
+    asked = dict.fromkeys(f"desks.{desk}.cases" for desk in desks)
+    for limit in limits:
+        known = [_has(one.scenario, limit.measure) for one in versions]
+        if all(known):
+            asked[limit.measure] = None
+    definitions(versions[0].scenario, asked, file)
+    return tuple(asked)
+
+
+def _has(scenario: Scenario, measure: str) -> bool:
+    from reports.measures import definitions
+
+    try:
+        definitions(scenario, [measure])
+    except InputError:
+        return False
+    return True
+
+
+# --- objectives and limits --------------------------------------------------------------------------------------------
+
+
+def _objectives(
+    lab: Lab,
+    scenarios: tuple[Scenario, Scenario],
+    variants: Sequence[Variant],
+    numbers: range,
+    found: Comparison,
+    same: Collection[str],
+) -> Iterator[ObjectiveChange]:
+    base, head = scenarios
+    contrasts = {one.measure: one for one in found.variants[1].contrasts}
+    for name in dict.fromkeys((*base.objectives, *head.objectives)):
+        judged = [lab.judged(one, name, numbers) if name in one.objectives else None for one in variants[:2]]
+        one = contrasts.get(name)
+        old, new = judged
+        yield ObjectiveChange(
+            name=name,
+            base=old.verdict if old else None,
+            head=new.verdict if new else None,
+            head_because=new.open_because if new else "the change takes out what it is about",
+            same=name in same,
+            contrast=one,
+            set_by="both"
+            if name in base.objectives and name in head.objectives
+            else BASE
+            if name in base.objectives
+            else HEAD,
+            reset=name in base.objectives
+            and name in head.objectives
+            and base.objectives[name] != head.objectives[name],
+        )
+
+
+def _agree(lab: Lab, variants: Sequence[Variant], measure: str, numbers: range) -> bool:
+    """Whether a measure is the same in both versions, replication by replication; nan is the same as nan."""
+    one, other = (lab.values(of, measure, numbers) for of in variants[:2])
+    return repr(one) == repr(other)
+
+
+def _limits(
+    lab: Lab, variants: Sequence[Variant], numbers: range, rules: GateRules, found: Comparison
+) -> Iterator[LimitOutcome]:
+    """Every limit that is on a measure of both versions. The intervals hold together."""
+    kinds = {one.name: one for one in found.measures}
+    for place, limit in enumerate(rules.limit):
+        if (kind := kinds.get(limit.measure)) is None:
+            continue
+        amount, up = (limit.rise_at_most, True) if limit.rise_at_most else (limit.fall_at_most, False)
+        assert amount is not None
+        allowed = _allowed(amount, kind, found.currency, limit)
+        one, other = (lab.sample(of, limit.measure, numbers) for of in variants[:2])
+        level = bonferroni(found.confidence, len(rules.limit))
+        more = (
+            difference(_scaled(one, 1.0 + (allowed if up else -allowed)), other, level).interval
+            if amount.unit == "relative"
+            else difference(one, other, level).interval
+        )
+        bound = 0.0 if amount.unit == "relative" else allowed if up else -allowed
+        yield LimitOutcome(
+            limit,
+            place,
+            _stands(more, bound, up),
+            _limit_told(limit, kind, difference(one, other, level).interval, amount, up, found),
+        )
+
+
+def _scaled(sample: Sample, by: float) -> Sample:
+    return bounded(*(tuple(value * by for value in ends) for ends in (sample.low, sample.high, sample.best)))
+
+
+def _stands(more: Interval, bound: float, up: bool) -> Overall:
+    if not more.known or math.isnan(more.low):
+        return "undecided"
+    low, high = (more.low, more.high) if up else (-more.high, -more.low)
+    edge = bound if up else -bound
+    return "fail" if low > edge else "pass" if high <= edge else "undecided"
+
+
+def _allowed(amount: Amount, kind: Told, currency: str, limit: Limit) -> float:
+    """The amount in the unit of the measure. Raises InputError where it is in another one."""
+    fits = {"duration": ("duration",), "money": ("money",)}.get(kind.unit, ("plain",))
+    if amount.unit != "relative" and (amount.unit not in fits or (amount.currency and amount.currency != currency)):
+        expected = {"duration": "a time as `30m`", "money": f"an amount as `0.50 {currency}`"}.get(
+            kind.unit, "a number as `0.05`"
+        )
+        message = f"{quoted(amount.text)} is no change of {quoted(limit.measure)}"
+        raise InputError(Diagnostic(message, "windtunnel.toml", help=f"{expected}, or a share of before as `10%`"))
+    return amount.value
+
+
+def _limit_told(limit: Limit, kind: Told, more: Interval, amount: Amount, up: bool, found: Comparison) -> str:
+    told = words.change(more.estimate, kind.unit, found.currency)
+    ends = words.change_span(more, kind.unit, found.currency)
+    side = "rise" if up else "fall"
+    return f"{limit.measure} changes by {told} ({ends}); it may {side} by {amount.text} at most"
+
+
+# --- sentences --------------------------------------------------------------------------------------------------------
+
+
+def _sentences(effect: Effect) -> Iterator[str]:
+    """What differs: cases of each desk with its wait, other differences that are sure, then what fails."""
+    found = effect.comparison
+    head = found.variants[1]
+    if not effect.different:
+        yield f"Every measure is the same in all {words.count(found.replications, 'replication')} of both versions."
+        return
+    for desk in effect.desks:
+        yield from _of_desk(desk, head, effect)
+    yield from _lost(effect)
+    for name in ("completed", "cost"):
+        for one in head.contrasts:
+            if one.measure.startswith("work.") and one.measure.endswith(f".{name}") and one.word in ("better", "worse"):
+                yield f"{_moves(one, effect)}."
+
+
+def _of_desk(desk: str, head: VariantOutcome, effect: Effect) -> Iterator[str]:
+    """`This change sends 14 points +- 1 more of the cases to finance; its p95 wait goes from 12 min to 3.4 h.`"""
+    contrasts = {one.measure: one for one in head.contrasts}
+    parts = []
+    cases = contrasts.get(f"desks.{desk}.cases")
+    if cases is not None and cases.word in ("more", "less"):
+        amount, ends = _share_told(cases, effect)
+        parts.append(f"This change sends {amount} to {desk} ({ends})")
+    parts += [
+        _moves(one, effect, subject)
+        for what, subject in (("load", "load"), ("wait.p95", "p95 wait"), ("unserved", "unserved share"))
+        if (one := contrasts.get(f"desks.{desk}.{what}")) is not None and one.word not in ("no difference", "undecided")
+    ]
+    if not parts:
+        return
+    first, *rest = parts
+    begin = first if first.startswith("This change") else f"At {desk} the {first}"
+    yield "; ".join([begin, *(f"its {part}" for part in rest)]) + "."
+
+
+def _share_told(one: Contrast, effect: Effect) -> tuple[str, str]:
+    """`14% +- 1% more of the cases (7.1% to 21%)`: the half width to one digit, the difference as far as that goes."""
+    half = (one.interval.high - one.interval.low) / 2 * 100
+    digits = max(0, -math.floor(math.log10(half))) if half > 0 else 1
+    amount = f"{abs(one.interval.estimate) * 100:.{digits}f}% +- {half:.{digits}f}%"
+    word = "more" if one.interval.estimate > 0 else "fewer"
+    before, after = (words.share(of.estimate) for of in _both(one.measure, effect))
+    return f"{amount} {word} of the cases", f"{before} to {after}"
+
+
+def _both(measure: str, effect: Effect) -> list[Interval]:
+    """A measure of the base and of the head."""
+    figures = (of.figures for of in effect.comparison.variants[:2])
+    return [next(figure.interval for figure in own if figure.measure == measure) for own in figures]
+
+
+def _moves(one: Contrast, effect: Effect, subject: str = "") -> str:
+    kind = effect.kinds[one.measure]
+    base, head = _both(one.measure, effect)
+    currency = effect.comparison.currency
+    before, after = (words.figure(of.estimate, kind.unit, currency) for of in (base, head))
+    ends = words.change_span(one.interval, kind.unit, currency)
+    return f"{subject or one.measure} goes from {before} to {after} ({ends})"
+
+
+def _lost(effect: Effect) -> Iterator[str]:
+    """What becomes of the objectives, where that is not as it was."""
+    for one in effect.objectives:
+        if one.base != one.head and one.head is not None and one.base is not None:
+            verb = {"fail": "fails", "pass": "is met", "undecided": "is undecided"}
+            yield f"Objective `{one.name}` {verb[one.head]}; before the change it {verb[one.base]}."

@@ -1,0 +1,269 @@
+"""The gate: what changes between two commits, whether it may, and what it does to the operation.
+
+    refs --checkout--> trees --changed--> targets --diff, verify, simulate--> Judged --rules of the base--> Judgement
+
+The rules are those of the base: a change cannot loosen what it is judged by. It is compared with the commit from which
+it went its own way, so that what others have changed since is not held against it.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from models.checkout import Commit, Tree, changes, find, merge_base, resolve, tree
+from models.diagnostics import Diagnostic, InputError, input_error, quoted
+from models.gate_rules import RULES_FILE, GateRules, read_rules
+from models.load import SCENARIO_FILE, LoadedScenario, load
+from reports.gate.changed import Target, here, targets, write_version
+from reports.gate.judge import Judged, Judgement, Reason, Told, judgement, reasons
+from verify.findings import Finding, Findings
+
+if TYPE_CHECKING:
+    from models.cedar.policies import PolicySet
+    from reports.gate.effect import Effect
+    from verify.backtest import Backtest
+    from verify.diff import Diff
+
+SCHEMA: Final = "windtunnel.gate/1"
+
+Advance = Callable[[int, int | None], None]
+Step = Callable[[str], AbstractContextManager[Advance]]
+"""Told what is begun; it shows signs of life, and takes how far it is where that is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked of the gate beside the refs."""
+
+    paths: tuple[str | Path, ...] = ()
+    """From the folder that the gate is asked in."""
+    requests: Path | None = None
+    replications: int | None = None
+    workers: int | None = None
+    behaviours: str | Path | None = None
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A change, judged."""
+
+    base: Commit
+    compared: Commit
+    """The commit that the head is compared with: where it went its own way from the base."""
+    head: Commit | None
+    """None: the working tree."""
+    rules: GateRules
+    targets: tuple[Judged, ...]
+    against: tuple[Reason, ...]
+    verdict: Judgement
+    notes: tuple[str, ...]
+
+
+def gate(
+    start: Path,
+    base: str,
+    head: str | None = None,
+    asked: Asked | None = None,
+    *,
+    step: Step | None = None,
+) -> Gate:
+    """Judge the change from one commit to another, or to the working tree, in the checkout that a folder is in.
+
+    Raises InputError on refs, paths and rules that cannot be used. Faults of the head are part of its verdict.
+    """
+    asked = asked or Asked()
+    root = find(start)
+    of_base = resolve(root, base, "--base")
+    of_head = None if head is None else resolve(root, head, "--head")
+    apart = merge_base(root, of_base, of_head)
+    compared = apart or of_base
+    old, new = tree(root, compared), tree(root, of_head)
+    own = old if compared.id == of_base.id else tree(root, of_base)
+    rules = read_rules(own.read(RULES_FILE), f"{base}:{RULES_FILE}")
+    if asked.replications is not None:
+        rules = rules.model_copy(update={"replications": asked.replications})
+    found = targets(old, new, changes(old, new), [_in_repository(root, start, path) for path in asked.paths])
+    work = _Work(old, new, rules, asked, step or (lambda _: nullcontext(lambda _done, _total: None)))
+    judged = tuple(work.judge(target) for target in found)
+    against = reasons(judged, rules)
+    notes = (*_of_commits(of_base, compared, apart), *_of_rules(own, new, rules))
+    return Gate(of_base, compared, of_head, rules, judged, against, judgement(against, judged), notes)
+
+
+def _in_repository(root: Path, start: Path, path: str | Path) -> str:
+    """A path from a folder as the repository has it. Raises InputError where it is in another place."""
+    whole = Path(os.path.normpath(Path(os.path.realpath(start), path)))
+    top = Path(os.path.realpath(root))
+    if not whole.is_relative_to(top):
+        raise input_error(f"{quoted(str(path))} is not in the repository", "PATHS")
+    found = whole.relative_to(top)
+    inside = found.parent if found.name == SCENARIO_FILE else found
+    return "" if inside == Path() else inside.as_posix()
+
+
+def _of_commits(base: Commit, compared: Commit, apart: Commit | None) -> Iterator[str]:
+    if apart is None:
+        yield "The clone does not say where the head went its own way: it is compared with the base itself."
+    elif compared.id != base.id:
+        yield f"The base has gone on: the head is compared with {compared.id[:12]}, where it went its own way."
+
+
+def _of_rules(base: Tree, head: Tree, rules: GateRules) -> Iterator[str]:
+    """Files of the gate that the change touches: the base's count."""
+    for file in (RULES_FILE, rules.waivers, *filter(None, (rules.baseline,))):
+        path = posixpath.normpath(file)
+        if base.read(path) != head.read(path):
+            yield f"The change touches {quoted(path)}. The base's counts here, the new one from the next change on."
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What it takes to judge targets."""
+
+    old: Tree
+    new: Tree
+    rules: GateRules
+    asked: Asked
+    step: Step
+
+    def judge(self, target: Target) -> Judged:
+        if target.change in ("removed", "unchanged"):
+            return Judged(target)
+        with tempfile.TemporaryDirectory(prefix="windtunnel-gate-") as folder:
+            sides = Path(folder, "base"), Path(folder, "head")
+            return self._judged(target, *sides)
+
+    def _judged(self, target: Target, base: Path, head: Path) -> Judged:
+        read = _scenario if target.kind == "scenario" else self._policies
+        before, base_faults = _read(read, self.old, target, base) if target.change == "changed" else (None, ())
+        now, faults = _read(read, self.new, target, head)
+        if now is None:
+            return Judged(target, faults=faults, base_faults=base_faults)
+        old, new = before.policies if before else None, now.policies
+        diff = self._diff(old, new)
+        with self.step(f"verifying {target.name}"):
+            findings = self._findings(now)
+            known = self._findings(before) if before else None
+        effect = self._effect(before, now)
+        backtest = self._backtest(old, new)
+        return Judged(
+            target,
+            diff=diff,
+            findings=findings,
+            told=tuple(_since(known, findings)),
+            effect=effect,
+            backtest=backtest,
+            base_faults=base_faults,
+            notes=tuple(_notes(target, before, now, base_faults)),
+        )
+
+    def _policies(self, folder: Path, target: Target) -> _Version:
+        from models.cedar.load import load_policies
+
+        return _Version(load_policies(folder / target.path, profile=self.rules.profile, root=folder))
+
+    def _diff(self, old: PolicySet | None, new: PolicySet | None) -> Diff | None:
+        from models.cedar.pair import paired
+        from verify.diff import diff
+
+        if old is None or new is None:
+            return None
+        with self.step("comparing decisions"):
+            return diff(*paired(old, new), effort=self.rules.effort, forbid=self.rules.forbid)
+
+    def _findings(self, version: _Version) -> Findings:
+        from verify.verify import verify
+
+        return verify(version.policies, version.loaded, effort=self.rules.effort)
+
+    def _effect(self, before: _Version | None, now: _Version) -> Effect | None:
+        from reports.gate.effect import measure_effect
+
+        if before is None or before.loaded is None or now.loaded is None or before.loaded.digest == now.loaded.digest:
+            return None
+        with self.step("simulating both versions") as advance:
+            return measure_effect(
+                before.loaded,
+                now.loaded,
+                self.rules,
+                workers=self.asked.workers,
+                behaviours=self.asked.behaviours,
+                progress=advance,
+            )
+
+    def _backtest(self, old: PolicySet | None, new: PolicySet | None) -> Backtest | None:
+        from models.cedar.recorded import read_requests
+        from verify.backtest import backtest
+
+        log = self.asked.requests
+        if log is None or old is None or new is None:
+            return None
+        with self.step("deciding recorded requests"):
+            return backtest(old, read_requests(log), new, file=str(log))
+
+
+@dataclass(frozen=True, slots=True)
+class _Version:
+    """A target as it is in the base or in the head."""
+
+    policies: PolicySet | None
+    loaded: LoadedScenario | None = None
+
+
+def _scenario(folder: Path, target: Target) -> _Version:
+    loaded = load(folder / target.path / SCENARIO_FILE)
+    return _Version(loaded.policies, loaded)
+
+
+def _read(
+    read: Callable[[Path, Target], _Version], source: Tree, target: Target, folder: Path
+) -> tuple[_Version | None, tuple[Diagnostic, ...]]:
+    """A version of a target, or what is wrong with it, by paths in the repository."""
+    folder.mkdir()
+    try:
+        write_version(source, target, folder)
+        return read(folder, target), ()
+    except InputError as error:
+        return None, here(error.diagnostics, folder)
+
+
+def _since(before: Findings | None, now: Findings) -> Iterator[Told]:
+    """The findings of the head with since when they are there, then those that are gone. What holds is not told."""
+    old = Counter(map(_key, _open(before))) if before else Counter[tuple[str, str]]()
+    for finding in _open(now):
+        known = old[_key(finding)] > 0
+        old[_key(finding)] -= known
+        yield Told(finding, "unchanged" if known else "new")
+    for finding in _open(before) if before else ():
+        if old[_key(finding)] > 0:
+            old[_key(finding)] -= 1
+            yield Told(finding, "absent")
+
+
+def _open(findings: Findings | None) -> list[Finding]:
+    return [finding for finding in findings.findings if finding.verdict != "holds"] if findings else []
+
+
+def _key(finding: Finding) -> tuple[str, str]:
+    return finding.id, finding.verdict
+
+
+def _notes(target: Target, before: _Version | None, now: _Version, base_faults: Sequence[Diagnostic]) -> Iterator[str]:
+    if base_faults:
+        yield f"The base cannot be read ({base_faults[0].message}): nothing is compared, and all findings are new."
+    elif before is None:
+        yield "It is new: nothing is compared, and all findings are new."
+    elif target.kind == "policies":
+        yield "No scenario uses these policies, so no operational effect was measured."
+    elif now.loaded and before.loaded and now.loaded.digest == before.loaded.digest:
+        yield "Nothing that is simulated changes."
+    if now.policies is None or (before and before.policies is None):
+        yield "A version names no policies: no decisions are compared."

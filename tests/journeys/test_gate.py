@@ -1,0 +1,227 @@
+"""A pull request at the gate, rehearsed: a repository made on the fly, a base, and candidate changes of it."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import windtunnel as wt
+from models.diagnostics import InputError
+from windtunnel.cli import exit_code
+
+SCENARIO = """\
+windtunnel: 1
+name: refunds
+start: 2026-01-05T00:00:00Z
+horizon: 10h
+warm-up: 1h
+replications: 6
+seed: 7
+policies: {path: ../policies}
+agents:
+  clerk: {principal: 'Agent::"clerk"', replicas: 4, capabilities: {pay: {service: exponential(mean=40s)}}}
+desks:
+  finance:
+    roster: [{days: daily, hours: "00:00-24:00", staff: 2}]
+    service: exponential(mean=6m)
+    cost-per-hour: 50 USD
+chains:
+  finance: {levels: [{desk: finance}]}
+workflows:
+  refund:
+    start: pay
+    steps:
+      pay: {kind: task, agent: clerk, capability: pay, action: 'Action::"pay"', resource: 'Shop::"shop"'}
+work:
+  refunds: {workflow: refund, arrivals: {kind: poisson, rate: 40/h}, attributes: {amount: "uniform(low=0, high=1000)"}}
+objectives:
+  refund-answered: {kind: case-share, work: refunds, outcomes: [completed, denied], within: 1h, at-least: 0.9}
+"""
+SCHEMA = """\
+entity Agent;
+entity Shop;
+action "pay", "void" appliesTo { principal: [Agent], resource: [Shop], context: { amount: Long } };
+"""
+POLICIES = """\
+@id("clerks-pay")
+permit (principal == Agent::"clerk", action == Action::"pay", resource == Shop::"shop");
+
+@id("over-cap") @escalate("finance") @timeout("4h") @severity("high")
+forbid (principal, action == Action::"pay", resource) when { context.amount > 900 };
+"""
+RULES = """\
+[gate]
+forbid = ["newly-allowed", "unescalated"]
+
+[[gate.limit]]
+measure = "desks.finance.wait.p95"
+rise-at-most = "30m"
+"""
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A checkout with a base branch `main`."""
+
+    root: Path
+
+    def git(self, *words: str) -> str:
+        names = ["-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"]
+        done = subprocess.run(["git", *names, *words], cwd=self.root, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    def write(self, path: str, text: str) -> None:
+        file = self.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+
+    def branch(self, name: str, **files: str) -> str:
+        """A branch from `main` with other policies, or other files."""
+        self.git("checkout", "-q", "-b", name, "main")
+        for path, text in files.items():
+            self.write({"policies": "fleet/policies/refunds.cedar"}.get(path, path), text)
+        self.git("add", "-A")
+        self.git("commit", "-q", "-m", name)
+        self.git("checkout", "-q", "main")
+        return name
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    made = Repository(tmp_path_factory.mktemp("repository"))
+    made.git("init", "-q", "-b", "main")
+    made.write("fleet/desk/scenario.yaml", SCENARIO)
+    made.write("fleet/policies/refunds.cedar", POLICIES)
+    made.write("fleet/policies/fleet.cedarschema", SCHEMA)
+    made.write("windtunnel.toml", RULES)
+    made.write("README.md", "a fleet")
+    made.git("add", "-A")
+    made.git("commit", "-q", "-m", "base")
+    return made
+
+
+def told(repository: Repository, monkeypatch: pytest.MonkeyPatch, capsys, *words: str) -> tuple[int, str]:  # type: ignore[no-untyped-def]
+    """What the command prints, and its exit code."""
+    monkeypatch.chdir(repository.root)
+    monkeypatch.setenv("NO_COLOR", "1")
+    code = exit_code(["gate", "--base", "main", "--workers", "1", *words])
+    return code, capsys.readouterr().out
+
+
+def test_flooding_a_desk_fails_and_its_effect_is_that_of_paired_runs(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flood = POLICIES.replace("> 900", "> 300")
+    repository.branch("flood", policies=flood)
+    code, text = told(repository, monkeypatch, capsys, "--head", "flood")
+    assert code == 1
+    assert text.splitlines()[0].split()[1] == "fail"
+    assert "objective `refund-answered`, which the base keeps, fails after the change" in text
+    assert "desks.finance.wait.p95 changes by" in text
+
+    gate = wt.gate("main", "flood", folder=repository.root, workers=1)
+    (one,) = gate.targets
+    assert one.target.files == ("fleet/policies/refunds.cedar",)
+    assert one.effect is not None
+    assert one.effect.alone
+    contrast = {c.measure: c for c in one.effect.comparison.variants[1].contrasts}["desks.finance.cases"]
+
+    shares = []
+    for name, policies in (("base", POLICIES), ("flood", flood)):
+        made = Repository(tmp_path / name)
+        made.write("desk/scenario.yaml", SCENARIO)
+        made.write("policies/refunds.cedar", policies)
+        made.write("policies/fleet.cedarschema", SCHEMA)
+        run = wt.simulate(wt.load(made.root / "desk"), tmp_path / f"{name}-run", workers=1)
+        cases, events = run.cases(), run.events()
+        asked = set(
+            events[events["place"] == "desk:finance"][["replication", "case"]].itertuples(index=False, name=None)
+        )
+        cases = cases[cases["measured"]]
+        at_desk = [key in asked for key in cases[["replication", "case"]].itertuples(index=False, name=None)]
+        shares.append(cases.assign(at_desk=at_desk).groupby("replication")["at_desk"].mean().to_numpy())
+    paired = shares[1] - shares[0]
+    half = stats.t.ppf(0.975, len(paired) - 1) * paired.std(ddof=1) / math.sqrt(len(paired))
+    assert contrast.interval.estimate == pytest.approx(paired.mean())
+    assert (contrast.interval.low, contrast.interval.high) == pytest.approx(
+        (paired.mean() - half, paired.mean() + half)
+    )
+    assert 0.5 < np.mean(paired) < 0.7
+    assert f"{paired.mean():.0%}" in text
+
+
+def test_a_reformatted_policy_passes_and_nothing_differs(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repository.branch("harmless", policies="// moved\n\n" + POLICIES.replace("when {", "when\n{\n   "))
+    code, text = told(repository, monkeypatch, capsys, "--head", "harmless")
+    assert code == 0
+    assert "No decision changes." in text
+    assert "Every measure is the same in all 6 replications" in text
+
+
+def test_a_policy_that_cannot_be_read_is_told_by_its_place(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repository.branch("syntax", policies=POLICIES.replace("forbid (", "forbd ("))
+    code, text = told(repository, monkeypatch, capsys, "--head", "syntax")
+    assert code == 2
+    assert "fleet/policies/refunds.cedar:5:1" in text
+
+
+def test_the_working_tree_is_judged_where_no_head_is_named(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = "fleet/policies/refunds.cedar"
+    repository.write(file, POLICIES.replace("permit (principal == Agent", "permit (principal in Agent"))
+    code, text = told(repository, monkeypatch, capsys, "--format", "json")
+    repository.git("checkout", "-q", file)
+    found = json.loads(text)
+    assert (code, found["verdict"]["result"]) == (0, "pass")
+    assert found["head"] == {"ref": None, "commit": None}
+    assert [target["files"] for target in found["targets"]] == [[file]]
+
+
+def test_nothing_that_is_judged_is_touched(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repository.branch("words", **{"README.md": "two fleets"})
+    code, text = told(repository, monkeypatch, capsys, "--head", "words")
+    assert code == 0
+    assert "touches no scenario and no policies" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--base=-h"], "is not a ref"),
+        (["--base=mian"], "did you mean `main`?"),
+        (["--base=main", "--head=--upload-pack=x"], "is not a ref"),
+        (["--base=main", "fleet/nowhere"], "neither version has"),
+        (["--base=main", "../elsewhere"], "is not in the repository"),
+    ],
+)
+def test_a_wrong_ref_or_path_is_an_input_error(
+    repository: Repository,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    said: str,
+) -> None:
+    monkeypatch.chdir(repository.root)
+    assert exit_code(["gate", *words]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_folder_that_is_no_checkout_is_an_input_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", os.fspath(tmp_path.parent))
+    with pytest.raises(InputError, match="finds no checkout"):
+        wt.gate("main", folder=tmp_path)

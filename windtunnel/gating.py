@@ -1,0 +1,58 @@
+"""The command `gate`: a change between two commits of a git checkout, judged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from windtunnel import api
+from windtunnel.options import Behaviours, Format, OutputFormat, Workers, print_json
+
+
+def gate(
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[PATHS]...",
+            help="Scenarios, folders of policies, or folders above them. [default: all that the change touches]",
+        ),
+    ] = None,
+    base: Annotated[str, typer.Option(metavar="REF", help="What the change is to be merged into.")] = ...,  # type: ignore[assignment]
+    head: Annotated[str | None, typer.Option(metavar="REF", help="The change. [default: the working tree]")] = None,
+    requests: Annotated[
+        Path | None, typer.Option(metavar="LOG.jsonl", help="Recorded requests to decide under both versions.")
+    ] = None,
+    replications: Annotated[
+        int | None, typer.Option(min=2, max=10_000, help="Of each version, instead of the rules' or the scenario's.")
+    ] = None,
+    workers: Workers = None,
+    behaviours: Behaviours = None,
+    format: OutputFormat = Format.text,
+) -> None:
+    """Judge a change in git: the decisions that change, new findings, and what it does to the simulated operation.
+
+    The rules stand in `windtunnel.toml` of the base.
+    """
+    from reports import progress
+
+    judged = api.gate(
+        base,
+        head,
+        paths or (),
+        requests=requests,
+        replications=replications,
+        workers=workers,
+        behaviours=behaviours,
+        step=progress.bar,
+    )
+    if format is Format.json:
+        from reports.gate.json import to_json
+
+        print_json(to_json(judged))
+    else:
+        from reports.gate.terminal import print_gate
+
+        print_gate(judged)
+    raise typer.Exit(judged.verdict.exit_code)
