@@ -65,7 +65,9 @@ def test_only_the_backends_touch_a_solver() -> None:
 def test_public_names_are_the_promised_ones() -> None:
     import windtunnel
 
-    promised = "assess backtest behaviour compare diff evidence export frame gate load open_run query recovery_map report "
+    promised = (
+        "assess backtest behaviour compare diff evidence export frame gate load open_run query recovery_map report "
+    )
     promised += "resume run_alone simulate size sql sweep verify verify_evidence"
     assert sorted(windtunnel.__all__) == promised.split()
     assert all(callable(getattr(windtunnel, name)) for name in windtunnel.__all__)
