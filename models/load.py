@@ -66,17 +66,20 @@ class LoadedScenario:
         return Span(self.path.name, place.line, place.column)
 
 
-def load(path: Path, changes: Mapping[str, Any] | None = None, variant: str = BASE) -> LoadedScenario:
+def load(
+    path: Path, changes: Mapping[str, Any] | None = None, variant: str = BASE, *, root: Path | None = None
+) -> LoadedScenario:
     """Load a scenario file, or the `scenario.yaml` of a folder. Raises `InputError` with every fault.
 
     `variant` is one of those that the file has. `changes` maps paths such as `desks.finance.roster.0.staff` or
-    `faults.0.at` to the values they take instead of the file's, or of the variant's.
+    `faults.0.at` to the values they take instead of the file's, or of the variant's. Places in policies are told by
+    their path from `root`, the scenario's folder where none is given.
     """
     file = path / SCENARIO_FILE if path.is_dir() and path.name != SCENARIO_FILE else path
     read = read_document(file)
     own = chosen(read, variant)
     document = changed(changed(read, own, ("variants", variant, "set")), changes or {})
-    policies: _Sets = {}
+    policies = _Sets(root)
     judged, outside, faults = _whole(document, file, policies)
     if variant == BASE and not changes:
         faults += _of_variants(read, file, faults, policies)
@@ -102,8 +105,13 @@ def load(path: Path, changes: Mapping[str, Any] | None = None, variant: str = BA
     )
 
 
-_Sets = dict[tuple[Policies, tuple[Any, ...]], "PolicySet"]
-"""Policy sets that are read, by what they were read for: most variants have those of the base."""
+class _Sets(dict[tuple[Policies, tuple[Any, ...]], "PolicySet"]):
+    """Policy sets that are read, by what they were read for: most variants have those of the base."""
+
+    def __init__(self, root: Path | None) -> None:
+        super().__init__()
+        self.root = root
+        """From which places in policies are told; the scenario's folder where there is none."""
 
 
 def _whole(document: Document, file: Path, policies: _Sets) -> tuple[_Judged, _Outside, list[Diagnostic]]:
@@ -214,11 +222,11 @@ def _outside(read: Readable, document: Document, folder: Path, policies: _Sets) 
                 given = _completed(given, scenario.policies, folder)
                 what = (given, tuple(_asked(scenario)))
                 if what not in policies:
-                    policies[what] = _policies(*what, folder)
+                    policies[what] = _policies(*what, folder, policies.root or folder)
                 sets[keys] = policies[what]
                 inputs |= _digests(_policy_files(given, folder), folder)
             except InputError as error:
-                faults += [_from_here(fault, folder) for fault in error.diagnostics]
+                faults += [_from_here(fault, policies.root or folder) for fault in error.diagnostics]
     traces: dict[str, Rows] = {}
     for name, trace in _named_traces(scenario):
         if _trace_keys(name) not in missing:
@@ -299,7 +307,7 @@ def _missing(keys: tuple[str, ...], text: str, folder: Path, *, folders: bool = 
     yield Problem(keys, f"{what}: {quoted(text)}", help)
 
 
-def _policies(given: Policies, asked: tuple[tuple[Uid, Uid, Uid], ...], folder: Path) -> PolicySet:
+def _policies(given: Policies, asked: tuple[tuple[Uid, Uid, Uid], ...], folder: Path, root: Path) -> PolicySet:
     from models.cedar.load import load_policies  # cedarpy, only for scenarios with policies
 
     return load_policies(
@@ -308,7 +316,7 @@ def _policies(given: Policies, asked: tuple[tuple[Uid, Uid, Uid], ...], folder: 
         entities=None if given.entities is None else folder / given.entities,
         invariants=None if given.invariants is None else folder / given.invariants,
         profile=given.profile,
-        root=folder,
+        root=root,
         asked=asked,
     )
 

@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from models.diagnostics import Diagnostic, InputError, quoted
 from models.gate_rules import Amount, GateRules, Limit
+from models.objectives import DeskWait
 from reports import words
 from reports.intervals import Interval, Sample, bounded
+from reports.queue_times import QueueTime, Unserved
 from reports.statistics.pairs import bonferroni, difference
 from reports.studies.compare import Comparison, Contrast, Told, VariantOutcome, compared
 from reports.studies.study import Lab, Settings, Variant, packed
@@ -71,6 +73,15 @@ class LimitOutcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Sentence:
+    """What a change does to one thing."""
+
+    subject: str
+    """A desk, a measure or an objective by its path, or `all`."""
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Effect:
     """What a change does to the simulated operation."""
 
@@ -83,7 +94,7 @@ class Effect:
     """Whether the policies are all that changes."""
     same: frozenset[str]
     """Measures that every pair of replications agrees on exactly."""
-    sentences: tuple[str, ...]
+    sentences: tuple[Sentence, ...]
     """What differs, the weightiest first."""
 
     @property
@@ -270,7 +281,7 @@ def _limits(
         amount, up = (limit.rise_at_most, True) if limit.rise_at_most else (limit.fall_at_most, False)
         assert amount is not None
         allowed = _allowed(amount, kind, found.currency, limit)
-        one, other = (lab.sample(of, limit.measure, numbers) for of in variants[:2])
+        one, other = (_sample(lab, of, limit.measure, numbers) for of in variants[:2])
         level = bonferroni(found.confidence, len(rules.limit))
         more = (
             difference(_scaled(one, 1.0 + (allowed if up else -allowed)), other, level).interval
@@ -286,8 +297,20 @@ def _limits(
         )
 
 
+def _sample(lab: Lab, variant: Variant, measure: str, numbers: range) -> Sample:
+    """The figures of a measure. Where nothing came to a desk nobody waited there, and nothing was left unserved."""
+    sample = lab.sample(variant, measure, numbers)
+    if not isinstance(variant.infos[measure].definition, QueueTime | Unserved | DeskWait):
+        return sample
+    return bounded(*([0.0 if math.isnan(value) else value for value in ends] for ends in _ends(sample)))
+
+
+def _ends(sample: Sample) -> tuple[tuple[float, ...], ...]:
+    return sample.low, sample.high, sample.best
+
+
 def _scaled(sample: Sample, by: float) -> Sample:
-    return bounded(*(tuple(value * by for value in ends) for ends in (sample.low, sample.high, sample.best)))
+    return bounded(*(tuple(value * by for value in ends) for ends in _ends(sample)))
 
 
 def _stands(more: Interval, bound: float, up: bool) -> Overall:
@@ -320,12 +343,13 @@ def _limit_told(limit: Limit, kind: Told, more: Interval, amount: Amount, up: bo
 # --- sentences --------------------------------------------------------------------------------------------------------
 
 
-def _sentences(effect: Effect) -> Iterator[str]:
+def _sentences(effect: Effect) -> Iterator[Sentence]:
     """What differs: cases of each desk with its wait, other differences that are sure, then what fails."""
     found = effect.comparison
     head = found.variants[1]
     if not effect.different:
-        yield f"Every measure is the same in all {words.count(found.replications, 'replication')} of both versions."
+        number = words.count(found.replications, "replication")
+        yield Sentence("all", f"Every measure is the same in all {number} of both versions.")
         return
     for desk in effect.desks:
         yield from _of_desk(desk, head, effect)
@@ -333,10 +357,10 @@ def _sentences(effect: Effect) -> Iterator[str]:
     for name in ("completed", "cost"):
         for one in head.contrasts:
             if one.measure.startswith("work.") and one.measure.endswith(f".{name}") and one.word in ("better", "worse"):
-                yield f"{_moves(one, effect)}."
+                yield Sentence(one.measure, f"{_moves(one, effect)}.")
 
 
-def _of_desk(desk: str, head: VariantOutcome, effect: Effect) -> Iterator[str]:
+def _of_desk(desk: str, head: VariantOutcome, effect: Effect) -> Iterator[Sentence]:
     """`This change sends 14 points +- 1 more of the cases to finance; its p95 wait goes from 12 min to 3.4 h.`"""
     contrasts = {one.measure: one for one in head.contrasts}
     parts = []
@@ -347,13 +371,20 @@ def _of_desk(desk: str, head: VariantOutcome, effect: Effect) -> Iterator[str]:
     parts += [
         _moves(one, effect, subject)
         for what, subject in (("load", "load"), ("wait.p95", "p95 wait"), ("unserved", "unserved share"))
-        if (one := contrasts.get(f"desks.{desk}.{what}")) is not None and one.word not in ("no difference", "undecided")
+        if (one := contrasts.get(f"desks.{desk}.{what}")) is not None and _is_sure(one, beside=bool(parts))
     ]
     if not parts:
         return
     first, *rest = parts
     begin = first if first.startswith("This change") else f"At {desk} the {first}"
-    yield "; ".join([begin, *(f"its {part}" for part in rest)]) + "."
+    yield Sentence(f"desks.{desk}", "; ".join([begin, *(f"its {part}" for part in rest)]) + ".")
+
+
+def _is_sure(one: Contrast, *, beside: bool) -> bool:
+    """Whether a difference is told: beside a sure one of the same desk, where its own interval leaves no other sign."""
+    return one.word not in ("no difference", "undecided") or (
+        beside and math.isfinite(one.interval.low) and one.interval.low * one.interval.high > 0
+    )
 
 
 def _share_told(one: Contrast, effect: Effect) -> tuple[str, str]:
@@ -381,9 +412,10 @@ def _moves(one: Contrast, effect: Effect, subject: str = "") -> str:
     return f"{subject or one.measure} goes from {before} to {after} ({ends})"
 
 
-def _lost(effect: Effect) -> Iterator[str]:
+def _lost(effect: Effect) -> Iterator[Sentence]:
     """What becomes of the objectives, where that is not as it was."""
     for one in effect.objectives:
         if one.base != one.head and one.head is not None and one.base is not None:
             verb = {"fail": "fails", "pass": "is met", "undecided": "is undecided"}
-            yield f"Objective `{one.name}` {verb[one.head]}; before the change it {verb[one.base]}."
+            text = f"Objective `{one.name}` {verb[one.head]}; before the change it {verb[one.base]}."
+            yield Sentence(f"objectives.{one.name}", text)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import posixpath
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -23,8 +22,9 @@ from models.diagnostics import Diagnostic, InputError, input_error, quoted
 from models.gate_rules import RULES_FILE, GateRules, read_rules
 from models.load import SCENARIO_FILE, LoadedScenario, load
 from reports.gate.changed import Target, here, targets, write_version
-from reports.gate.judge import Judged, Judgement, Reason, Told, judgement, reasons
-from verify.findings import Finding, Findings
+from reports.gate.judge import Judged, Judgement, judgement, statements
+from reports.statements import Statement
+from verify.findings import Findings
 
 if TYPE_CHECKING:
     from models.cedar.policies import PolicySet
@@ -62,7 +62,8 @@ class Gate:
     """None: the working tree."""
     rules: GateRules
     targets: tuple[Judged, ...]
-    against: tuple[Reason, ...]
+    said: tuple[tuple[Target, Statement], ...]
+    """Every statement, with its target."""
     verdict: Judgement
     notes: tuple[str, ...]
 
@@ -93,9 +94,9 @@ def gate(
     found = targets(old, new, changes(old, new), [_in_repository(root, start, path) for path in asked.paths])
     work = _Work(old, new, rules, asked, step or (lambda _: nullcontext(lambda _done, _total: None)))
     judged = tuple(work.judge(target) for target in found)
-    against = reasons(judged, rules)
+    said = tuple((one.target, statement) for one in judged for statement in statements(one, rules))
     notes = (*_of_commits(of_base, compared, apart), *_of_rules(own, new, rules))
-    return Gate(of_base, compared, of_head, rules, judged, against, judgement(against, judged), notes)
+    return Gate(of_base, compared, of_head, rules, judged, said, judgement(said, judged), notes)
 
 
 def _in_repository(root: Path, start: Path, path: str | Path) -> str:
@@ -156,9 +157,10 @@ class _Work:
         backtest = self._backtest(old, new)
         return Judged(
             target,
+            now.loaded.scenario.name if now.loaded else target.name,
             diff=diff,
             findings=findings,
-            told=tuple(_since(known, findings)),
+            base_findings=known,
             effect=effect,
             backtest=backtest,
             base_faults=base_faults,
@@ -219,7 +221,7 @@ class _Version:
 
 
 def _scenario(folder: Path, target: Target) -> _Version:
-    loaded = load(folder / target.path / SCENARIO_FILE)
+    loaded = load(folder / target.path / SCENARIO_FILE, root=folder)
     return _Version(loaded.policies, loaded)
 
 
@@ -233,27 +235,6 @@ def _read(
         return read(folder, target), ()
     except InputError as error:
         return None, here(error.diagnostics, folder)
-
-
-def _since(before: Findings | None, now: Findings) -> Iterator[Told]:
-    """The findings of the head with since when they are there, then those that are gone. What holds is not told."""
-    old = Counter(map(_key, _open(before))) if before else Counter[tuple[str, str]]()
-    for finding in _open(now):
-        known = old[_key(finding)] > 0
-        old[_key(finding)] -= known
-        yield Told(finding, "unchanged" if known else "new")
-    for finding in _open(before) if before else ():
-        if old[_key(finding)] > 0:
-            old[_key(finding)] -= 1
-            yield Told(finding, "absent")
-
-
-def _open(findings: Findings | None) -> list[Finding]:
-    return [finding for finding in findings.findings if finding.verdict != "holds"] if findings else []
-
-
-def _key(finding: Finding) -> tuple[str, str]:
-    return finding.id, finding.verdict
 
 
 def _notes(target: Target, before: _Version | None, now: _Version, base_faults: Sequence[Diagnostic]) -> Iterator[str]:

@@ -9,10 +9,10 @@ from models.checkout import Commit
 from models.diagnostics import Diagnostic
 from reports.gate.effect import Effect, ObjectiveChange
 from reports.gate.gate import SCHEMA, Gate
-from reports.gate.judge import Judged, Reason
+from reports.gate.judge import Judged, stands
+from reports.statements import Statement
 from reports.studies.study import dump
 from reports.words import printable
-from verify.json import finding_json
 
 _WORKING: Final = {"ref": None, "commit": None}
 
@@ -31,8 +31,8 @@ def to_json(gate: Gate) -> dict[str, Any]:
             "reasons": list(gate.verdict.reasons),
         },
         "rules": GateRules.model_dump(gate.rules, mode="json", by_alias=True),
-        "against": [_reason(reason) for reason in gate.against],
         "targets": [_target(one) for one in gate.targets],
+        "statements": [{"target": printable(target.path), **statement_json(one)} for target, one in gate.said],
         "notes": list(gate.notes),
     }
 
@@ -41,8 +41,10 @@ def _commit(commit: Commit) -> dict[str, Any]:
     return {"ref": commit.ref, "commit": commit.id}
 
 
-def _reason(reason: Reason) -> dict[str, Any]:
-    return {**asdict(reason), "target": printable(reason.target), "policies": [asdict(one) for one in reason.policies]}
+def statement_json(statement: Statement) -> dict[str, Any]:
+    """A statement as plain JSON values; `stands` where it keeps the verdict from passing."""
+    related = [asdict(one) for one in statement.related]
+    return {**asdict(statement), "related": related, "stands": stands(statement)}
 
 
 def _target(one: Judged) -> dict[str, Any]:
@@ -50,20 +52,13 @@ def _target(one: Judged) -> dict[str, Any]:
     from verify.diff import to_json as diff_json
     from verify.json import to_json as findings_json
 
-    findings = None
-    if one.findings is not None:
-        since = {id(told.finding): told.since for told in one.told}
-        findings = findings_json(one.findings)
-        for told, finding in zip(findings["findings"], one.findings.findings, strict=True):
-            told["since"] = since.get(id(finding))
-        findings["absent"] = [finding_json(told.finding) for told in one.told if told.since == "absent"]
     return {
         "path": printable(one.target.path),
         "kind": one.target.kind,
         "change": one.target.change,
         "files": [printable(file) for file in one.target.files],
         "diff": None if one.diff is None else diff_json(one.diff),
-        "findings": findings,
+        "findings": None if one.findings is None else findings_json(one.findings),
         "objectives": [_objective(objective) for objective in one.effect.objectives] if one.effect else [],
         "effect": None if one.effect is None else _effect(one.effect),
         "backtest": None if one.backtest is None else backtest_json(one.backtest, ()),
@@ -79,7 +74,7 @@ def _objective(one: ObjectiveChange) -> dict[str, Any]:
 
 def _effect(effect: Effect) -> dict[str, Any]:
     return {
-        "sentences": list(effect.sentences),
+        "sentences": [asdict(one) for one in effect.sentences],
         "seed": effect.seed,
         "policies_alone": effect.alone,
         "limits": [

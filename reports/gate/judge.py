@@ -1,39 +1,35 @@
-"""The verdict of the gate: every reason against a change, by the rules, and the exit code that says the same."""
+"""What is said of a change, statement by statement, and the verdict that follows from the statements alone.
+
+A statement keeps the verdict from passing where its level is `error`, its kind is `fail` or `open`, and it counts: it
+is new, or not told against the base, and not waived. So every format, the verdict and the exit code agree.
+"""
 
 from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
+from models.load import SCENARIO_FILE
 from reports import words
-from verify.findings import Finding, Findings, Location, PolicyRef
+from reports.fingerprints import fingerprint, fingerprints
+from reports.statements import Kind, Since, Statement, of_effect, of_faults, of_findings
+from verify.findings import Findings, Location, PolicyRef
 
 if TYPE_CHECKING:
     from models.diagnostics import Diagnostic
     from models.gate_rules import GateRules
     from reports.gate.changed import Target
-    from reports.gate.effect import Effect, ObjectiveChange
+    from reports.gate.effect import Effect, LimitOutcome, ObjectiveChange
     from verify.backtest import Backtest
     from verify.diff import Diff
 
 Result = Literal["pass", "fail", "undecided", "invalid"]
-Word = Literal["fail", "undecided", "invalid"]
-Since = Literal["new", "unchanged", "absent"]
 
 EXIT_CODES: Final[Mapping[Result, int]] = {"pass": 0, "fail": 1, "invalid": 2, "undecided": 3}
-_WEIGHT: Final[Mapping[Word, int]] = {"invalid": 0, "fail": 1, "undecided": 2}
 MOST_REASONS: Final = 8
 """Reasons told one by one; the rest is counted. An assumption: what is read in a glance."""
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """A finding of the head or the base, and since when it is there."""
-
-    finding: Finding
-    since: Since
 
 
 @dataclass(frozen=True)
@@ -41,11 +37,12 @@ class Judged:
     """A target with everything that was found out about the change of it."""
 
     target: Target
+    scope: str = ""
+    """The scenario's name; the folder of policies that no scenario uses."""
     diff: Diff | None = None
     findings: Findings | None = None
     """Of the head."""
-    told: tuple[Told, ...] = ()
-    """Findings of both versions, those of the head first."""
+    base_findings: Findings | None = None
     effect: Effect | None = None
     backtest: Backtest | None = None
     faults: tuple[Diagnostic, ...] = ()
@@ -53,20 +50,6 @@ class Judged:
     base_faults: tuple[Diagnostic, ...] = ()
     """Of the base: there is nothing to compare with."""
     notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """One thing that stands against a change."""
-
-    word: Word
-    rule: str
-    """A check, or `objective`, `limit`, `backtest`, `gone`, `input`."""
-    name: str
-    message: str
-    target: str
-    location: Location
-    policies: tuple[PolicyRef, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,138 +61,189 @@ class Judgement:
     exit_code: int
 
 
-def reasons(judged: Sequence[Judged], rules: GateRules) -> tuple[Reason, ...]:
-    """Everything that stands against a change, the weightiest first."""
-    found = [reason for one in judged for reason in _against(one, rules)]
-    return tuple(sorted(found, key=lambda reason: _WEIGHT[reason.word]))
+def stands(statement: Statement) -> bool:
+    """Whether a statement keeps the verdict from passing."""
+    return statement.kind in ("fail", "open") and statement.level == "error" and statement.counts
 
 
-def judgement(against: Sequence[Reason], judged: Sequence[Judged]) -> Judgement:
-    """The verdict by what stands against a change."""
+def judgement(said: Sequence[tuple[Target, Statement]], judged: Sequence[Judged]) -> Judgement:
+    """The verdict by the statements, each with its target."""
+    against = sorted((pair for pair in said if stands(pair[1])), key=lambda pair: _weight(pair[1]))
     if not against:
-        return Judgement("pass", tuple(_passing(judged)), EXIT_CODES["pass"])
-    worst = min((reason.word for reason in against), key=_WEIGHT.__getitem__)
+        return Judgement("pass", tuple(_passing(judged, [one for _, one in said])), EXIT_CODES["pass"])
     several = len({one.target.name for one in judged}) > 1
-    told = [f"{f'{reason.target}: ' if several else ''}{reason.message}" for reason in against]
+    told = [f"{f'{target.name}: ' if several else ''}{reason(one)}" for target, one in against]
     if len(told) > MOST_REASONS:
         told = [*told[: MOST_REASONS - 1], f"{len(told) - MOST_REASONS + 1} more reasons follow below."]
-    return Judgement(worst, tuple(told), EXIT_CODES[worst])
+    result = _RESULTS[_weight(against[0][1])]
+    return Judgement(result, tuple(told), EXIT_CODES[result])
 
 
-def _passing(judged: Sequence[Judged]) -> Iterator[str]:
-    if not judged:
+_RESULTS: Final[tuple[Result, ...]] = ("invalid", "fail", "undecided")
+
+
+def _weight(statement: Statement) -> int:
+    return 0 if statement.rule == "input" else 1 if statement.kind == "fail" else 2
+
+
+def reason(statement: Statement) -> str:
+    """A statement as a reason: findings by their check, faults by their place."""
+    if statement.rule == "input":
+        place = statement.location
+        return f"{place.file}:{place.line}: {statement.message}" if place.line else f"{place.file}: {statement.message}"
+    check = statement.rule[0].isupper()
+    return f"{statement.rule} {statement.name}: {statement.message}" if check else statement.message
+
+
+def _passing(judged: Sequence[Judged], said: Sequence[Statement]) -> Iterator[str]:
+    if all(one.target.change == "unchanged" for one in judged):
         yield "The change touches no scenario and no policies that are judged here."
         return
-    if all(one.diff is None or one.diff.result == "equivalent" for one in judged):
-        yield "No decision changes."
-    else:
-        yield "No forbidden change of decisions."
+    diffs = [one.diff for one in judged if one.diff]
+    if diffs:
+        alike = all(one.result == "equivalent" for one in diffs)
+        yield "No decision changes." if alike else "No forbidden change of decisions."
     yield "No new finding fails."
-    objectives = [objective for one in judged if one.effect for objective in one.effect.objectives]
-    if objectives:
+    if any(one.rule == "objective" for one in said):
         yield "No objective that was kept is lost."
+    if waived := sum(bool(one.waived) for one in said):
+        yield f"{words.count(waived, 'statement')} waived."
 
 
-def _against(one: Judged, rules: GateRules) -> Iterator[Reason]:
+# --- statements -------------------------------------------------------------------------------------------------------
+
+
+def statements(one: Judged, rules: GateRules) -> Iterator[Statement]:
+    """All that is said of a target, before waivers."""
     target = one.target
-    for fault in one.faults:
-        place = f"{fault.file}:{fault.line}:{fault.column}: " if fault.line else f"{fault.file}: "
-        location = Location(fault.file, fault.line)
-        yield Reason("invalid", "input", "cannot-be-read", f"{place}{fault.message}", target.name, location)
     if one.faults:
-        return
-    if target.change == "removed":
+        yield from of_faults(one.faults)
+    elif target.change == "removed":
         what = "the scenario is" if target.kind == "scenario" else "the policies are"
-        message = f"{what} removed: what decides in their place is not judged."
-        yield Reason("undecided", "gone", f"{target.kind}-removed", message, target.name, Location(target.path, 0))
-        return
-    yield from _of_diff(one)
-    yield from _of_findings(one, rules)
-    if one.effect is not None:
-        yield from _of_effect(one, one.effect, rules)
-    if one.backtest is not None:
-        yield from _of_backtest(one, one.backtest, rules)
+        message = f"{target.name}: {what} removed; what decides in their place is not judged."
+        yield _statement(target.path, "gate.removed", target.kind, "open", message, Location(target.path, 0))
+    else:
+        placed = (*_of_diff(one, rules), *_of_findings(one, rules), *_of_effect(one, rules), *_of_backtest(one, rules))
+        yield from (_placed(statement, target) for statement in placed)
 
 
-def place(target: Target, location: Location) -> Location:
-    """A place of a target by its path in the repository: those of a scenario are told from its folder."""
-    if target.kind == "policies" or not location.file:
+def _statement(
+    scope: str, rule: str, name: str, kind: Kind, message: str, location: Location, since: Since | None = None
+) -> Statement:
+    known_by = fingerprint(scope, rule, name, kind)
+    return Statement(known_by, rule, name, kind, "error", message, location, since=since)
+
+
+def _placed(statement: Statement, target: Target) -> Statement:
+    """With places by their paths in the repository: a scenario file is told by its name alone."""
+    if target.kind == "policies":
+        return statement
+    related = tuple(PolicyRef(one.name, _place(one.location, target), one.mark) for one in statement.related)
+    return replace(statement, location=_place(statement.location, target), related=related)
+
+
+def _place(location: Location, target: Target) -> Location:
+    if location.file != SCENARIO_FILE:
         return location
-    return Location(posixpath.normpath(posixpath.join(target.path, location.file)), location.line)
+    return Location(posixpath.join(target.path, SCENARIO_FILE), location.line)
 
 
-def _of_finding(word: Word, finding: Finding, target: Target, message: str = "") -> Reason:
-    told = message or f"{finding.check} {finding.name}: {finding.message}"
-    return Reason(
-        word, finding.check, finding.name, told, target.name, place(target, finding.location), finding.policies
+def _of_diff(one: Judged, rules: GateRules) -> Iterator[Statement]:
+    """Changes of decisions: those that are forbidden fail, and are undecided where nobody knows."""
+    if one.diff is None:
+        return
+    for said in of_findings(one.diff.findings, scope=one.scope):
+        if said.kind == "pass":
+            yield said
+        elif said.kind == "open" and said.rule not in one.diff.forbidden and rules.forbid:
+            yield replace(said, level="note", since="new")
+        else:
+            yield replace(said, since="new")
+
+
+def _of_findings(one: Judged, rules: GateRules) -> Iterator[Statement]:
+    """Findings of the head, with since when they are there, then those of the base that are gone."""
+    if one.findings is None:
+        return
+    known = frozenset(fingerprints(one.base_findings.findings, one.scope)) if one.base_findings else frozenset()
+    met = set()
+    for said in of_findings(one.findings, fail_on=rules.fail_on, scope=one.scope):
+        met.add(said.fingerprint)
+        if said.fingerprint not in known:
+            yield replace(said, since="new")
+        elif rules.new_findings_only or said.kind not in ("fail", "open"):
+            yield replace(said, since="unchanged")
+        else:
+            yield said  # it counts, as it would without a base
+    for said in of_findings(one.base_findings, fail_on=rules.fail_on, scope=one.scope) if one.base_findings else ():
+        if said.fingerprint not in met:
+            yield replace(said, since="absent")
+
+
+def _of_effect(one: Judged, rules: GateRules) -> Iterator[Statement]:
+    if one.effect is None:
+        return
+    place = Location(SCENARIO_FILE, 0)
+    for sentence in one.effect.sentences:
+        yield of_effect(one.scope, sentence.subject, sentence.text)
+    for objective in one.effect.objectives:
+        yield replace(_of_objective(objective, one.scope, rules), location=place)
+    for limit in one.effect.limits:
+        yield replace(_of_limit(limit, one.scope), location=place)
+    for unrun in one.effect.comparison.unrun[:1]:
+        told = f"replication {unrun.replication} of {unrun.variant} could not be run: {unrun.why}"
+        yield _statement(one.scope, "replication", "could-not-be-run", "open", told, place)
+
+
+def _of_objective(one: ObjectiveChange, scope: str, rules: GateRules) -> Statement:
+    kind, message, since = _objective(one, kept_only=rules.objectives == "kept")
+    said = _statement(scope, "objective", one.name, kind, message, Location("", 0), since)
+    return replace(said, level="note") if rules.objectives == "told" and kind != "pass" else said
+
+
+def _objective(one: ObjectiveChange, *, kept_only: bool) -> tuple[Kind, str, Since | None]:
+    """What becomes of an objective, and since when that is so: what the base does not keep either is no news."""
+    name = f"objective `{one.name}`"
+    if one.set_by == "base":
+        return "fail", f"{name} is dropped by the change.", "new"
+    if one.head is None:
+        return "open", f"{name} cannot be judged any more: {one.head_because}.", "new"
+    if one.head == "pass":
+        return "pass", f"{name} is met.", None
+    if one.head == "fail":
+        was = {"pass": ", which the base keeps", "undecided": ", which is undecided in the base"}.get(
+            one.base or "", ""
+        )
+        known = kept_only and one.base == "fail"
+        return (
+            "fail",
+            f"{name}{was}, fails after the change." if was else f"{name} fails.",
+            "unchanged" if known else "new",
+        )
+    known = kept_only and (one.base == "fail" or (one.base == "undecided" and one.same))
+    return "open", f"{name} is undecided: {one.head_because}.", "unchanged" if known else "new"
+
+
+def _of_limit(one: LimitOutcome, scope: str) -> Statement:
+    kinds: Mapping[str, Kind] = {"pass": "pass", "fail": "fail", "undecided": "open"}
+    doubt = "it is not known yet whether a limit is kept: " if one.verdict == "undecided" else ""
+    return _statement(
+        scope, "gate.limit", one.limit.measure, kinds[one.verdict], f"{doubt}{one.sentence}.", Location("", 0), "new"
     )
 
 
-def _of_diff(one: Judged) -> Iterator[Reason]:
-    """Forbidden changes of decisions, and what is not known of them."""
-    if one.diff is None:
+def _of_backtest(one: Judged, rules: GateRules) -> Iterator[Statement]:
+    """Recorded requests that are decided differently, by the rules behind them."""
+    if one.backtest is None:
         return
-    forbidden = one.diff.forbidden
-    for finding in one.diff.findings.findings:
-        if finding.check not in forbidden:
-            continue
-        if finding.verdict == "violated":
-            yield _of_finding("fail", finding, one.target)
-        elif finding.verdict == "undecided":
-            told = f"it is not known whether the change is {finding.name}: {finding.message}"
-            yield _of_finding("undecided", finding, one.target, told)
-
-
-def _of_findings(one: Judged, rules: GateRules) -> Iterator[Reason]:
-    failing = {"error"} if rules.fail_on == "error" else {"error", "warning"}
-    for told in one.told:
-        finding = told.finding
-        if told.since == "absent" or (told.since == "unchanged" and rules.new_findings_only):
-            continue
-        if finding.verdict == "violated" and finding.severity in failing:
-            yield _of_finding("fail", finding, one.target)
-        elif finding.verdict == "undecided":
-            yield _of_finding("undecided", finding, one.target)
-
-
-def _of_effect(one: Judged, effect: Effect, rules: GateRules) -> Iterator[Reason]:
-    location = place(one.target, Location("scenario.yaml", 0))
-    for objective in effect.objectives:
-        if (found := _of_objective(objective, rules)) is not None:
-            yield Reason(found[0], "objective", objective.name, found[1], one.target.name, location)
-    for limit in effect.limits:
-        if limit.verdict != "pass":
-            known = "" if limit.verdict == "fail" else "it is not known yet whether a limit is kept: "
-            yield Reason(
-                limit.verdict, "limit", limit.limit.measure, f"{known}{limit.sentence}.", one.target.name, location
-            )
-    for unrun in effect.comparison.unrun:
-        told = f"replication {unrun.replication} of {unrun.variant} could not be run: {unrun.why}"
-        yield Reason("undecided", "effect", "could-not-be-run", told, one.target.name, location)
-        return
-
-
-def _of_objective(one: ObjectiveChange, rules: GateRules) -> tuple[Word, str] | None:
-    if rules.objectives == "told":
-        return None
-    if one.set_by == "base":
-        return "fail", f"objective `{one.name}` is dropped by the change."
-    if one.head is None:
-        return "undecided", f"objective `{one.name}` cannot be judged any more: {one.head_because}."
-    kept_only = rules.objectives == "kept"
-    if one.head == "fail" and not (kept_only and one.base == "fail"):
-        was = {"pass": ", which the base keeps", "undecided": ", which is undecided before the change"}.get(
-            one.base or "", ""
-        )
-        return "fail", f"objective `{one.name}`{was}, fails{' after the change' if was else ''}."
-    if one.head == "undecided" and not (kept_only and (one.base == "fail" or (one.base == "undecided" and one.same))):
-        return "undecided", f"objective `{one.name}` is undecided after the change: {one.head_because}."
-    return None
-
-
-def _of_backtest(one: Judged, found: Backtest, rules: GateRules) -> Iterator[Reason]:
-    for change in found.changes:
-        if change.kind in rules.forbid:
-            told = f"{words.count(change.count, 'recorded request')} {change.kind}: {change.before} -> {change.after}"
-            where = change.rules_after[0].location if change.rules_after else Location(one.target.path, 0)
-            yield Reason("fail", "backtest", change.kind, f"{told}.", one.target.name, place(one.target, where))
+    for change in one.backtest.changes:
+        told = f"{words.count(change.count, 'recorded request')} {change.kind}: {change.before} -> {change.after}."
+        kind: Kind = "fail" if change.kind in rules.forbid else "review"
+        names = [rule.name for rule in (*change.rules_before, *change.rules_after)]
+        where = change.rules_after[0].location if change.rules_after else Location("", 0)
+        yield Statement(
+            fingerprint(one.scope, "gate.backtest", change.kind, *names),
+            "gate.backtest", change.kind, kind, "error", told, where,
+            related=(*change.rules_before, *change.rules_after),
+            since="new",
+        )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from rich.console import Console
@@ -14,7 +14,8 @@ from reports import words
 from reports.console import indented, mark, open_console
 from reports.gate.effect import Effect, ObjectiveChange
 from reports.gate.gate import Gate
-from reports.gate.judge import Judged, Told
+from reports.gate.judge import Judged
+from reports.statements import Statement
 from reports.witness import print_witness
 from verify.backtest import Backtest
 from verify.diff import Diff
@@ -37,7 +38,7 @@ def print_gate(gate: Gate) -> None:
     for note in gate.notes:
         indented(console, f"note: {note}", 2, style="dim")
     for one in gate.targets:
-        _target(console, one)
+        _target(console, one, [statement for target, statement in gate.said if target == one.target])
 
 
 def change_told(gate: Gate) -> str:
@@ -46,7 +47,7 @@ def change_told(gate: Gate) -> str:
     return f"{gate.base.ref} to {head}"
 
 
-def _target(console: Console, one: Judged) -> None:
+def _target(console: Console, one: Judged, said: Sequence[Statement]) -> None:
     console.print()
     title = Text(words.printable(one.target.name), style="bold")
     files = words.count(len(one.target.files), "changed file")
@@ -60,7 +61,7 @@ def _target(console: Console, one: Judged) -> None:
         _effect(console, one.effect)
     if one.diff is not None:
         _diff(console, one.diff)
-    _findings(console, one.told)
+    _findings(console, said)
     if one.backtest is not None:
         _backtest(console, one.backtest)
 
@@ -68,7 +69,7 @@ def _target(console: Console, one: Judged) -> None:
 def _effect(console: Console, effect: Effect) -> None:
     found = effect.comparison
     for sentence in effect.sentences:
-        indented(console, sentence, 2)
+        indented(console, sentence.text, 2)
     if not effect.alone:
         indented(console, "The change is of the scenario too, not of its policies alone.", 2)
     if effect.objectives:
@@ -125,14 +126,15 @@ def _diff(console: Console, diff: Diff) -> None:
         console.print(f"    and {len(told) - MOST} more changes of decisions")
 
 
-def _findings(console: Console, told: Iterable[Told]) -> None:
-    every = list(told)
-    counts = Counter(one.since for one in every)
+def _findings(console: Console, said: Iterable[Statement]) -> None:
+    """What verification says of the head: how much is new, and that one by one."""
+    every = [one for one in said if one.rule[0] in "PEW" and one.kind in ("fail", "open", "informational")]
+    counts = Counter(one.since or "counted all the same" for one in every)
     if every:
         indented(console, f"findings: {', '.join(f'{number} {since}' for since, number in sorted(counts.items()))}", 2)
-    new = [one.finding for one in every if one.since == "new"]
-    for finding in new[:MOST]:
-        indented(console, f"new: {finding.check} {finding.name} ({finding.severity}): {finding.message}", 4)
+    new = [one for one in every if one.since == "new"]
+    for one in new[:MOST]:
+        indented(console, f"new: {one.rule} {one.name} ({one.level}): {one.message}", 4)
     if len(new) > MOST:
         console.print(f"    and {len(new) - MOST} more new ones")
 

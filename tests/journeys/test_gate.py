@@ -113,7 +113,9 @@ def told(repository: Repository, monkeypatch: pytest.MonkeyPatch, capsys, *words
     monkeypatch.chdir(repository.root)
     monkeypatch.setenv("NO_COLOR", "1")
     code = exit_code(["gate", "--base", "main", "--workers", "1", *words])
-    return code, capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert "windtunnel-gate-" not in text  # places are in the repository, not where it is read from
+    return code, text
 
 
 def test_flooding_a_desk_fails_and_its_effect_is_that_of_paired_runs(
@@ -175,6 +177,79 @@ def test_a_policy_that_cannot_be_read_is_told_by_its_place(
     code, text = told(repository, monkeypatch, capsys, "--head", "syntax")
     assert code == 2
     assert "fleet/policies/refunds.cedar:5:1" in text
+
+
+WIDER = POLICIES + '@id("clerks-void") permit (principal, action == Action::"void", resource == Shop::"shop");'
+UNASKED = POLICIES.split('@id("over-cap")')[0]
+MASKED = (
+    POLICIES
+    + '@id("no-large-ones") forbid (principal, action == Action::"pay", resource) when { context.amount > 700 };'
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "policies", "check"),
+    [
+        ("wider", WIDER, "D401 newly-allowed"),
+        ("unasked", UNASKED, "D404 no-longer-escalated"),
+        ("masked", MASKED, "P201 "),
+    ],
+)
+def test_a_change_of_decisions_that_is_forbidden_or_a_new_finding_fails(
+    repository: Repository,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    policies: str,
+    check: str,
+) -> None:
+    repository.branch(name, policies=policies)
+    code, text = told(repository, monkeypatch, capsys, "--head", name, "--replications", "2")
+    assert code == 1
+    assert text.splitlines()[0].split()[1] == "fail"
+    assert any(line.startswith(f"  {check}") for line in text.splitlines()[1:6])
+
+
+def test_a_change_cannot_loosen_its_own_rules(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = {"windtunnel.toml": "[gate]\nforbid = []\nobjectives = 'told'\n"}
+    repository.branch("loose", policies=UNASKED, **files)
+    code, text = told(repository, monkeypatch, capsys, "--head", "loose", "--replications", "2")
+    assert code == 1
+    assert "D404 no-longer-escalated" in text
+    assert "The change touches `windtunnel.toml`. The base's counts here" in text
+
+
+def test_a_change_cannot_drop_or_loosen_the_objective_that_it_would_miss(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flood = POLICIES.replace("> 900", "> 300")
+    looser = SCENARIO.replace("at-least: 0.9", "at-least: 0.1")
+    repository.branch("looser", policies=flood, **{"fleet/desk/scenario.yaml": looser})
+    code, text = told(repository, monkeypatch, capsys, "--head", "looser", "--format", "json")
+    (target,) = json.loads(text)["targets"]
+    assert code == 1
+    assert target["objectives"] == [
+        {"name": "refund-answered", "base": "pass", "head": "fail", "set_by": "both", "reset": True}
+    ]
+    dropped = SCENARIO.partition("objectives:")[0]
+    repository.branch("dropped", **{"fleet/desk/scenario.yaml": dropped})
+    code, text = told(repository, monkeypatch, capsys, "--head", "dropped", "--replications", "2")
+    assert code == 1
+    assert "objective `refund-answered` is dropped by the change" in text
+
+
+def test_the_same_change_is_told_in_the_same_bytes(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repository.branch("again", policies=POLICIES.replace("> 900", "> 800"))
+    words = ("--head", "again", "--replications", "2", "--format", "json")
+    first, second = (told(repository, monkeypatch, capsys, *words) for _ in range(2))
+    assert first == second
+    found = json.loads(first[1])
+    assert (first[0] == 0) == (not any(one["stands"] for one in found["statements"]))
+    assert found["verdict"]["exit_code"] == first[0]
 
 
 def test_the_working_tree_is_judged_where_no_head_is_named(
