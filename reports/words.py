@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 from collections.abc import Sequence
 from typing import Final, Literal
@@ -132,8 +133,13 @@ def short(text: str, most: int) -> str:
 
 def printable(text: str, keep: str = "") -> str:
     """Text with control and format characters spelt out: they come from files, and terminals and bidirectional layout
-    obey them. Characters in `keep` stay."""
-    return "".join(c if c in keep or not _obeyed(c) else f"\\u{ord(c):04x}" for c in text)
+    obey them. Characters in `keep` stay. So are the marks by which a CI runner knows a command in what is printed:
+    `::` where a word starts, and `##[` anywhere."""
+    plain = "".join(c if c in keep or not _obeyed(c) else f"\\u{ord(c):04x}" for c in text)
+    return _COMMAND.sub(lambda found: "".join(f"\\u{ord(c):04x}" for c in found[0]), plain)
+
+
+_COMMAND: Final = re.compile(r"(?<!\S)::(?=\w)|(?<=##)\[")
 
 
 def _obeyed(character: str) -> bool:
