@@ -71,7 +71,7 @@ def _map(found: Mapped) -> Section:
             f"the end of the run, after {found.fault} is over: what is more likely than not, with {confidence} "
             "confidence in all cells together. The time is the mean of the runs that came back."
         ),
-        columns=("", *(value_told(value) for value in found.load.values)),
+        columns=("Retry setting, load", *(value_told(value) for value in found.load.values)),
         rows=tuple(Row(value_told(row[0].retry), "", tuple(_brief(cell) for cell in row)) for row in found.rows()),
         nothing="The map is empty.",
     )

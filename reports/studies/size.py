@@ -266,7 +266,8 @@ def set_to(find: str, scenario: Scenario, value: Any, option: str = "--find") ->
     """
     family, _, rest = find.partition(".")
     name, dot, field = rest.rpartition(".")
-    if family != "desks" or field != "staff" or not dot:
+    of_shift = any(name.startswith(f"{desk}.roster.") for desk in scenario.desks)
+    if family != "desks" or field != "staff" or not dot or of_shift:
         return {find: value}
     if name not in scenario.desks:
         close = near(name, scenario.desks)

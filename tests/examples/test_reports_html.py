@@ -318,7 +318,7 @@ def test_locks_have_a_table(page: str, outcomes: dict[str, Outcomes]) -> None:
     assert len(locks) == 2
     if "incident" in page.partition("</h1>")[0]:
         for lock in locks:
-            assert f'<th scope="row">{lock.name}<small>' in page
+            assert f'<th scope="row">{lock.name} <small>' in page
     else:
         assert 'aria-label="Locks"' not in page
 

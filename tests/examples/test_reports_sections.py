@@ -41,9 +41,9 @@ def test_a_section_shows_its_rows_and_escapes_what_stands_in_them() -> None:
     page = _rendered(
         Section("pools", "Pools", "Pools at work", "What they did.", ("Pool", "Word", "Times"), rows, "None.")
     )
-    assert "&lt;b&gt;pool&lt;/b&gt;<small>x</small>" in page
+    assert "&lt;b&gt;pool&lt;/b&gt; <small>x</small>" in page
     assert "as &lt;i&gt; said" in page
-    assert '<td class="n">2<small>' in page
+    assert '<td class="n">2 <small>' in page
     assert "None." not in page
 
 

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from models.diagnostics import InputError
+from models.load import load
+from reports.studies.size import set_to
 from windtunnel.cli import exit_code
 
 DESK = """\
@@ -90,3 +93,14 @@ def test_a_range_that_is_none_is_refused(desk: Path, capsys: pytest.CaptureFixtu
     assert size(desk, "desks.people.staff", "soon", "--from", "5", "--to", "2") == 2
     assert "expected a range from 0 on, got 5 to 2" in capsys.readouterr().err
     assert size(desk, "desks.people.staff", "soon", "--replications-max", "5") == 2
+
+
+def test_staff_is_that_of_every_shift_or_of_the_one_that_is_named(desk: Path) -> None:
+    scenario = load(desk).scenario
+    name, shifts = next((name, len(one.roster)) for name, one in scenario.desks.items())
+    every = set_to(f"desks.{name}.staff", scenario, 3)
+    assert every == {f"desks.{name}.roster.{shift}.staff": 3 for shift in range(shifts)}
+    one = f"desks.{name}.roster.0.staff"
+    assert set_to(one, scenario, 3) == {one: 3}
+    with pytest.raises(InputError, match="there is no"):
+        set_to(f"desks.{name}x.staff", scenario, 3)
