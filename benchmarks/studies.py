@@ -124,7 +124,7 @@ def memory(points: int) -> None:
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--pairs", type=int, default=200, help="of the queue [default: 200]")
-    options.add_argument("--points", type=int, default=500, help="[default: 500]")
+    options.add_argument("--points", type=int, default=100, help="[default: 100]")
     options.add_argument("--sweep", type=int, help=argparse.SUPPRESS)
     asked = options.parse_args()
     if asked.sweep:
