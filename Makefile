@@ -47,6 +47,7 @@ bench: .venv/test
 	$(BIN)/python benchmarks/engine.py
 	$(BIN)/python benchmarks/engine.py --memory 10000 100000 1000000
 	$(BIN)/python benchmarks/executors.py
+	$(BIN)/python benchmarks/gate.py
 	$(BIN)/python benchmarks/studies.py
 	$(BIN)/python benchmarks/verification.py
 

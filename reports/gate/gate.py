@@ -24,6 +24,8 @@ from models.load import SCENARIO_FILE, LoadedScenario, load
 from reports.gate.changed import Target, here, targets, write_version
 from reports.gate.judge import Judged, Judgement, judgement, statements
 from reports.statements import Statement
+from sim.executors.base import Poisoned, pack
+from sim.executors.pool import executor
 from verify.findings import Findings
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from reports.gate.effect import Effect
     from verify.backtest import Backtest
     from verify.diff import Diff
+    from verify.query import Effort
 
 SCHEMA: Final = "windtunnel.gate/1"
 
@@ -143,21 +146,19 @@ class _Work:
             return self._judged(target, *sides)
 
     def _judged(self, target: Target, base: Path, head: Path) -> Judged:
-        read = _scenario if target.kind == "scenario" else self._policies
-        before, base_faults = _read(read, self.old, target, base) if target.change == "changed" else (None, ())
-        now, faults = _read(read, self.new, target, head)
+        before, base_faults = self._read(self.old, target, base) if target.change == "changed" else (None, ())
+        now, faults = self._read(self.new, target, head)
         if now is None:
             return Judged(target, faults=faults, base_faults=base_faults)
         old, new = before.policies if before else None, now.policies
         diff = self._diff(old, new)
         with self.step(f"verifying {target.name}"):
-            findings = self._findings(now)
-            known = self._findings(before) if before else None
+            known, findings = self._findings(target, (base, before), (head, now))
         effect = self._effect(before, now)
         backtest = self._backtest(old, new)
         return Judged(
             target,
-            now.loaded.scenario.name if now.loaded else target.name,
+            now.loaded.scenario.name if now.loaded else "",
             diff=diff,
             findings=findings,
             base_findings=known,
@@ -166,11 +167,6 @@ class _Work:
             base_faults=base_faults,
             notes=tuple(_notes(target, before, now, base_faults)),
         )
-
-    def _policies(self, folder: Path, target: Target) -> _Version:
-        from models.cedar.load import load_policies
-
-        return _Version(load_policies(folder / target.path, profile=self.rules.profile, root=folder))
 
     def _diff(self, old: PolicySet | None, new: PolicySet | None) -> Diff | None:
         from models.cedar.pair import paired
@@ -181,10 +177,29 @@ class _Work:
         with self.step("comparing decisions"):
             return diff(*paired(old, new), effort=self.rules.effort, forbid=self.rules.forbid)
 
-    def _findings(self, version: _Version) -> Findings:
-        from verify.verify import verify
+    def _read(self, source: Tree, target: Target, folder: Path) -> tuple[_Version | None, tuple[Diagnostic, ...]]:
+        """A version of a target, or what is wrong with it, by paths in the repository."""
+        folder.mkdir()
+        try:
+            write_version(source, target, folder)
+            return version(folder, target, self.rules), ()
+        except InputError as error:
+            return None, here(error.diagnostics, folder)
 
-        return verify(version.policies, version.loaded, effort=self.rules.effort)
+    def _findings(
+        self, target: Target, base: tuple[Path, _Version | None], head: tuple[Path, _Version]
+    ) -> tuple[Findings | None, Findings]:
+        """What verification says of both versions; side by side where there are workers for that."""
+        effort = self.rules.effort
+        before, now = base[1], head[1]
+        if before is None or self.asked.workers == 1:
+            return verified(before, effort) if before else None, verified(now, effort)
+        jobs = [pack(verify_there, (folder, target, self.rules)) for folder in (base[0], head[0])]
+        with executor(2) as running:
+            found = {packed.key: result for packed, _, result in running.run((job, [0]) for job in jobs)}
+        if poisoned := [result.why for result in found.values() if isinstance(result, Poisoned)]:
+            raise RuntimeError(poisoned[0])
+        return found[jobs[0].key], found[jobs[1].key]
 
     def _effect(self, before: _Version | None, now: _Version) -> Effect | None:
         from reports.gate.effect import measure_effect
@@ -220,21 +235,27 @@ class _Version:
     loaded: LoadedScenario | None = None
 
 
-def _scenario(folder: Path, target: Target) -> _Version:
-    loaded = load(folder / target.path / SCENARIO_FILE, root=folder)
-    return _Version(loaded.policies, loaded)
+def version(folder: Path, target: Target, rules: GateRules) -> _Version:
+    """The version of a target that is written to a folder. Raises InputError with its faults."""
+    if target.kind == "scenario":
+        loaded = load(folder / target.path / SCENARIO_FILE, root=folder)
+        return _Version(loaded.policies, loaded)
+    from models.cedar.load import load_policies
+
+    return _Version(load_policies(folder / target.path, profile=rules.profile, root=folder))
 
 
-def _read(
-    read: Callable[[Path, Target], _Version], source: Tree, target: Target, folder: Path
-) -> tuple[_Version | None, tuple[Diagnostic, ...]]:
-    """A version of a target, or what is wrong with it, by paths in the repository."""
-    folder.mkdir()
-    try:
-        write_version(source, target, folder)
-        return read(folder, target), ()
-    except InputError as error:
-        return None, here(error.diagnostics, folder)
+def verified(one: _Version, effort: Effort) -> Findings:
+    """What verification says of a version."""
+    from verify.verify import verify
+
+    return verify(one.policies, one.loaded, effort=effort)
+
+
+def verify_there(job: tuple[Path, Target, GateRules], numbers: Sequence[int]) -> list[Findings]:
+    """`verified`, as the work of an executor: the version is read again where it is done."""
+    folder, target, rules = job
+    return [verified(version(folder, target, rules), rules.effort) for _ in numbers]
 
 
 def _notes(target: Target, before: _Version | None, now: _Version, base_faults: Sequence[Diagnostic]) -> Iterator[str]:

@@ -38,7 +38,7 @@ class Judged:
 
     target: Target
     scope: str = ""
-    """The scenario's name; the folder of policies that no scenario uses."""
+    """What fingerprints hold of where they are from: the scenario's name, nothing for policies alone."""
     diff: Diff | None = None
     findings: Findings | None = None
     """Of the head."""
@@ -156,7 +156,7 @@ def _of_diff(one: Judged, rules: GateRules) -> Iterator[Statement]:
         if said.kind == "pass":
             yield said
         elif said.kind == "open" and said.rule not in one.diff.forbidden and rules.forbid:
-            yield replace(said, level="note", since="new")
+            yield replace(said, kind="informational", level="note", since="new")
         else:
             yield replace(said, since="new")
 
@@ -198,7 +198,9 @@ def _of_effect(one: Judged, rules: GateRules) -> Iterator[Statement]:
 def _of_objective(one: ObjectiveChange, scope: str, rules: GateRules) -> Statement:
     kind, message, since = _objective(one, kept_only=rules.objectives == "kept")
     said = _statement(scope, "objective", one.name, kind, message, Location("", 0), since)
-    return replace(said, level="note") if rules.objectives == "told" and kind != "pass" else said
+    if rules.objectives == "told" and kind != "pass":
+        return replace(said, kind="fail" if kind == "fail" else "informational", level="note")
+    return said
 
 
 def _objective(one: ObjectiveChange, *, kept_only: bool) -> tuple[Kind, str, Since | None]:

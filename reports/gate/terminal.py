@@ -15,6 +15,7 @@ from reports.console import indented, mark, open_console
 from reports.gate.effect import Effect, ObjectiveChange
 from reports.gate.gate import Gate
 from reports.gate.judge import Judged
+from reports.gate.told import change_told
 from reports.statements import Statement
 from reports.witness import print_witness
 from verify.backtest import Backtest
@@ -39,12 +40,6 @@ def print_gate(gate: Gate) -> None:
         indented(console, f"note: {note}", 2, style="dim")
     for one in gate.targets:
         _target(console, one, [statement for target, statement in gate.said if target == one.target])
-
-
-def change_told(gate: Gate) -> str:
-    """From where to where the change goes."""
-    head = "the working tree" if gate.head is None else gate.head.ref
-    return f"{gate.base.ref} to {head}"
 
 
 def _target(console: Console, one: Judged, said: Sequence[Statement]) -> None:

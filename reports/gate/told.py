@@ -1,0 +1,23 @@
+"""The gate as every format tells it: its statements, the verdict, and what they are of."""
+
+from __future__ import annotations
+
+from reports.gate.gate import Gate
+from reports.statements import Told
+
+
+def change_told(gate: Gate) -> str:
+    """From where to where the change goes."""
+    head = "the working tree" if gate.head is None else gate.head.ref
+    return f"{gate.base.ref} to {head}"
+
+
+def told_of_gate(gate: Gate) -> Told:
+    """What the gate says."""
+    verdict = gate.verdict
+    facts = {"base": f"{gate.base.ref} ({gate.base.id[:12]})", "compared with": gate.compared.id[:12]}
+    facts["head"] = "the working tree" if gate.head is None else f"{gate.head.ref} ({gate.head.id[:12]})"
+    facts |= {"judged": ", ".join(one.target.name for one in gate.targets) or "nothing"}
+    facts |= {f"note {number}": note for number, note in enumerate(gate.notes, 1)}
+    said = tuple(statement for _, statement in gate.said)
+    return Told(f"gate: {change_told(gate)}", verdict.result, verdict.exit_code, verdict.reasons, said, facts)
