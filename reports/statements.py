@@ -7,8 +7,8 @@ whatever came of it. `level` is `error` exactly where the statement by itself ke
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from models.diagnostics import Diagnostic
 from reports import words
@@ -84,6 +84,11 @@ class Told:
     facts: Mapping[str, str] = field(default_factory=dict)
 
 
+def to_json(statement: Statement) -> dict[str, Any]:
+    """A statement as plain JSON values."""
+    return {**asdict(statement), "related": [asdict(one) for one in statement.related]}
+
+
 def told_of_run(
     verdict: Verdict,
     findings: Findings | None,
@@ -108,13 +113,17 @@ def told_of_run(
     return Told(made.title, verdict.result, verdict.exit_code, verdict.reasons, tuple(said), facts)
 
 
-def told_of_findings(
-    verdict: Verdict, findings: Findings, *, fail_on: FailOn = "error", scope: str = "", title: str = ""
-) -> Told:
-    """What a verification says. `scope` is the scenario's name, empty for policies alone."""
+def told_of_findings(verdict: Verdict, findings: Findings, *, fail_on: FailOn = "error", title: str = "") -> Told:
+    """What a verification says."""
+    scope = scope_of(findings)
     said = tuple(of_findings(findings, fail_on=fail_on, scope=scope))
     facts = {"scenario": scope} if scope else {}
     return Told(title or scope or "policies", verdict.result, verdict.exit_code, verdict.reasons, said, facts)
+
+
+def scope_of(findings: Findings) -> str:
+    """What fingerprints of findings hold of where they are from: the scenario's name, nothing for policies alone."""
+    return str(findings.checked.get("scenario", ""))
 
 
 def told_of_diff(diff: Diff, *, title: str = "change of policies", scope: str = "") -> Told:

@@ -14,8 +14,10 @@ from rich.table import Table
 from reports import words
 from reports.console import indented, mark, open_console
 from reports.digest import Digest
+from reports.fingerprints import fingerprints
 from reports.ring import ring_lines
 from reports.sections import sections
+from reports.statements import scope_of
 from reports.verdict import told_as, unnamed
 from reports.witness import print_witness
 from verify.findings import Finding, Findings
@@ -110,8 +112,9 @@ def _findings(console: Console, findings: Findings) -> None:
     console.print(f"\nchecks: {_counts(findings)}")
     for caveat in findings.caveats:
         indented(console, f"note: {caveat}", 2)
+    known = dict(zip(map(id, findings.findings), fingerprints(findings.findings, scope_of(findings)), strict=True))
     for finding in told[:MOST_FINDINGS]:
-        _finding(console, finding)
+        _finding(console, finding, known[id(finding)])
     if len(told) > MOST_FINDINGS:
         console.print(f"  and {len(told) - MOST_FINDINGS} more")
     held = Counter(f"{f.check} {f.name}" for f in ranked if f.verdict == "holds")
@@ -133,11 +136,12 @@ def _weight(finding: Finding) -> tuple[int, int, str]:
     return _RANK[finding.verdict], _SEVERITY_RANK[finding.severity], finding.check
 
 
-def _finding(console: Console, finding: Finding) -> None:
+def _finding(console: Console, finding: Finding, known_by: str) -> None:
     word = told_as(finding)
     line = mark(console, word)
     line.append(f"  {finding.check} {finding.name}", style="bold")
     line.append(f"  {finding.verdict if word == finding.severity else finding.severity}", style="dim")
+    line.append(f"  {known_by}", style="dim")
     console.print(line)
     indented(console, finding.message, 4)
     if finding.reason:

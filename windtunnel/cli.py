@@ -37,6 +37,8 @@ from windtunnel.options import (
     ScenarioPath,
     Seed,
     Threshold,
+    ToldFormat,
+    ToldFormatOption,
     VariantName,
     VolumeName,
     VolumeOption,
@@ -48,6 +50,7 @@ from windtunnel.options import (
     wanted_precision,
     write,
 )
+from windtunnel.telling import objective_places, statements_json, tell, tell_faults
 
 if TYPE_CHECKING:
     from models.cedar.policies import PolicySet
@@ -83,13 +86,14 @@ def run(
     behaviours: Behaviours = None,
     effort: EffortOption = EffortName.normal,
     fail_on: FailOn = Threshold.error,
-    format: OutputFormat = Format.text,
+    format: ToldFormatOption = ToldFormat.text,
 ) -> None:
     """Verify, simulate and report a scenario: the main job."""
     loaded = api.load(
         scenario, changed(changes), variant=variant
     )  # before the heavy libraries: a fault in the file answers at once
     from reports import html, json, progress, terminal
+    from reports.statements import told_of_run
     from reports.verdict import judge
 
     with progress.status("verifying policies and escalation chains"):
@@ -114,10 +118,14 @@ def run(
         verdict = judge(findings, outcomes, fail_on=fail_on.value)
         page = finished.folder / "report.html"
         report = html.write_html(page, finished, findings, fail_on=fail_on.value, outcomes=outcomes)
-    if format is Format.json:
-        print_json(json.report_json(verdict, findings, outcomes))
-    else:
+    places = objective_places(loaded)
+    told = told_of_run(verdict, findings, outcomes, fail_on=fail_on.value, places=places)
+    if format is ToldFormat.json:
+        print_json(json.report_json(verdict, findings, outcomes) | {"statements": statements_json(told)})
+    elif format is ToldFormat.text:
         terminal.print_run(verdict, findings, outcomes, report)
+    else:
+        tell(told, format, folder=loaded.path.parent)
     raise typer.Exit(verdict.exit_code)
 
 
@@ -136,13 +144,14 @@ def verify(
     changes: Changes = None,
     effort: EffortOption = EffortName.normal,
     fail_on: FailOn = Threshold.error,
-    format: OutputFormat = Format.text,
+    format: ToldFormatOption = ToldFormat.text,
     scripts: Annotated[Path | None, typer.Option(help="Folder to write the SMT-LIB scripts to.")] = None,
     explain: ExplainOption = None,
 ) -> None:
     """Check what always holds of policies and escalation chains, with a witness for what does not."""
     policies, loaded = _policies(target, schema, entities, invariants, profile, variant, changes)
     from reports import progress, terminal
+    from reports.statements import told_of_findings
     from reports.verdict import judge
     from verify.json import to_json, write_scripts
     from verify.verify import verify as verify_policies
@@ -152,8 +161,16 @@ def verify(
     if scripts is not None:
         write_scripts(findings.scripts, scripts)
     verdict = judge(findings, None, fail_on=fail_on.value)
-    if format is Format.json:
-        print_json(to_json(findings) | {"verdict": verdict.result})
+    told = told_of_findings(
+        verdict,
+        findings,
+        fail_on=fail_on.value,
+        title="" if loaded else str(target),
+    )
+    if format is ToldFormat.json:
+        print_json(to_json(findings) | {"verdict": verdict.result, "statements": statements_json(told)})
+    elif format is not ToldFormat.text:
+        tell(told, format, folder=loaded.path.parent if loaded else None)
     elif explain is not None:
         from reports.explanation import print_explanation
 
@@ -189,7 +206,7 @@ def simulate(
     volume: VolumeOption = VolumeName.events,
     behaviours: Behaviours = None,
     only: Only = None,
-    format: OutputFormat = Format.text,
+    format: ToldFormatOption = ToldFormat.text,
 ) -> None:
     """Simulate a scenario and judge its objectives, without verification or report."""
     loaded = api.load(scenario, changed(changes), variant=variant)
@@ -207,6 +224,7 @@ def simulate(
         typer.echo(f"replication {only} runs to its end")
         return
     from reports import json, progress, terminal
+    from reports.statements import told_of_run
     from reports.verdict import judge
 
     with progress.bar("simulating") as advance:
@@ -225,10 +243,13 @@ def simulate(
     outcomes = api.assess(finished)
     tell_precision(outcomes.objectives, precision)
     verdict = judge(None, outcomes)
-    if format is Format.json:
-        print_json(json.report_json(verdict, None, outcomes))
-    else:
+    told = told_of_run(verdict, None, outcomes, places=objective_places(loaded))
+    if format is ToldFormat.json:
+        print_json(json.report_json(verdict, None, outcomes) | {"statements": statements_json(told)})
+    elif format is ToldFormat.text:
         terminal.print_outcomes(verdict, outcomes, finished.folder)
+    else:
+        tell(told, format, folder=loaded.path.parent)
     raise typer.Exit(verdict.exit_code)
 
 
@@ -273,12 +294,12 @@ def report(
     format: Annotated[ReportFormat, one_of(ReportFormat, "What to write.", "--format")] = ReportFormat.html,
     out: Annotated[
         Path | None,
-        typer.Option(help="File for HTML or JSON. [default: report.html in the run folder; JSON is printed]"),
+        typer.Option(help="File to write. [default: report.html in the run folder; what is not HTML is printed]"),
     ] = None,
 ) -> None:
     """Report a run again from its folder. Exits with the run's verdict."""
     if out is not None and format is ReportFormat.text:
-        raise typer.BadParameter("text is printed; --out takes html or json", param_hint="--out")
+        raise typer.BadParameter("text is printed; --out takes the other formats", param_hint="--out")
     from reports.studies.kept import is_study
 
     if is_study(run):
@@ -286,19 +307,24 @@ def report(
         return
     opened = api.open_run(run)
     from reports import html, json, terminal
+    from reports.statements import told_of_run
     from reports.verdict import judge
 
     findings = json.read_findings(opened)
     outcomes = api.assess(opened)
     verdict = judge(findings, outcomes, fail_on=fail_on.value)
+    told = told_of_run(verdict, findings, outcomes, fail_on=fail_on.value)
     match format:
         case ReportFormat.html:
             page = out or opened.folder / "report.html"
             typer.echo(html.write_html(page, opened, findings, fail_on=fail_on.value, outcomes=outcomes))
         case ReportFormat.json:
-            print_json(json.report_json(verdict, findings, outcomes), out)
+            statements = {"statements": statements_json(told)}
+            print_json(json.report_json(verdict, findings, outcomes) | statements, out)
         case ReportFormat.text:
             terminal.print_run(verdict, findings, outcomes, None)
+        case _:
+            tell(told, format, out)
     raise typer.Exit(verdict.exit_code)
 
 
@@ -433,6 +459,7 @@ def exit_code(arguments: Sequence[str]) -> int:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except InputError as error:
         typer.echo(str(error), err=True)
+        tell_faults(error, arguments)
         return EXIT_INPUT
     except KeyboardInterrupt as stop:
         return interrupted(stop)

@@ -20,10 +20,27 @@ class Format(StrEnum):
     json = "json"
 
 
+class ToldFormat(StrEnum):
+    """Formats of commands that judge. All but text and JSON are written by `windtunnel.telling`."""
+
+    text = "text"
+    json = "json"
+    sarif = "sarif"
+    code_scanning = "code-scanning"
+    junit = "junit"
+    github = "github"
+    markdown = "markdown"
+
+
 class ReportFormat(StrEnum):
     html = "html"
     text = "text"
     json = "json"
+    sarif = "sarif"
+    code_scanning = "code-scanning"
+    junit = "junit"
+    github = "github"
+    markdown = "markdown"
 
 
 class VolumeName(StrEnum):
@@ -108,6 +125,11 @@ def _check(text: str) -> str:
     raise typer.BadParameter(f"there is no check {quoted(text)}; {meant}")
 
 
+TOLD_FORMATS = (
+    "Text for people; JSON; or for other tools: SARIF, SARIF of what GitHub shows as alerts, JUnit, "
+    "GitHub annotations, Markdown."
+)
+
 ScenarioPath = Annotated[Path, typer.Argument(metavar="SCENARIO", help="A scenario.yaml or its folder.")]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
 OutFolder = Annotated[Path | None, typer.Option("--out", help="Folder of the run. [default: runs/NAME]")]
@@ -168,6 +190,7 @@ Only = Annotated[
     typer.Option(min=0, metavar="N", help="Run replication N alone, here, and write nothing: to see why it fails."),
 ]
 OutputFormat = Annotated[Format, one_of(Format, "Text for people or JSON for programs.", "--format")]
+ToldFormatOption = Annotated[ToldFormat, one_of(ToldFormat, TOLD_FORMATS, "--format")]
 EffortOption = Annotated[EffortName, one_of(EffortName, "How far the solvers go before a check is undecided.")]
 FailOn = Annotated[Threshold, one_of(Threshold, "Least severity of a violated check that fails.")]
 ExplainOption = Annotated[

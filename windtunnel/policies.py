@@ -17,9 +17,12 @@ from windtunnel.options import (
     OutputFormat,
     ProfileName,
     ProfileOption,
+    ToldFormat,
+    ToldFormatOption,
     print_json,
     write,
 )
+from windtunnel.telling import statements_json, tell
 
 EXIT_CODES = {"pass": 0, "holds": 0, "fail": 1, "violated": 1, "undecided": 3}
 
@@ -46,7 +49,7 @@ def diff(
         list[str] | None,
         typer.Option(metavar="CHANGES", help=f"{FORBID}, escalated-differently."),
     ] = None,
-    format: OutputFormat = Format.text,
+    format: ToldFormatOption = ToldFormat.text,
     scripts: ScriptFolder = None,
 ) -> None:
     """Tell what a change of policies allows, denies and escalates newly, with a witness for each change."""
@@ -55,6 +58,7 @@ def diff(
     forbidden = changes_named(forbid or (), FORBIDDABLE)
     from reports import progress
     from reports.change import print_diff
+    from reports.statements import told_of_diff
     from verify.diff import to_json
     from verify.json import write_scripts
 
@@ -71,10 +75,13 @@ def diff(
         )
     if scripts is not None:
         write_scripts(found.findings.scripts, scripts)
-    if format is Format.json:
-        print_json(to_json(found))
-    else:
+    told = told_of_diff(found, title=f"{old} to {new}")
+    if format is ToldFormat.json:
+        print_json(to_json(found) | {"statements": statements_json(told)})
+    elif format is ToldFormat.text:
         print_diff(found)
+    else:
+        tell(told, format)
     raise typer.Exit(EXIT_CODES[found.verdict])
 
 

@@ -288,6 +288,11 @@ def report(folder: Path, format: ReportFormat, out: Path | None) -> None:
             print_json(as_json(found), out)
         case ReportFormat.text:
             print_study(found, None)
+        case _:
+            known = "html, text and json"
+            raise typer.BadParameter(
+                f"a study is no verdict on statements: its formats are {known}", param_hint="--format"
+            )
     raise typer.Exit(exit_code(found))
 
 

@@ -33,8 +33,8 @@ _TITLES: Final[dict[Group, str]] = {
     "absent": "Gone since the baseline",
 }
 _SIGNS: Final = {"pass": "✅", "fail": "❌", "undecided": "❔", "invalid": "❌"}
-_MARK = re.compile(r"(?<![a-z])\.|(?<![A-Za-z0-9])-|-(?![A-Za-z0-9])|[^A-Za-z0-9 ,;()%'?.\-\x80-\U0010ffff]")
-"""What Markdown may read as more than a character; a full stop or a hyphen only where it may start a list or a rule."""
+_MARK = re.compile(r"\A |(?<![^0-9])[.)]|(?<![A-Za-z0-9])-|-(?![A-Za-z0-9])|[^A-Za-z0-9 ,;:/(.)%'\"?\-\x80-\U0010ffff]")
+"""What Markdown may read as more than a character; some only where they may start a list or a rule."""
 _SPLIT = re.compile(r"[@#]|(?i:www(?=\.))|:(?=//)|(?i:\bGH(?=-))")
 
 
@@ -81,16 +81,16 @@ def _head(told: Told) -> Iterator[str]:
     yield f"## {_SIGNS.get(told.verdict, '❔')} Windtunnel: {told.verdict}, {inert(told.title)}\n\n"
     yield from (f"- {inert(_short(reason))}\n" for reason in told.reasons)
     numbers = Counter(map(group_of, told.statements))
-    counts = [f"{numbers[group]} {_word(group)}" for group in GROUPS if numbers[group]]
+    counts = [f"{numbers[group]} {_word(group, numbers[group])}" for group in GROUPS if numbers[group]]
     yield f"\nExit code {told.exit_code}. {listed(counts, len(GROUPS)) if counts else 'Nothing is said'}.\n\n"
     if told.facts:
         facts = " · ".join(f"{inert(name)} {_code(_short(value, 200))}" for name, value in told.facts.items())
         yield f"<sub>{facts}</sub>\n\n"
 
 
-def _word(group: Group) -> str:
-    words = {"warnings": "warnings", "review": "to look at", "informational": "for information", "pass": "passing"}
-    words |= {"unchanged": "there before", "absent": "gone"}
+def _word(group: Group, number: int) -> str:
+    words = {"review": "to look at", "informational": "for information", "pass": "passing", "absent": "gone"}
+    words |= {"unchanged": "there before", "warnings": "warning" if number == 1 else "warnings"}
     return words.get(group, group)
 
 

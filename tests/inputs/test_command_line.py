@@ -211,7 +211,7 @@ def test_garbage_in_a_manifest_is_told_for_what_it_is(
             ["verify", "x", "--effort", "hgh"],
             "expected one of `low`, `normal`, `high`, got `hgh`; did you mean `high`?",
         ),
-        (["report", "x", "--format", "pdf"], "expected one of `html`, `text`, `json`, got `pdf`"),
+        (["report", "x", "--format", "wav"], "expected one of `html`, `text`, `json`, "),
     ],
 )
 def test_a_wrong_choice_is_answered_with_the_choices(

@@ -213,7 +213,7 @@ def test_any_text_is_read_as_it_is(text: str) -> None:
 def test_a_comment_says_everything_that_matters() -> None:
     said = "".join(_texts(shown(markdown(told(*every_kind()))), code=True))
     assert "Windtunnel: fail, desk" in said
-    assert "Exit code 1. 2 failing, 2 undecided, 1 warnings" in said
+    assert "Exit code 1. 2 failing, 2 undecided, 1 warning," in said
     for one in every_kind():
         if one.kind != "pass":
             assert one.message.replace("`", "") in said

@@ -10,6 +10,7 @@ from reports.statements import Statement, Told
 from verify.findings import Location, PolicyRef
 
 HOSTILE: Final = (
+    "1) one", "1. one", "+ x", "- x", "===", "---", "***", "> quoted", "    code", "[a]: //evil.example", "~~~", "```",
     "<script>alert(1)</script>", "</pre></details><img src=x onerror=alert(1)>", "a\n::error::boom", "::error::boom",
     "x ::add-mask::secret", "##[error]boom", "before ##[add-mask]secret", "a\r\n- [ ] # heading", "`code` `open",
     "| a | b |\n|---|---|", "**bold** _it_ ~~gone~~ [text](https://evil.example) ![i](//evil.example/x.png)",

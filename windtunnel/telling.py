@@ -1,0 +1,136 @@
+"""What a command says, printed in the format that was asked for."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from models.diagnostics import InputError
+from windtunnel.options import ToldFormat, write
+
+if TYPE_CHECKING:
+    from models.load import LoadedScenario
+    from reports.statements import Told
+    from verify.findings import Location
+
+STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
+"""The variable in which a runner names the file that takes a step's summary."""
+
+
+def tell(told: Told, format: str, out: Path | None = None, *, folder: Path | None = None) -> None:
+    """Print what is told in a format for other tools, or write it to a file.
+
+    Files are named from the root of the git checkout where there is one about the working directory, from the working
+    directory otherwise: there every reader looks for them. `folder` is what their names are relative to, where that is
+    not the working directory.
+    """
+    placed = _from_root(told, folder)
+    text = _format(format)(placed)
+    if out is not None:
+        write(out, text)
+    else:
+        _print(text)
+    if format == ToldFormat.github:
+        _append_summary(placed)
+
+
+def _format(format: str) -> Callable[[Told], str]:
+    from reports.formats.github import github
+    from reports.formats.junit import junit
+    from reports.formats.markdown import markdown
+    from reports.formats.sarif import sarif
+    from windtunnel import __version__
+
+    formats: Mapping[str, Callable[[Told], str]] = {
+        "sarif": lambda told: sarif(told, version=__version__),
+        "code-scanning": lambda told: sarif(told, version=__version__, alerts=True),
+        "junit": junit,
+        "github": github,
+        "markdown": markdown,
+    }
+    return formats[format]
+
+
+def _print(text: str) -> None:
+    """Print. A reader that goes early changes nothing about how the command ends."""
+    from reports.console import silence
+
+    try:
+        sys.stdout.buffer.write(text.encode("utf-8"))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        silence()
+
+
+def _from_root(told: Told, folder: Path | None) -> Told:
+    here = Path.cwd()
+    root = next((above for above in (here, *here.parents) if (above / ".git").exists()), here)
+
+    def named(file: str) -> str:
+        full = Path(os.path.normpath(here / (folder or "") / file))
+        return full.relative_to(root).as_posix() if full.is_relative_to(root) else file
+
+    def moved(place: Location) -> Location:
+        return replace(place, file=named(place.file)) if place.file else place
+
+    def said(text: str) -> str:
+        return text.replace(f"{root}{os.sep}", "")  # where the checkout lies is nobody's business
+
+    statements = (
+        replace(
+            one,
+            message=said(one.message),
+            location=moved(one.location),
+            related=tuple(replace(about, location=moved(about.location)) for about in one.related),
+        )
+        for one in told.statements
+    )
+    reasons = tuple(map(said, told.reasons))
+    return replace(told, title=said(told.title), reasons=reasons, statements=tuple(statements))
+
+
+def _append_summary(told: Told) -> None:
+    """Append to the summary of the step, where a runner has named its file. That cannot fail the command."""
+    from reports.formats.github import SUMMARY_BYTES, summary
+
+    if not (name := os.environ.get(STEP_SUMMARY)):
+        return
+    file = Path(name)
+    try:
+        there = file.stat().st_size if file.exists() else 0
+        with file.open("a", encoding="utf-8") as sheet:
+            sheet.write(summary(told, max(0, SUMMARY_BYTES - there)))
+    except OSError as error:
+        typer.echo(f"warning: the summary of the step cannot be written: {error.strerror}", err=True)
+
+
+def objective_places(loaded: LoadedScenario) -> dict[str, Location]:
+    """Where the objectives of a scenario stand, by name."""
+    from verify.findings import Location
+
+    spans = {name: loaded.locate("objectives", name) for name in loaded.scenario.objectives}
+    return {name: Location(span.file, span.line) for name, span in spans.items()}
+
+
+def statements_json(told: Told) -> list[dict[str, Any]]:
+    """The statements as the JSON of a command has them."""
+    from reports.statements import to_json
+
+    return [to_json(one) for one in told.statements]
+
+
+def tell_faults(error: InputError, arguments: Sequence[str]) -> None:
+    """Tell the faults of an input in the format that the command was asked for, where that is one for other tools."""
+    from reports.statements import told_of_faults
+
+    asked = [two for one, two in pairwise(arguments) if one == "--format"]
+    asked += [one.partition("=")[2] for one in arguments if one.startswith("--format=")]
+    if asked and asked[-1] in set(ToldFormat) - {ToldFormat.text, ToldFormat.json}:
+        tell(told_of_faults(error.diagnostics), asked[-1])
