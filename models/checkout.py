@@ -212,10 +212,21 @@ def _differs(base: Tree, head: Tree, old: Entry, new: Entry, touched: frozenset[
 
 
 def _touched(base: Tree) -> frozenset[str]:
-    """Paths of the working tree that may not be as a commit has them: git goes by times and sizes, and reads none."""
+    """Paths of the working tree that may not be as a commit has them. Git goes by times and sizes; a file that is as
+    new as the index it reads, which is why filters are taken out: they are programs."""
     assert base.commit is not None
-    done = _asked(base.root, "diff-index", "--raw", "-z", "--no-renames", "--ignore-submodules=all", base.commit.id)
+    words = ("--raw", "-z", "--no-renames", "--ignore-submodules=all", base.commit.id)
+    done = _asked(base.root, "diff-index", *words, settings=_without_filters(base.root))
     return frozenset(os.fsdecode(path) for path in done.split(b"\0")[1::2])
+
+
+def _without_filters(root: Path) -> dict[str, str]:
+    """Settings that take out every filter that git is told of."""
+    names = _run(root, "config", "-z", "--name-only", "--get-regexp", r"^filter\.").stdout.split(b"\0")
+    filters = {os.fsdecode(name.rpartition(b".")[0]) for name in names if name}
+    return {f"{one}.{what}": "" for one in sorted(filters) for what in ("clean", "smudge", "process")} | {
+        f"{one}.required": "false" for one in filters
+    }
 
 
 def _committed(root: Path, commit: Commit) -> Iterator[Entry]:
@@ -301,9 +312,9 @@ def _inside(path: str, name: str) -> PurePosixPath:
 # --- git --------------------------------------------------------------------------------------------------------------
 
 
-def _asked(root: Path, *arguments: str, stdin: bytes = b"") -> bytes:
+def _asked(root: Path, *arguments: str, stdin: bytes = b"", settings: Mapping[str, str] | None = None) -> bytes:
     """What git answers. Raises InputError with its first line where it cannot."""
-    done = _run(root, *arguments, stdin=stdin)
+    done = _run(root, *arguments, stdin=stdin, settings=settings)
     if done.returncode:
         said = done.stderr.decode("utf-8", "replace").strip().splitlines()
         raise input_error(
@@ -312,15 +323,18 @@ def _asked(root: Path, *arguments: str, stdin: bytes = b"") -> bytes:
     return done.stdout
 
 
-def _run(root: Path, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+def _run(
+    root: Path, *arguments: str, stdin: bytes = b"", settings: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[bytes]:
     git = shutil.which("git")
     if git is None:
         raise input_error("there is no `git`", "git", "install git, or put it on the PATH")
-    settings = [word for setting in _SAFE for word in ("-c", setting)]
-    command = [git, "--no-pager", "--literal-pathspecs", "--no-replace-objects", *settings, *arguments]
+    safe = [word for setting in _SAFE for word in ("-c", setting)]
+    command = [git, "--no-pager", "--literal-pathspecs", "--no-replace-objects", *safe, *arguments]
+    environment = _environment(settings or {})
     try:
         return subprocess.run(  # noqa: S603 - git by its path, and words that no shell reads
-            command, cwd=root, input=stdin, capture_output=True, timeout=_SECONDS_MAX, env=_environment(), check=False
+            command, cwd=root, input=stdin, capture_output=True, timeout=_SECONDS_MAX, env=environment, check=False
         )
     except subprocess.TimeoutExpired:
         raise input_error(f"git did not answer within {_SECONDS_MAX} s", str(root)) from None
@@ -328,10 +342,13 @@ def _run(root: Path, *arguments: str, stdin: bytes = b"") -> subprocess.Complete
         raise input_error(f"git cannot be run: {error.strerror}", str(root)) from None
 
 
-def _environment() -> dict[str, str]:
-    """The environment without what steers git from outside, such as `GIT_DIR` in a hook."""
+def _environment(settings: Mapping[str, str]) -> dict[str, str]:
+    """The environment without what steers git from outside, such as `GIT_DIR` in a hook; with these settings."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    for place, (key, value) in enumerate(settings.items()):
+        own |= {f"GIT_CONFIG_KEY_{place}": key, f"GIT_CONFIG_VALUE_{place}": value}
     return own | {
+        "GIT_CONFIG_COUNT": str(len(settings)),
         "GIT_OPTIONAL_LOCKS": "0",
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_NO_LAZY_FETCH": "1",
