@@ -82,6 +82,15 @@ def made(root: Any, changes: Mapping[str, Any]) -> None:
         _make(root, path, new)
 
 
+def leads_nowhere(root: Any, path: str) -> tuple[str, str] | None:
+    """What is wrong with a path in plain values, and the help; None where it leads somewhere."""
+    try:
+        _keys(root, path, grows=False)
+    except _NowhereError as error:
+        return error.message, error.help
+    return None
+
+
 def _make(root: Any, path: str, new: Any) -> KeyPath:
     keys = _keys(root, path, grows=isinstance(new, dict))
     _put(root, keys, json.loads(json.dumps(new)))

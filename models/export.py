@@ -17,6 +17,7 @@ from models.reading import parse_document, read_bytes
 from models.traces import FILE_BYTES_MAX
 
 VARIANTS = "variants"
+SOURCES = "sources"
 
 
 def export(loaded: LoadedScenario, folder: Path) -> tuple[Path, ...]:
@@ -50,6 +51,7 @@ def export(loaded: LoadedScenario, folder: Path) -> tuple[Path, ...]:
 def exported_text(loaded: LoadedScenario) -> str:
     """The scenario file with the changes made and `variants` left out."""
     wanted = {key: value for key, value in loaded.document.value.items() if key != VARIANTS}
+    _keep_sources(wanted, loaded)
     try:
         text = _edited(loaded)
         if _same(parse_document(text, "").value, wanted):
@@ -64,7 +66,17 @@ def _edited(loaded: LoadedScenario) -> str:
     root = yaml.load("\n".join(loaded.document.lines))
     made(root, loaded.changes)
     root.pop(VARIANTS, None)
+    _keep_sources(root, loaded)
     return _dumped(yaml, root)
+
+
+def _keep_sources(root: Any, loaded: LoadedScenario) -> None:
+    """Take out the sources of what the changes have taken out."""
+    given = root.get(SOURCES)
+    if given and (kept := {path: given[path] for path in given if path in loaded.scenario.sources}) != dict(given):
+        root[SOURCES] = kept
+        if not kept:
+            del root[SOURCES]
 
 
 def _writer(loaded: LoadedScenario) -> YAML:

@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from models.changes import changed
+from models.changes import changed, leads_nowhere
 from models.check import check, check_untouched
 from models.diagnostics import Diagnostic, InputError, Problem, near, quoted
 from models.problems import Keys
@@ -82,16 +82,17 @@ def load(
     policies = _Sets(root)
     judged, outside, faults = _whole(document, file, policies)
     if variant == BASE and not changes:
-        faults += _of_variants(read, file, faults, policies)
+        faults += _of_variants(read, file, faults, policies) + _of_sources(document, judged.whole)
     if faults or judged.whole is None:
         raise InputError(*_in_order(faults, str(file)))
+    whole = judged.whole if variant == BASE and not changes else _without_lost_sources(judged.whole)
     called = None if variant == BASE else f"{variant}, with {', '.join(changes)} set anew" if changes else variant
     changes = {**own, **(changes or {})}
-    digest = _digest(judged.whole, outside.inputs)
+    digest = _digest(whole, outside.inputs)
     times = {name: rows.times for name, rows in outside.traces.items()}
     columns = {name: rows.values for name, rows in outside.traces.items() if rows.values}
     return LoadedScenario(
-        judged.whole,
+        whole,
         file,
         digest,
         outside.policies,
@@ -143,6 +144,25 @@ def _along(read: Document, path: str) -> set[tuple[int, int]]:
     parts = [int(part) if part.isascii() and part.isdigit() else part for part in path[:1000].split(".")]
     ways = [tuple(parts[:length]) for length in range(1, len(parts) + 1)]
     return {read.place(keys, of_key=of_key) for keys in ways for of_key in (False, True)}
+
+
+def _of_sources(document: Document, scenario: Scenario | None) -> list[Diagnostic]:
+    """What is wrong with the paths that sources are given for. In a variant they may lead to what it takes out."""
+    wrong = _lost_sources(scenario) if scenario is not None else {}
+    return [document.at(document.place(("sources", path), of_key=True), *why) for path, why in wrong.items()]
+
+
+def _lost_sources(scenario: Scenario) -> dict[str, tuple[str, str]]:
+    """The paths of sources that lead nowhere, and why."""
+    dumped = scenario.dump() if scenario.sources else {}
+    wrong = ((path, leads_nowhere(dumped, path)) for path in scenario.sources)
+    return {path: why for path, why in wrong if why is not None}
+
+
+def _without_lost_sources(scenario: Scenario) -> Scenario:
+    lost = _lost_sources(scenario)
+    kept = {path: source for path, source in scenario.sources.items() if path not in lost}
+    return scenario.model_copy(update={"sources": kept}) if lost else scenario
 
 
 def _of(variant: str, fault: Diagnostic, own: Collection[tuple[int, int]]) -> Diagnostic:

@@ -214,6 +214,10 @@ class Policies(Part):
     """How the set spells escalation."""
 
 
+_Path = Annotated[str, Field(min_length=1, max_length=500)]
+_Source = Annotated[str, Field(min_length=1, max_length=1000)]
+
+
 class Scenario(Part):
     """A whole scenario file."""
 
@@ -283,6 +287,9 @@ class Scenario(Part):
     """Classes of data that stay in regions, by name."""
     approvals: Approvals | None = None
     """How approving is itself a request. No key: approvals are no requests to these policies."""
+    sources: Annotated[dict[_Path, _Source], Field(max_length=1000)] = Field(default_factory=dict)
+    """Where numbers are from, by path: `desks.care.service: Ticket system, March 2026`. A path speaks for all below it,
+    the longest one counts. The report tells the source of every number, and which have none."""
     variants: Annotated[dict[Name, Variant], Field(max_length=VARIANTS_MAX)] = Field(default_factory=dict)
     """What is tried out instead, by name. `base` is the scenario as it stands."""
 

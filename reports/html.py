@@ -19,6 +19,7 @@ from models.diagnostics import input_error
 from models.units import DAY
 from reports import words
 from reports.assess import Assessed, assess_run
+from reports.board.page import board
 from reports.charts import RING_SHOWN, Chart, drift_chart, objectives_chart, queues_chart, ring_chart
 from reports.digest import Digest, digest_sections
 from reports.kept import kept
@@ -128,6 +129,7 @@ def render_html(scenario: Scenario, findings: Findings | None, outcomes: Outcome
     """The report's HTML."""
     drifts = _drift_charts(outcomes)
     made = outcomes.provenance
+    left_out = not_measured(scenario, findings, outcomes)
     return environment(made.currency).get_template("report.html.jinja").render(
         **_common(scenario, findings, outcomes, verdict),
         queues_chart=_queues_chart(outcomes),
@@ -138,17 +140,20 @@ def render_html(scenario: Scenario, findings: Findings | None, outcomes: Outcome
         rules=outcomes.compliance.by_rule[:RULES],
         rules_left=outcomes.compliance.by_rule[RULES:],
         sections=sections(outcomes),
-        not_measured=not_measured(scenario, findings, outcomes),
+        not_measured=left_out,
+        board=board(scenario, findings, outcomes, left_out),
     )  # fmt: skip
 
 
 def render_digest(scenario: Scenario, findings: Findings | None, digest: Digest, verdict: Verdict) -> str:
     """The report's HTML of a run that keeps counts alone."""
     made = digest.provenance
+    left_out = not_kept(digest, scenario, findings)
     return environment(made.currency).get_template("digest.html.jinja").render(
         **_common(scenario, findings, digest, verdict),
         sections=digest_sections(digest),
-        not_measured=not_kept(digest, scenario, findings),
+        not_measured=left_out,
+        board=board(scenario, findings, digest, left_out),
     )  # fmt: skip
 
 

@@ -78,3 +78,5 @@ class Section:
     nothing: str
     headlines: tuple[str, ...] = ()
     """Sentences for the terminal."""
+    prose: bool = False
+    """Whether its cells are texts to read rather than figures to compare."""

@@ -1,0 +1,77 @@
+"""What remains: declared risks and what stands against each, and everything that was found and not settled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+from reports.section import Row, Section
+from reports.verdict import told_as
+
+if TYPE_CHECKING:
+    from models.scenario import Scenario
+    from reports.assess import Assessed
+    from verify.findings import Finding, Findings
+
+ROWS_MAX: Final = 40
+"""Rows told; the rest is counted and stands in the sections above."""
+
+
+def residual(
+    scenario: Scenario, findings: Findings | None, outcomes: Assessed, not_measured: tuple[str, ...]
+) -> Section:
+    """Declared risks, and what was found and is not settled."""
+    rows = [*_risks(scenario, findings), *_objectives(outcomes), *_checks(findings), *_gaps(not_measured)]
+    more = len(rows) - ROWS_MAX
+    if more > 0:
+        rows = [*rows[:ROWS_MAX], Row(f"and {more} more", "", ("", "", "told in the sections above"))]
+    return Section(
+        prose=True,
+        anchor="residual-risk",
+        label="Residual risk",
+        title="Residual risk",
+        caption=(
+            "Risks that the scenario declares, with what stands against each; then what this report leaves missed, "
+            "open or not measured. Whoever signs accepts these. Likelihood and impact outside of the simulation are "
+            "for the reader to judge."
+        ),
+        columns=("What remains", "Kind", "State", "Why"),
+        rows=tuple(rows),
+        nothing="Nothing was declared as a risk, and nothing is missed, open or left out.",
+    )
+
+
+def _risks(scenario: Scenario, findings: Findings | None) -> Iterator[Row]:
+    for name, risk in scenario.risks.items():
+        found = _of_risk(name, findings)
+        state = (
+            "not verified"
+            if found is None
+            else {"holds": "guarded", "violated": "unguarded"}.get(found.verdict, found.verdict)
+        )
+        why = "policies were not verified" if found is None else found.message
+        yield Row(name, risk.description, ("declared risk", state, why))
+
+
+def _of_risk(name: str, findings: Findings | None) -> Finding | None:
+    asked = findings.findings if findings else ()
+    return next((f for f in asked if f.check == "P205" and any(ref.name == name for ref in f.policies)), None)
+
+
+def _objectives(outcomes: Assessed) -> Iterator[Row]:
+    for one in outcomes.objectives:
+        if one.verdict != "pass":
+            state = {"fail": "missed", "undecided": "open"}[one.verdict]
+            yield Row(one.name, "", ("objective", state, one.open_because or one.sentence))
+
+
+def _checks(findings: Findings | None) -> Iterator[Row]:
+    for one in findings.findings if findings else ():
+        word = told_as(one)
+        if one.verdict != "holds" and word != "info" and one.check != "P205":
+            yield Row(f"{one.check} {one.name}", "", ("policy check", word, one.message))
+
+
+def _gaps(not_measured: tuple[str, ...]) -> Iterator[Row]:
+    for number, sentence in enumerate(not_measured, 1):
+        yield Row(f"gap {number}", "", ("not measured", "open", sentence))
