@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from windtunnel import api
-from windtunnel.options import Behaviours, Format, OutputFormat, Workers, print_json
+from windtunnel.options import Behaviours, ToldFormat, ToldFormatOption, Workers, print_json
+from windtunnel.telling import tell
 
 
 def gate(
@@ -29,7 +30,7 @@ def gate(
     ] = None,
     workers: Workers = None,
     behaviours: Behaviours = None,
-    format: OutputFormat = Format.text,
+    format: ToldFormatOption = ToldFormat.text,
 ) -> None:
     """Judge a change in git: the decisions that change, new findings, and what it does to the simulated operation.
 
@@ -47,12 +48,16 @@ def gate(
         behaviours=behaviours,
         step=progress.bar,
     )
-    if format is Format.json:
+    if format is ToldFormat.json:
         from reports.gate.json import to_json
 
         print_json(to_json(judged))
-    else:
+    elif format is ToldFormat.text:
         from reports.gate.terminal import print_gate
 
         print_gate(judged)
+    else:
+        from reports.gate.told import told_of_gate
+
+        tell(told_of_gate(judged), format, folder=judged.root)
     raise typer.Exit(judged.verdict.exit_code)

@@ -50,8 +50,12 @@ class ObjectiveChange:
     base: Overall | None
     head: Overall | None
     """None where a version cannot have it: what it is about is not there."""
+    sentence: str
+    """What came of it in the head."""
     head_because: str
     """Why it is undecided in the head."""
+    line: int
+    """Where the head's scenario has it; 0 where it has not."""
     same: bool
     """Whether every pair of replications agrees exactly."""
     contrast: Contrast | None
@@ -145,9 +149,10 @@ def measure_effect(
         numbers = range(replications)
         lab.ask((variant, numbers) for variant in variants)
         found = compared(lab, variants, numbers, 0.95)
+        places = {name: head.locate("objectives", name).line for name in head.scenario.objectives}
         limits = tuple(_limits(lab, variants, numbers, rules, found))
         same = frozenset(one.name for one in found.measures if _agree(lab, variants, one.name, numbers))
-        objectives = tuple(_objectives(lab, (scenario, head.scenario), variants, numbers, found, same))
+        objectives = tuple(_objectives(lab, (scenario, head.scenario), variants, numbers, found, same, places))
     desks = tuple(dict.fromkeys((*scenario.desks, *head.scenario.desks)))
     effect = Effect(found, objectives, limits, desks, seed, alone, same, ())
     return replace(effect, sentences=tuple(_sentences(effect)))
@@ -239,6 +244,7 @@ def _objectives(
     numbers: range,
     found: Comparison,
     same: Collection[str],
+    places: Mapping[str, int],
 ) -> Iterator[ObjectiveChange]:
     base, head = scenarios
     contrasts = {one.measure: one for one in found.variants[1].contrasts}
@@ -250,6 +256,8 @@ def _objectives(
             name=name,
             base=old.verdict if old else None,
             head=new.verdict if new else None,
+            sentence=new.sentence if new else "",
+            line=places.get(name, 0),
             head_because=new.open_because if new else "the change takes out what it is about",
             same=name in same,
             contrast=one,

@@ -58,6 +58,8 @@ class Asked:
 class Gate:
     """A change, judged."""
 
+    root: Path
+    """Of the checkout; places are from it."""
     base: Commit
     compared: Commit
     """The commit that the head is compared with: where it went its own way from the base."""
@@ -99,7 +101,7 @@ def gate(
     judged = tuple(work.judge(target) for target in found)
     said = tuple((one.target, statement) for one in judged for statement in statements(one, rules))
     notes = (*_of_commits(of_base, compared, apart), *_of_rules(own, new, rules))
-    return Gate(of_base, compared, of_head, rules, judged, said, judgement(said, judged), notes)
+    return Gate(root, of_base, compared, of_head, rules, judged, said, judgement(said, judged), notes)
 
 
 def _in_repository(root: Path, start: Path, path: str | Path) -> str:

@@ -11,6 +11,7 @@ from reports.gate.effect import Effect, ObjectiveChange
 from reports.gate.gate import SCHEMA, Gate
 from reports.gate.judge import Judged, stands
 from reports.statements import Statement
+from reports.statements import to_json as plain
 from reports.studies.study import dump
 from reports.words import printable
 
@@ -43,8 +44,7 @@ def _commit(commit: Commit) -> dict[str, Any]:
 
 def statement_json(statement: Statement) -> dict[str, Any]:
     """A statement as plain JSON values; `stands` where it keeps the verdict from passing."""
-    related = [asdict(one) for one in statement.related]
-    return {**asdict(statement), "related": related, "stands": stands(statement)}
+    return {**plain(statement), "stands": stands(statement)}
 
 
 def _target(one: Judged) -> dict[str, Any]:

@@ -187,7 +187,7 @@ def _of_effect(one: Judged, rules: GateRules) -> Iterator[Statement]:
     for sentence in one.effect.sentences:
         yield of_effect(one.scope, sentence.subject, sentence.text)
     for objective in one.effect.objectives:
-        yield replace(_of_objective(objective, one.scope, rules), location=place)
+        yield replace(_of_objective(objective, one.scope, rules), location=Location(SCENARIO_FILE, objective.line))
     for limit in one.effect.limits:
         yield replace(_of_limit(limit, one.scope), location=place)
     for unrun in one.effect.comparison.unrun[:1]:
@@ -213,17 +213,19 @@ def _objective(one: ObjectiveChange, *, kept_only: bool) -> tuple[Kind, str, Sin
     if one.head == "pass":
         return "pass", f"{name} is met.", None
     if one.head == "fail":
-        was = {"pass": ", which the base keeps", "undecided": ", which is undecided in the base"}.get(
-            one.base or "", ""
-        )
         known = kept_only and one.base == "fail"
-        return (
-            "fail",
-            f"{name}{was}, fails after the change." if was else f"{name} fails.",
-            "unchanged" if known else "new",
-        )
+        told = f"{name}{_WAS[one.base]} fails: {one.sentence.partition(': ')[2]}"
+        return "fail", told, "unchanged" if known else "new"
     known = kept_only and (one.base == "fail" or (one.base == "undecided" and one.same))
     return "open", f"{name} is undecided: {one.head_because}.", "unchanged" if known else "new"
+
+
+_WAS: Final[Mapping[str | None, str]] = {
+    "pass": ", which the base keeps,",
+    "undecided": ", which is undecided in the base,",
+    "fail": ", which the base does not keep either,",
+    None: ", which is new,",
+}
 
 
 def _of_limit(one: LimitOutcome, scope: str) -> Statement:

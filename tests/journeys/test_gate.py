@@ -8,13 +8,25 @@ import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from jsonschema import Draft7Validator
 from scipy import stats
 
 import windtunnel as wt
 from models.diagnostics import InputError
+from reports.formats.github import github
+from reports.formats.junit import junit
+from reports.formats.markdown import markdown
+from reports.formats.sarif import sarif
+from reports.gate.gate import Gate
+from reports.gate.json import to_json
+from reports.gate.judge import stands
+from reports.gate.terminal import print_gate
+from reports.gate.told import told_of_gate
+from sarif_schema import validator
 from windtunnel.cli import exit_code
 
 SCENARIO = """\
@@ -108,7 +120,56 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     return made
 
 
-def told(repository: Repository, monkeypatch: pytest.MonkeyPatch, capsys, *words: str) -> tuple[int, str]:  # type: ignore[no-untyped-def]
+WIDER = POLICIES + '@id("clerks-void") permit (principal, action == Action::"void", resource == Shop::"shop");'
+UNASKED = POLICIES.split('@id("over-cap")')[0]
+FLOOD = POLICIES.replace("> 900", "> 300")
+MASKED = (
+    POLICIES + '@id("none-large") forbid (principal, action == Action::"pay", resource) when { context.amount > 700 };'
+)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A change, and what the gate has to say of it."""
+
+    policies: str
+    result: str
+    code: int
+    rule: str = ""
+    """Of the statement that stands against it; none where it passes."""
+    decisions: frozenset[str] = frozenset()
+    """Checks of the changes of decisions that are told."""
+    replications: int = 2
+
+
+CANDIDATES = {
+    "harmless": Candidate("// moved\n\n" + POLICIES.replace("when {", "when\n{\n   "), "pass", 0),
+    "wider": Candidate(WIDER, "fail", 1, "D401", frozenset({"D401"})),
+    "unasked": Candidate(UNASKED, "fail", 1, "D404", frozenset({"D404"})),
+    "flood": Candidate(FLOOD, "fail", 1, "objective", frozenset({"D403"}), 6),
+    "masked": Candidate(MASKED, "fail", 1, "P201", frozenset({"D402"})),
+    "syntax": Candidate(POLICIES.replace("forbid (", "forbd ("), "invalid", 2, "input"),
+}
+
+
+@pytest.fixture(scope="module")
+def gates(repository: Repository) -> dict[str, Gate]:
+    """The gate on each candidate."""
+    found = {}
+    for name, one in CANDIDATES.items():
+        repository.branch(name, policies=one.policies)
+        found[name] = wt.gate("main", name, folder=repository.root, workers=1, replications=one.replications)
+    return found
+
+
+@pytest.fixture(scope="module")
+def sarif_schema() -> Draft7Validator:
+    return validator()
+
+
+def told(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str
+) -> tuple[int, str]:
     """What the command prints, and its exit code."""
     monkeypatch.chdir(repository.root)
     monkeypatch.setenv("NO_COLOR", "1")
@@ -118,26 +179,76 @@ def told(repository: Repository, monkeypatch: pytest.MonkeyPatch, capsys, *words
     return code, text
 
 
-def test_flooding_a_desk_fails_and_its_effect_is_that_of_paired_runs(
-    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("name", CANDIDATES)
+def test_each_candidate_gets_its_verdict_and_its_reason(gates: dict[str, Gate], name: str) -> None:
+    gate, wanted = gates[name], CANDIDATES[name]
+    assert (gate.verdict.result, gate.verdict.exit_code) == (wanted.result, wanted.code)
+    against = {statement.rule for _, statement in gate.said if stands(statement)}
+    assert (wanted.rule in against) if wanted.rule else not against
+    told = {statement.rule for _, statement in gate.said if statement.rule[0] == "D" and statement.kind != "pass"}
+    assert told == wanted.decisions
+
+
+@pytest.mark.parametrize("name", CANDIDATES)
+def test_every_format_says_the_same(
+    gates: dict[str, Gate], name: str, sarif_schema: Draft7Validator, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    flood = POLICIES.replace("> 900", "> 300")
-    repository.branch("flood", policies=flood)
+    gate, wanted = gates[name], CANDIDATES[name]
+    whole = told_of_gate(gate)
+    against = [statement for _, statement in gate.said if stands(statement)]
+
+    log = json.loads(sarif(whole))
+    assert [error.message for error in sarif_schema.iter_errors(log)] == []
+    (run,) = log["runs"]
+    assert run["invocations"][0]["exitCode"] == wanted.code
+    kinds = {result["kind"]: result["level"] for result in run["results"] if result["kind"] == "fail"}
+    assert bool(kinds) == bool(against)
+    new = {r["partialFingerprints"]["windtunnel/v1"] for r in run["results"] if r.get("baselineState") == "new"}
+    assert {one.fingerprint for one in against if one.since == "new"} <= new
+
+    suite = ElementTree.fromstring(junit(whole))
+    failing = [
+        case for case in suite.iter("testcase") if case.find("failure") is not None or case.find("error") is not None
+    ]
+    assert bool(failing) == bool(wanted.code)
+    errors = [line for line in github(whole).splitlines() if line.startswith("::error")]
+    assert bool(errors) == bool(wanted.code)
+    assert f"(exit code {wanted.code})" in github(whole)
+    assert f"Windtunnel: {wanted.result}" in markdown(whole).splitlines()[0]
+    for statement in against[:3]:
+        assert statement.fingerprint in markdown(whole)
+
+    print_gate(gate)
+    first = capsys.readouterr().out.splitlines()[0]
+    assert ("fail" if wanted.result == "invalid" else wanted.result) in first
+    assert to_json(gate)["verdict"] == {
+        "result": wanted.result,
+        "exit_code": wanted.code,
+        "reasons": list(gate.verdict.reasons),
+    }
+
+
+def test_flooding_a_desk_is_told_as_paired_runs_tell_it(
+    repository: Repository,
+    gates: dict[str, Gate],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     code, text = told(repository, monkeypatch, capsys, "--head", "flood")
     assert code == 1
     assert text.splitlines()[0].split()[1] == "fail"
-    assert "objective `refund-answered`, which the base keeps, fails after the change" in text
+    assert "objective `refund-answered`, which the base keeps, fails: " in text
     assert "desks.finance.wait.p95 changes by" in text
 
-    gate = wt.gate("main", "flood", folder=repository.root, workers=1)
-    (one,) = gate.targets
+    (one,) = gates["flood"].targets
     assert one.target.files == ("fleet/policies/refunds.cedar",)
     assert one.effect is not None
     assert one.effect.alone
     contrast = {c.measure: c for c in one.effect.comparison.variants[1].contrasts}["desks.finance.cases"]
 
     shares = []
-    for name, policies in (("base", POLICIES), ("flood", flood)):
+    for name, policies in (("base", POLICIES), ("flood", FLOOD)):
         made = Repository(tmp_path / name)
         made.write("desk/scenario.yaml", SCENARIO)
         made.write("policies/refunds.cedar", policies)
@@ -160,54 +271,17 @@ def test_flooding_a_desk_fails_and_its_effect_is_that_of_paired_runs(
     assert f"{paired.mean():.0%}" in text
 
 
-def test_a_reformatted_policy_passes_and_nothing_differs(
-    repository: Repository, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    repository.branch("harmless", policies="// moved\n\n" + POLICIES.replace("when {", "when\n{\n   "))
-    code, text = told(repository, monkeypatch, capsys, "--head", "harmless")
-    assert code == 0
-    assert "No decision changes." in text
-    assert "Every measure is the same in all 6 replications" in text
+def test_a_reformatted_policy_changes_nothing(gates: dict[str, Gate]) -> None:
+    gate = gates["harmless"]
+    assert gate.verdict.reasons[0] == "No decision changes."
+    effect = gate.targets[0].effect
+    assert effect is not None
+    assert not effect.different
+    assert effect.sentences[0].text == "Every measure is the same in all 2 replications of both versions."
 
 
-def test_a_policy_that_cannot_be_read_is_told_by_its_place(
-    repository: Repository, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    repository.branch("syntax", policies=POLICIES.replace("forbid (", "forbd ("))
-    code, text = told(repository, monkeypatch, capsys, "--head", "syntax")
-    assert code == 2
-    assert "fleet/policies/refunds.cedar:5:1" in text
-
-
-WIDER = POLICIES + '@id("clerks-void") permit (principal, action == Action::"void", resource == Shop::"shop");'
-UNASKED = POLICIES.split('@id("over-cap")')[0]
-MASKED = (
-    POLICIES
-    + '@id("no-large-ones") forbid (principal, action == Action::"pay", resource) when { context.amount > 700 };'
-)
-
-
-@pytest.mark.parametrize(
-    ("name", "policies", "check"),
-    [
-        ("wider", WIDER, "D401 newly-allowed"),
-        ("unasked", UNASKED, "D404 no-longer-escalated"),
-        ("masked", MASKED, "P201 "),
-    ],
-)
-def test_a_change_of_decisions_that_is_forbidden_or_a_new_finding_fails(
-    repository: Repository,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    name: str,
-    policies: str,
-    check: str,
-) -> None:
-    repository.branch(name, policies=policies)
-    code, text = told(repository, monkeypatch, capsys, "--head", name, "--replications", "2")
-    assert code == 1
-    assert text.splitlines()[0].split()[1] == "fail"
-    assert any(line.startswith(f"  {check}") for line in text.splitlines()[1:6])
+def test_a_policy_that_cannot_be_read_is_told_by_its_place(gates: dict[str, Gate]) -> None:
+    assert "fleet/policies/refunds.cedar:5: invalid policy effect: forbd" in gates["syntax"].verdict.reasons[0]
 
 
 def test_a_change_cannot_loosen_its_own_rules(
@@ -224,9 +298,8 @@ def test_a_change_cannot_loosen_its_own_rules(
 def test_a_change_cannot_drop_or_loosen_the_objective_that_it_would_miss(
     repository: Repository, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    flood = POLICIES.replace("> 900", "> 300")
     looser = SCENARIO.replace("at-least: 0.9", "at-least: 0.1")
-    repository.branch("looser", policies=flood, **{"fleet/desk/scenario.yaml": looser})
+    repository.branch("looser", policies=FLOOD, **{"fleet/desk/scenario.yaml": looser})
     code, text = told(repository, monkeypatch, capsys, "--head", "looser", "--format", "json")
     (target,) = json.loads(text)["targets"]
     assert code == 1
