@@ -6,17 +6,17 @@ whatever came of it. `level` is `error` exactly where the statement by itself ke
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from models.diagnostics import Diagnostic
-from reports import words
 from reports.fingerprints import fingerprint, fingerprints
-from reports.verdict import EXIT_CODES, Verdict, failing
+from reports.verdict import EXIT_CODES, MOST_REASONS, Verdict, failing
 from reports.witness import witness_lines
+from reports.words import count, listed
 from verify.catalogue import CHANGES
-from verify.findings import Finding, Findings, Location, PolicyRef
+from verify.findings import Finding, Findings, Location, Overall, PolicyRef
 
 if TYPE_CHECKING:
     from reports.assess import Assessed
@@ -35,6 +35,7 @@ Since = Literal["new", "unchanged", "absent"]
 """SARIF's baselineState."""
 
 EXIT_INPUT: Final = 2
+EXIT_WAIVER: Final = 4
 
 NOWHERE: Final = Location("", 0)
 """The place of what stands in no file."""
@@ -64,6 +65,11 @@ class Statement:
     def fails(self) -> bool:
         """Whether it fails the verdict by itself: neither waived, nor there before, nor gone."""
         return self.kind == "fail" and self.level == "error" and self.counts
+
+    @property
+    def stands(self) -> bool:
+        """Whether it keeps the verdict from passing by itself."""
+        return self.kind in ("fail", "open") and self.level == "error" and self.counts
 
     @property
     def counts(self) -> bool:
@@ -137,7 +143,42 @@ def told_of_diff(diff: Diff, *, title: str = "change of policies", scope: str = 
 
 def _unforbidden(said: Iterable[Statement]) -> str:
     number = sum(one.kind == "review" for one in said)
-    return f"{words.count(number, 'change')}, none of them forbidden." if number else "No change."
+    return f"{count(number, 'change')}, none of them forbidden." if number else "No change."
+
+
+def judged_again(told: Told, statements: Sequence[Statement], waivers: Sequence[Statement] = ()) -> Told:
+    """What is told, after statements were waived or known of old; the verdict is by what still stands.
+
+    `waivers` are statements about waivers; where one of them fails so does everything, with exit code 4.
+    """
+    stands = [one for one in statements if one.stands]
+    result: Overall = "fail" if any(one.kind == "fail" for one in stands) else "undecided" if stands else "pass"
+    if not any(one.stands for one in told.statements):
+        result = _OVERALL[told.verdict]  # it is not by statements that it does not pass
+    wrong = [one for one in waivers if one.stands]
+    reasons = [one.message for one in wrong] + [_as_reason(one) for one in stands]
+    if len(reasons) > MOST_REASONS:
+        reasons = [*reasons[: MOST_REASONS - 1], f"{len(reasons) - MOST_REASONS + 1} more reasons follow below."]
+    if not reasons:
+        reasons = [*told.reasons] if result == told.verdict else ["No check fails that is not waived or known of old."]
+    aside = [f"{count(sum(bool(one.waived) for one in statements), 'statement')} waived"]
+    aside += [f"{count(sum(one.since == 'unchanged' for one in statements), 'statement')} known of old"]
+    shown = [text for text in aside if not text.startswith("0 ")]
+    reasons += [f"{listed(shown)}."] if shown else []
+    return replace(
+        told,
+        verdict="fail" if wrong else result,
+        exit_code=EXIT_WAIVER if wrong else EXIT_CODES[result],
+        reasons=tuple(reasons),
+        statements=(*statements, *waivers),
+    )
+
+
+_OVERALL: Final[Mapping[str, Overall]] = {"pass": "pass", "fail": "fail", "undecided": "undecided"}
+
+
+def _as_reason(statement: Statement) -> str:
+    return f"{statement.rule} {statement.name}: {statement.message}"
 
 
 def told_of_faults(faults: Iterable[Diagnostic], *, title: str = "input") -> Told:

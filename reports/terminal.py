@@ -17,7 +17,7 @@ from reports.digest import Digest
 from reports.fingerprints import fingerprints
 from reports.ring import ring_lines
 from reports.sections import sections
-from reports.statements import scope_of
+from reports.statements import Statement, Told, scope_of
 from reports.verdict import told_as, unnamed
 from reports.witness import print_witness
 from verify.findings import Finding, Findings
@@ -45,11 +45,20 @@ def print_run(verdict: Verdict, findings: Findings | None, outcomes: Assessed, r
         console.print(f"\nreport: {escape(str(report))}", soft_wrap=True)
 
 
-def print_findings(verdict: Verdict, findings: Findings) -> None:
-    """Print what verification found."""
+def print_findings(told: Told, findings: Findings) -> None:
+    """Print what verification found, and what of it is waived or known of old."""
     console = open_console()
-    _verdict(console, verdict, "")
-    _findings(console, findings)
+    _verdict(console, told, "")
+    _findings(console, findings, told.statements)
+    gone = [one for one in told.statements if one.since == "absent"]
+    if gone:
+        console.print(f"\n{words.count(len(gone), 'statement')} of the baseline said no more:")
+        for one in gone:
+            indented(console, f"{one.rule} {one.name}  {one.fingerprint}", 2, style="dim")
+    for one in told.statements:
+        if one.rule == "waiver":
+            console.print(mark(console, "fail" if one.stands else "warning"), end="  ")
+            indented(console, f"{one.message} ({one.location.file}:{one.location.line})", 0)
 
 
 def print_outcomes(verdict: Verdict, outcomes: Assessed, folder: Path) -> None:
@@ -60,8 +69,8 @@ def print_outcomes(verdict: Verdict, outcomes: Assessed, folder: Path) -> None:
     console.print(f"\nrun: {escape(str(folder))}", soft_wrap=True)
 
 
-def _verdict(console: Console, verdict: Verdict, scenario: str) -> None:
-    line = mark(console, verdict.result)
+def _verdict(console: Console, verdict: Verdict | Told, scenario: str) -> None:
+    line = mark(console, verdict.verdict if isinstance(verdict, Told) else verdict.result)
     line.append(f"  {scenario}" if scenario else "", style="bold")
     console.print(line)
     for reason in verdict.reasons:
@@ -106,15 +115,16 @@ def _objectives(console: Console, objectives: Iterable[ObjectiveOutcome], curren
     return table
 
 
-def _findings(console: Console, findings: Findings) -> None:
+def _findings(console: Console, findings: Findings, said: Iterable[Statement] = ()) -> None:
     ranked = sorted(findings.findings, key=_weight)
     told = [f for f in ranked if f.verdict != "holds"]
     console.print(f"\nchecks: {_counts(findings)}")
     for caveat in findings.caveats:
         indented(console, f"note: {caveat}", 2)
     known = dict(zip(map(id, findings.findings), fingerprints(findings.findings, scope_of(findings)), strict=True))
+    aside = {one.fingerprint: _aside(one) for one in said}
     for finding in told[:MOST_FINDINGS]:
-        _finding(console, finding, known[id(finding)])
+        _finding(console, finding, known[id(finding)], aside.get(known[id(finding)], ""))
     if len(told) > MOST_FINDINGS:
         console.print(f"  and {len(told) - MOST_FINDINGS} more")
     held = Counter(f"{f.check} {f.name}" for f in ranked if f.verdict == "holds")
@@ -123,6 +133,11 @@ def _findings(console: Console, findings: Findings) -> None:
         line = mark(console, "holds")
         line.append(f": {words.printable(names)}", style="default")
         console.print(line)
+
+
+def _aside(statement: Statement) -> str:
+    """Why the verdict does not rest on a statement; nothing where it does."""
+    return f"waived: {statement.waived}" if statement.waived else "known of old" * (statement.since == "unchanged")
 
 
 def _counts(findings: Findings) -> str:
@@ -136,13 +151,15 @@ def _weight(finding: Finding) -> tuple[int, int, str]:
     return _RANK[finding.verdict], _SEVERITY_RANK[finding.severity], finding.check
 
 
-def _finding(console: Console, finding: Finding, known_by: str) -> None:
+def _finding(console: Console, finding: Finding, known_by: str, aside: str) -> None:
     word = told_as(finding)
     line = mark(console, word)
     line.append(f"  {finding.check} {finding.name}", style="bold")
     line.append(f"  {finding.verdict if word == finding.severity else finding.severity}", style="dim")
     line.append(f"  {known_by}", style="dim")
     console.print(line)
+    if aside:
+        indented(console, aside, 4, style="bold")
     indented(console, finding.message, 4)
     if finding.reason:
         indented(console, finding.reason, 4)

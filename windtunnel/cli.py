@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from models.diagnostics import InputError, input_error
-from windtunnel import __version__, api, gating, governance, policies, studies, tables
+from windtunnel import __version__, api, gating, governance, policies, studies, tables, telling
 from windtunnel.entry import EXIT_INTERRUPTED, interrupted
 from windtunnel.options import (
+    BaselineOption,
     Behaviours,
     Changes,
     Cluster,
@@ -37,20 +38,24 @@ from windtunnel.options import (
     ScenarioPath,
     Seed,
     Threshold,
+    TodayOption,
     ToldFormat,
     ToldFormatOption,
     VariantName,
     VolumeName,
     VolumeOption,
+    WaiversOption,
     Workers,
+    WriteBaseline,
     changed,
     one_of,
     print_json,
     tell_precision,
+    the_current_day,
     wanted_precision,
     write,
 )
-from windtunnel.telling import objective_places, statements_json, tell, tell_faults
+from windtunnel.telling import excepted, from_root, objective_places, statements_json, tell, tell_faults
 
 if TYPE_CHECKING:
     from models.cedar.policies import PolicySet
@@ -120,12 +125,13 @@ def run(
         report = html.write_html(page, finished, findings, fail_on=fail_on.value, outcomes=outcomes)
     places = objective_places(loaded)
     told = told_of_run(verdict, findings, outcomes, fail_on=fail_on.value, places=places)
+    told = from_root(told, loaded.path.parent)
     if format is ToldFormat.json:
         print_json(json.report_json(verdict, findings, outcomes) | {"statements": statements_json(told)})
     elif format is ToldFormat.text:
         terminal.print_run(verdict, findings, outcomes, report)
     else:
-        tell(told, format, folder=loaded.path.parent)
+        tell(told, format)
     raise typer.Exit(verdict.exit_code)
 
 
@@ -147,8 +153,14 @@ def verify(
     format: ToldFormatOption = ToldFormat.text,
     scripts: Annotated[Path | None, typer.Option(help="Folder to write the SMT-LIB scripts to.")] = None,
     explain: ExplainOption = None,
+    waivers: WaiversOption = None,
+    baseline: BaselineOption = None,
+    write_baseline: WriteBaseline = None,
+    today: TodayOption = None,
 ) -> None:
     """Check what always holds of policies and escalation chains, with a witness for what does not."""
+    if explain is not None and (waivers or baseline or write_baseline):
+        raise typer.BadParameter("it tells all of one check: drop the waivers and baselines", param_hint="--explain")
     policies, loaded = _policies(target, schema, entities, invariants, profile, variant, changes)
     from reports import progress, terminal
     from reports.statements import told_of_findings
@@ -161,23 +173,23 @@ def verify(
     if scripts is not None:
         write_scripts(findings.scripts, scripts)
     verdict = judge(findings, None, fail_on=fail_on.value)
-    told = told_of_findings(
-        verdict,
-        findings,
-        fail_on=fail_on.value,
-        title="" if loaded else str(target),
-    )
+    told = told_of_findings(verdict, findings, fail_on=fail_on.value, title="" if loaded else str(target))
+    told = from_root(told, loaded.path.parent if loaded else None)
+    told = excepted(told, waivers, baseline, today or the_current_day())
+    if write_baseline is not None:
+        telling.write_baseline(told, write_baseline)
     if format is ToldFormat.json:
-        print_json(to_json(findings) | {"verdict": verdict.result, "statements": statements_json(told)})
+        judged = {"verdict": told.verdict, "statements": statements_json(told)}
+        print_json(to_json(findings) | judged)
     elif format is not ToldFormat.text:
-        tell(told, format, folder=loaded.path.parent if loaded else None)
+        tell(told, format)
     elif explain is not None:
         from reports.explanation import print_explanation
 
         print_explanation(explain, verdict, findings, policies)
     else:
-        terminal.print_findings(verdict, findings)
-    raise typer.Exit(verdict.exit_code)
+        terminal.print_findings(told, findings)
+    raise typer.Exit(told.exit_code)
 
 
 app.command()(studies.compare)
@@ -243,13 +255,13 @@ def simulate(
     outcomes = api.assess(finished)
     tell_precision(outcomes.objectives, precision)
     verdict = judge(None, outcomes)
-    told = told_of_run(verdict, None, outcomes, places=objective_places(loaded))
+    told = from_root(told_of_run(verdict, None, outcomes, places=objective_places(loaded)), loaded.path.parent)
     if format is ToldFormat.json:
         print_json(json.report_json(verdict, None, outcomes) | {"statements": statements_json(told)})
     elif format is ToldFormat.text:
         terminal.print_outcomes(verdict, outcomes, finished.folder)
     else:
-        tell(told, format, folder=loaded.path.parent)
+        tell(told, format)
     raise typer.Exit(verdict.exit_code)
 
 

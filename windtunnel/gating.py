@@ -9,7 +9,7 @@ import typer
 
 from windtunnel import api
 from windtunnel.options import Behaviours, ToldFormat, ToldFormatOption, Workers, print_json
-from windtunnel.telling import tell
+from windtunnel.telling import from_root, tell
 
 
 def gate(
@@ -59,5 +59,5 @@ def gate(
     else:
         from reports.gate.told import told_of_gate
 
-        tell(told_of_gate(judged), format, folder=judged.root)
+        tell(from_root(told_of_gate(judged), judged.root), format)
     raise typer.Exit(judged.verdict.exit_code)

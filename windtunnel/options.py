@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -87,6 +89,27 @@ class ProfileName(StrEnum):
 class Threshold(StrEnum):
     error = "error"
     warning = "warning"
+
+
+def the_day(text: str) -> date:
+    """A day of `--today`."""
+    from models.waivers import parse_date
+
+    try:
+        return parse_date(text)
+    except ValueError:
+        raise typer.BadParameter(f"{quoted(text)} is not a date, such as `2027-01-31`") from None
+
+
+def the_current_day() -> date:
+    """The day of SOURCE_DATE_EPOCH, seconds since 1970, where that is set; else the current one. Both in UTC."""
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
+    if not epoch:
+        return datetime.now(UTC).date()
+    try:
+        return datetime.fromtimestamp(int(epoch), UTC).date()
+    except (ValueError, OverflowError, OSError):
+        raise input_error(f"{quoted(epoch)} is no number of seconds", "SOURCE_DATE_EPOCH") from None
 
 
 def one_of(names: type[StrEnum], help: str, name: str = "") -> Any:
@@ -190,6 +213,26 @@ Only = Annotated[
     typer.Option(min=0, metavar="N", help="Run replication N alone, here, and write nothing: to see why it fails."),
 ]
 OutputFormat = Annotated[Format, one_of(Format, "Text for people or JSON for programs.", "--format")]
+WaiversOption = Annotated[
+    Path | None, typer.Option("--waivers", metavar="FILE", help="Reviewed exceptions (docs/ci.md). [default: none]")
+]
+BaselineOption = Annotated[
+    Path | None,
+    typer.Option("--baseline", metavar="FILE", help="What is known of old and does not fail. [default: nothing]"),
+]
+WriteBaseline = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Write what fails or is undecided as a baseline. The verdict stays."),
+]
+TodayOption = Annotated[
+    date | None,
+    typer.Option(
+        "--today",
+        metavar="YYYY-MM-DD",
+        parser=the_day,
+        help="The day that waivers are judged by. [default: SOURCE_DATE_EPOCH, else the current day]",
+    ),
+]
 ToldFormatOption = Annotated[ToldFormat, one_of(ToldFormat, TOLD_FORMATS, "--format")]
 EffortOption = Annotated[EffortName, one_of(EffortName, "How far the solvers go before a check is undecided.")]
 FailOn = Annotated[Threshold, one_of(Threshold, "Least severity of a violated check that fails.")]

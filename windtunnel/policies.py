@@ -22,7 +22,7 @@ from windtunnel.options import (
     print_json,
     write,
 )
-from windtunnel.telling import statements_json, tell
+from windtunnel.telling import from_root, statements_json, tell
 
 EXIT_CODES = {"pass": 0, "holds": 0, "fail": 1, "violated": 1, "undecided": 3}
 
@@ -75,7 +75,7 @@ def diff(
         )
     if scripts is not None:
         write_scripts(found.findings.scripts, scripts)
-    told = told_of_diff(found, title=f"{old} to {new}")
+    told = from_root(told_of_diff(found, title=f"{old} to {new}"))
     if format is ToldFormat.json:
         print_json(to_json(found) | {"statements": statements_json(told)})
     elif format is ToldFormat.text:

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,28 +18,22 @@ from windtunnel.options import ToldFormat, write
 
 if TYPE_CHECKING:
     from models.load import LoadedScenario
-    from reports.statements import Told
+    from reports.statements import Statement, Told
     from verify.findings import Location
 
 STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
 """The variable in which a runner names the file that takes a step's summary."""
 
 
-def tell(told: Told, format: str, out: Path | None = None, *, folder: Path | None = None) -> None:
-    """Print what is told in a format for other tools, or write it to a file.
-
-    Files are named from the root of the git checkout where there is one about the working directory, from the working
-    directory otherwise: there every reader looks for them. `folder` is what their names are relative to, where that is
-    not the working directory.
-    """
-    placed = _from_root(told, folder)
-    text = _format(format)(placed)
+def tell(told: Told, format: str, out: Path | None = None) -> None:
+    """Print what is told in a format for other tools, or write it to a file."""
+    text = _format(format)(told)
     if out is not None:
         write(out, text)
     else:
         _print(text)
     if format == ToldFormat.github:
-        _append_summary(placed)
+        _append_summary(told)
 
 
 def _format(format: str) -> Callable[[Told], str]:
@@ -69,16 +64,25 @@ def _print(text: str) -> None:
         silence()
 
 
-def _from_root(told: Told, folder: Path | None) -> Told:
+def _root() -> Path:
+    """What files are named from: the git checkout about the working directory, else the working directory."""
     here = Path.cwd()
-    root = next((above for above in (here, *here.parents) if (above / ".git").exists()), here)
+    return next((above for above in (here, *here.parents) if (above / ".git").exists()), here)
 
-    def named(file: str) -> str:
-        full = Path(os.path.normpath(here / (folder or "") / file))
-        return full.relative_to(root).as_posix() if full.is_relative_to(root) else file
+
+def named_from_root(file: str, folder: Path | None = None) -> str:
+    """A file as all readers find it; `folder` is what its name is relative to, where not the working directory."""
+    root = _root()
+    full = Path(os.path.normpath(Path.cwd() / (folder or "") / file))
+    return full.relative_to(root).as_posix() if full.is_relative_to(root) else file
+
+
+def from_root(told: Told, folder: Path | None = None) -> Told:
+    """What is told, its files named from the root."""
+    root = _root()
 
     def moved(place: Location) -> Location:
-        return replace(place, file=named(place.file)) if place.file else place
+        return replace(place, file=named_from_root(place.file, folder)) if place.file else place
 
     def said(text: str) -> str:
         return text.replace(f"{root}{os.sep}", "")  # where the checkout lies is nobody's business
@@ -94,6 +98,35 @@ def _from_root(told: Told, folder: Path | None) -> Told:
     )
     reasons = tuple(map(said, told.reasons))
     return replace(told, title=said(told.title), reasons=reasons, statements=tuple(statements))
+
+
+def excepted(told: Told, waivers: Path | None, baseline: Path | None, today: date) -> Told:
+    """What is told, against a baseline and with waivers. Raises InputError where a file of them cannot be used."""
+    if waivers is None and baseline is None:
+        return told
+    from models.reading import FILE_BYTES_MAX, read_bytes
+    from models.waivers import read_waivers
+    from reports.baseline import BYTES_MAX, apply_baseline, read_baseline
+    from reports.statements import judged_again
+    from reports.waivers import CHECKS, apply_waivers
+
+    said: tuple[Statement, ...] = told.statements
+    about: tuple[Statement, ...] = ()
+    if baseline is not None:
+        said = apply_baseline(said, read_baseline(read_bytes(baseline, BYTES_MAX), str(baseline)))
+    if waivers is not None:
+        found = read_waivers(read_bytes(waivers, FILE_BYTES_MAX), str(waivers), CHECKS)
+        placed = (replace(one, file=named_from_root(one.file)) for one in found)
+        applied = apply_waivers(said, placed, today)
+        said, about = applied.statements, (*applied.faults, *applied.unused)
+    return judged_again(told, said, about)
+
+
+def write_baseline(told: Told, out: Path) -> None:
+    """Write the baseline of what is told. Raises InputError where that cannot be written."""
+    from reports.baseline import baseline_text
+
+    write(out, baseline_text(told.statements))
 
 
 def _append_summary(told: Told) -> None:
@@ -133,4 +166,4 @@ def tell_faults(error: InputError, arguments: Sequence[str]) -> None:
     asked = [two for one, two in pairwise(arguments) if one == "--format"]
     asked += [one.partition("=")[2] for one in arguments if one.startswith("--format=")]
     if asked and asked[-1] in set(ToldFormat) - {ToldFormat.text, ToldFormat.json}:
-        tell(told_of_faults(error.diagnostics), asked[-1])
+        tell(from_root(told_of_faults(error.diagnostics)), asked[-1])

@@ -14,6 +14,7 @@ from rich.console import Console
 from reports import progress, terminal
 from reports.console import mark
 from reports.outcomes import Outcomes, assess
+from reports.statements import told_of_findings
 from reports.verdict import judge
 from sim.run import Run
 from verify.findings import Finding, Findings, Location, PolicyRef, Witness
@@ -65,7 +66,7 @@ def test_the_summary_starts_with_the_verdict_and_ends_with_the_report(
 
 
 def test_findings_tell_violated_first_and_count_what_holds(capsys: pytest.CaptureFixture[str]) -> None:
-    terminal.print_findings(judge(FINDINGS, None), FINDINGS)
+    terminal.print_findings(told_of_findings(judge(FINDINGS, None), FINDINGS), FINDINGS)
     text = capsys.readouterr().out
     assert "1 violated, 1 undecided, 1 holds" in text
     assert text.index("bad conflicts", text.index("checks:")) < text.index("open conflicts", text.index("checks:"))
@@ -76,7 +77,8 @@ def test_a_violated_warning_looks_like_a_warning_not_like_a_failure(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mild = dataclasses.replace(finding("mild", "violated"), severity="warning")
-    terminal.print_findings(judge(Findings((mild,), {}), None), Findings((mild,), {}))
+    found = Findings((mild,), {})
+    terminal.print_findings(told_of_findings(judge(found, None), found), found)
     text = capsys.readouterr().out
     assert "! warning  P106 conflict  violated" in text
     assert "checks: 0 violated, 1 warning, 0 undecided, 0 holds" in text
@@ -90,7 +92,7 @@ def test_a_violated_warning_looks_like_a_warning_not_like_a_failure(
 
 def test_hostile_names_neither_colour_nor_break_lines(capsys: pytest.CaptureFixture[str]) -> None:
     hostile = Findings((finding("[bold red]x[/]\x1b[2J\n✓ pass", "violated"),), {})
-    terminal.print_findings(judge(hostile, None), hostile)
+    terminal.print_findings(told_of_findings(judge(hostile, None), hostile), hostile)
     text = capsys.readouterr().out
     assert "\x1b" not in text
     assert "[bold red]x[/]" in text
