@@ -79,6 +79,8 @@ class Limit(Part):
 
     measure: str = Field(min_length=1, max_length=300)
     """As `reports.measures` names it, such as `desks.finance.wait.p95`."""
+    scenario: str = Field(default="*", min_length=1, max_length=500)
+    """The folders of the scenarios that it is for, as a pattern; each must have the measure."""
     rise_at_most: AmountText | None = None
     """How much more it may be after the change."""
     fall_at_most: AmountText | None = None
@@ -149,6 +151,12 @@ def read_rules(data: bytes | None, file: str) -> GateRules:
     if faults or rules is None:
         raise InputError(*sorted(faults, key=lambda fault: (fault.line, fault.column)))
     return rules
+
+
+def fault_at(data: bytes | None, file: str, keys: tuple[str | int, ...], message: str, help: str) -> InputError:
+    """A fault of rules that were read, at the place of a key."""
+    text = (data or b"").decode("utf-8-sig", "replace").replace("\r\n", "\n")
+    return InputError(_diagnostic(file, text, keys, message, help))
 
 
 def _syntax(said: str, text: str, file: str) -> Diagnostic:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from models.diagnostics import Diagnostic, InputError, quoted
 from models.gate_rules import Amount, GateRules, Limit
@@ -65,13 +65,19 @@ class ObjectiveChange:
     """Whether the change sets it anew. Its limit here is the base's."""
 
 
+class PlacedLimit(NamedTuple):
+    """A limit, and how to tell what is wrong with it."""
+
+    limit: Limit
+    fault: Callable[[str, str], InputError]
+    """Of a message and a help."""
+
+
 @dataclass(frozen=True, slots=True)
 class LimitOutcome:
     """How a measure stands to a limit on its worsening."""
 
     limit: Limit
-    place: int
-    """Its number among the limits of the rules, from 0."""
     verdict: Overall
     sentence: str
 
@@ -117,7 +123,7 @@ def measure_effect(
     head: LoadedScenario,
     rules: GateRules,
     *,
-    rules_file: str = "windtunnel.toml",
+    limits: Sequence[PlacedLimit] = (),
     workers: int | None = None,
     behaviours: str | Path | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -132,7 +138,7 @@ def measure_effect(
     programs = None
     for name, version in versions.items():
         loaded[name], programs = with_behaviours(version, behaviours)
-    asked = _asked(rules.limit, list(loaded.values()), rules_file)
+    asked = _asked(limits, list(loaded.values()))
     settings = Settings(seed, "events", asked)
     planned = replications * len(loaded)
 
@@ -150,11 +156,11 @@ def measure_effect(
         lab.ask((variant, numbers) for variant in variants)
         found = compared(lab, variants, numbers, 0.95)
         places = {name: head.locate("objectives", name).line for name in head.scenario.objectives}
-        limits = tuple(_limits(lab, variants, numbers, rules, found))
+        judged = tuple(_limits(lab, variants, numbers, limits, found))
         same = frozenset(one.name for one in found.measures if _agree(lab, variants, one.name, numbers))
         objectives = tuple(_objectives(lab, (scenario, head.scenario), variants, numbers, found, same, places))
     desks = tuple(dict.fromkeys((*scenario.desks, *head.scenario.desks)))
-    effect = Effect(found, objectives, limits, desks, seed, alone, same, ())
+    effect = Effect(found, objectives, judged, desks, seed, alone, same, ())
     return replace(effect, sentences=tuple(_sentences(effect)))
 
 
@@ -210,28 +216,30 @@ def _without_policies(loaded: LoadedScenario) -> Any:
     return values
 
 
-def _asked(limits: Sequence[Limit], versions: Sequence[LoadedScenario], file: str) -> tuple[str, ...]:
-    """The measures asked for: how many cases come to each desk, and what limits are on."""
-    from reports.measures import definitions
+def _asked(limits: Sequence[PlacedLimit], versions: Sequence[LoadedScenario]) -> tuple[str, ...]:
+    """The measures asked for: how many cases come to each desk, and what limits are on that every version has.
 
+    Raises InputError where a limit is on no measure of the base.
+    """
     desks = [desk for desk in versions[0].scenario.desks if all(desk in one.scenario.desks for one in versions)]
     asked = dict.fromkeys(f"desks.{desk}.cases" for desk in desks)
-    for limit in limits:
-        known = [_has(one.scenario, limit.measure) for one in versions]
-        if all(known):
-            asked[limit.measure] = None
-    definitions(versions[0].scenario, asked, file)
+    for one in limits:
+        if unknown := _unknown(versions[0].scenario, one.limit.measure):
+            raise one.fault(unknown.message, unknown.help)
+        if not any(_unknown(version.scenario, one.limit.measure) for version in versions):
+            asked[one.limit.measure] = None
     return tuple(asked)
 
 
-def _has(scenario: Scenario, measure: str) -> bool:
+def _unknown(scenario: Scenario, measure: str) -> Diagnostic | None:
+    """What is wrong with a name of a measure."""
     from reports.measures import definitions
 
     try:
         definitions(scenario, [measure])
-    except InputError:
-        return False
-    return True
+    except InputError as error:
+        return error.diagnostics[0]
+    return None
 
 
 # --- objectives and limits --------------------------------------------------------------------------------------------
@@ -279,30 +287,31 @@ def _agree(lab: Lab, variants: Sequence[Variant], measure: str, numbers: range) 
 
 
 def _limits(
-    lab: Lab, variants: Sequence[Variant], numbers: range, rules: GateRules, found: Comparison
+    lab: Lab, variants: Sequence[Variant], numbers: range, limits: Sequence[PlacedLimit], found: Comparison
 ) -> Iterator[LimitOutcome]:
-    """Every limit that is on a measure of both versions. The intervals hold together."""
+    """How each limit is kept. The intervals hold together."""
     kinds = {one.name: one for one in found.measures}
-    for place, limit in enumerate(rules.limit):
-        if (kind := kinds.get(limit.measure)) is None:
+    level = bonferroni(found.confidence, len(limits))
+    for one in limits:
+        if (kind := kinds.get(one.limit.measure)) is None:
+            yield LimitOutcome(one.limit, "undecided", f"{one.limit.measure} is not there after the change")
             continue
-        amount, up = (limit.rise_at_most, True) if limit.rise_at_most else (limit.fall_at_most, False)
-        assert amount is not None
-        allowed = _allowed(amount, kind, found.currency, limit)
-        one, other = (_sample(lab, of, limit.measure, numbers) for of in variants[:2])
-        level = bonferroni(found.confidence, len(rules.limit))
-        more = (
-            difference(_scaled(one, 1.0 + (allowed if up else -allowed)), other, level).interval
-            if amount.unit == "relative"
-            else difference(one, other, level).interval
-        )
-        bound = 0.0 if amount.unit == "relative" else allowed if up else -allowed
-        yield LimitOutcome(
-            limit,
-            place,
-            _stands(more, bound, up),
-            _limit_told(limit, kind, difference(one, other, level).interval, amount, up, found),
-        )
+        old, new = (_sample(lab, of, one.limit.measure, numbers) for of in variants[:2])
+        yield _kept(one, kind, difference(old, new, level).interval, old, new, found.currency)
+
+
+def _kept(one: PlacedLimit, kind: Told, more: Interval, old: Sample, new: Sample, currency: str) -> LimitOutcome:
+    limit = one.limit
+    amount, sign = (limit.rise_at_most, 1.0) if limit.rise_at_most else (limit.fall_at_most, -1.0)
+    assert amount is not None
+    _check_unit(amount, kind, currency, one)
+    side = "rise" if sign > 0 else "fall"
+    told = f"{limit.measure} changes by {words.change(more.estimate, kind.unit, currency)}"
+    told += f" ({words.change_span(more, kind.unit, currency)}); it may {side} by {amount.text} at most"
+    if amount.unit == "relative":
+        beyond = difference(_scaled(old, 1.0 + sign * amount.value), new, more.confidence).interval
+        return LimitOutcome(limit, _stands(beyond, 0.0, sign), told)
+    return LimitOutcome(limit, _stands(more, amount.value, sign), told)
 
 
 def _sample(lab: Lab, variant: Variant, measure: str, numbers: range) -> Sample:
@@ -321,31 +330,22 @@ def _scaled(sample: Sample, by: float) -> Sample:
     return bounded(*(tuple(value * by for value in ends) for ends in _ends(sample)))
 
 
-def _stands(more: Interval, bound: float, up: bool) -> Overall:
+def _stands(more: Interval, most: float, sign: float) -> Overall:
+    """Whether a rise (or with -1 a fall) is at most so much: the whole interval has to say so."""
     if not more.known or math.isnan(more.low):
         return "undecided"
-    low, high = (more.low, more.high) if up else (-more.high, -more.low)
-    edge = bound if up else -bound
-    return "fail" if low > edge else "pass" if high <= edge else "undecided"
+    low, high = (more.low, more.high) if sign > 0 else (-more.high, -more.low)
+    return "fail" if low > most else "pass" if high <= most else "undecided"
 
 
-def _allowed(amount: Amount, kind: Told, currency: str, limit: Limit) -> float:
-    """The amount in the unit of the measure. Raises InputError where it is in another one."""
-    fits = {"duration": ("duration",), "money": ("money",)}.get(kind.unit, ("plain",))
-    if amount.unit != "relative" and (amount.unit not in fits or (amount.currency and amount.currency != currency)):
-        expected = {"duration": "a time as `30m`", "money": f"an amount as `0.50 {currency}`"}.get(
-            kind.unit, "a number as `0.05`"
-        )
-        message = f"{quoted(amount.text)} is no change of {quoted(limit.measure)}"
-        raise InputError(Diagnostic(message, "windtunnel.toml", help=f"{expected}, or a share of before as `10%`"))
-    return amount.value
-
-
-def _limit_told(limit: Limit, kind: Told, more: Interval, amount: Amount, up: bool, found: Comparison) -> str:
-    told = words.change(more.estimate, kind.unit, found.currency)
-    ends = words.change_span(more, kind.unit, found.currency)
-    side = "rise" if up else "fall"
-    return f"{limit.measure} changes by {told} ({ends}); it may {side} by {amount.text} at most"
+def _check_unit(amount: Amount, kind: Told, currency: str, one: PlacedLimit) -> None:
+    """Raises InputError where an amount is in another unit than the measure."""
+    fits = {"duration": "duration", "money": "money"}.get(kind.unit, "plain")
+    if amount.unit == "relative" or (amount.unit == fits and amount.currency in ("", currency)):
+        return
+    examples = {"duration": "a time as `30m`", "money": f"an amount as `0.50 {currency}`"}
+    expected = f"expected {examples.get(kind.unit, 'a number as `0.05`')}, or a share of before as `10%`"
+    raise one.fault(f"{quoted(amount.text)} is no change of {quoted(kind.name)}", expected)
 
 
 # --- sentences --------------------------------------------------------------------------------------------------------

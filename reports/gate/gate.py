@@ -12,14 +12,15 @@ import os
 import posixpath
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from models.checkout import Commit, Tree, changes, find, merge_base, resolve, tree
 from models.diagnostics import Diagnostic, InputError, input_error, quoted
-from models.gate_rules import RULES_FILE, GateRules, read_rules
+from models.gate_rules import RULES_FILE, GateRules, Limit, fault_at, read_rules
 from models.load import SCENARIO_FILE, LoadedScenario, load
 from reports.gate.changed import Target, here, targets, write_version
 from reports.gate.judge import Judged, Judgement, judgement, statements
@@ -30,7 +31,7 @@ from verify.findings import Findings
 
 if TYPE_CHECKING:
     from models.cedar.policies import PolicySet
-    from reports.gate.effect import Effect
+    from reports.gate.effect import Effect, PlacedLimit
     from verify.backtest import Backtest
     from verify.diff import Diff
     from verify.query import Effort
@@ -93,12 +94,15 @@ def gate(
     compared = apart or of_base
     old, new = tree(root, compared), tree(root, of_head)
     own = old if compared.id == of_base.id else tree(root, of_base)
-    rules = read_rules(own.read(RULES_FILE), f"{base}:{RULES_FILE}")
+    text = own.read(RULES_FILE)
+    rules = read_rules(text, f"{base}:{RULES_FILE}")
     if asked.replications is not None:
         rules = rules.model_copy(update={"replications": asked.replications})
     found = targets(old, new, changes(old, new), [_in_repository(root, start, path) for path in asked.paths])
-    work = _Work(old, new, rules, asked, step or (lambda _: nullcontext(lambda _done, _total: None)))
-    judged = tuple(work.judge(target) for target in found)
+    with _requests(own, rules, asked) as log:
+        limits = tuple(_placed(limit, place, text, f"{base}:{RULES_FILE}") for place, limit in enumerate(rules.limit))
+        work = _Work(old, new, rules, limits, asked, log, step or (lambda _: nullcontext(lambda _done, _total: None)))
+        judged = tuple(work.judge(target) for target in found)
     said = tuple((one.target, statement) for one in judged for statement in statements(one, rules))
     notes = (*_of_commits(of_base, compared, apart), *_of_rules(own, new, rules))
     return Gate(root, of_base, compared, of_head, rules, judged, said, judgement(said, judged), notes)
@@ -130,6 +134,43 @@ def _of_rules(base: Tree, head: Tree, rules: GateRules) -> Iterator[str]:
             yield f"The change touches {quoted(path)}. The base's counts here, the new one from the next change on."
 
 
+def _placed(limit: Limit, place: int, text: bytes | None, file: str) -> PlacedLimit:
+    from reports.gate.effect import PlacedLimit
+
+    side = "rise-at-most" if limit.rise_at_most else "fall-at-most"
+
+    def fault(message: str, help: str) -> InputError:
+        key = side if help.startswith("expected") else "measure"
+        return fault_at(text, file, ("gate", "limit", place, key), message, help)
+
+    return PlacedLimit(limit, fault)
+
+
+class _Log(NamedTuple):
+    """Recorded requests: the file that is read, and what it is called."""
+
+    path: Path
+    name: str
+
+
+@contextmanager
+def _requests(base: Tree, rules: GateRules, asked: Asked) -> Iterator[_Log | None]:
+    """The log that is given, or the one that the rules name, as the base has it."""
+    if asked.requests is not None or rules.requests is None:
+        yield _Log(asked.requests, str(asked.requests)) if asked.requests else None
+        return
+    if (data := base.read(posixpath.normpath(rules.requests))) is None:
+        raise input_error(f"the base has no {quoted(rules.requests)}", RULES_FILE, "a file from the repository's root")
+    with tempfile.TemporaryDirectory(prefix="windtunnel-gate-") as folder:
+        path = Path(folder, "requests.jsonl")
+        path.write_bytes(data)
+        try:
+            yield _Log(path, rules.requests)
+        except InputError as error:
+            named = (replace(fault, file=rules.requests) for fault in error.diagnostics if fault.file == str(path))
+            raise InputError(*named, *(fault for fault in error.diagnostics if fault.file != str(path))) from None
+
+
 @dataclass(frozen=True)
 class _Work:
     """What it takes to judge targets."""
@@ -137,7 +178,9 @@ class _Work:
     old: Tree
     new: Tree
     rules: GateRules
+    limits: tuple[PlacedLimit, ...]
     asked: Asked
+    log: _Log | None
     step: Step
 
     def judge(self, target: Target) -> Judged:
@@ -156,7 +199,7 @@ class _Work:
         diff = self._diff(old, new)
         with self.step(f"verifying {target.name}"):
             known, findings = self._findings(target, (base, before), (head, now))
-        effect = self._effect(before, now)
+        effect = self._effect(target, before, now)
         backtest = self._backtest(old, new)
         return Judged(
             target,
@@ -203,7 +246,7 @@ class _Work:
             raise RuntimeError(poisoned[0])
         return found[jobs[0].key], found[jobs[1].key]
 
-    def _effect(self, before: _Version | None, now: _Version) -> Effect | None:
+    def _effect(self, target: Target, before: _Version | None, now: _Version) -> Effect | None:
         from reports.gate.effect import measure_effect
 
         if before is None or before.loaded is None or now.loaded is None or before.loaded.digest == now.loaded.digest:
@@ -213,6 +256,7 @@ class _Work:
                 before.loaded,
                 now.loaded,
                 self.rules,
+                limits=[one for one in self.limits if fnmatchcase(target.path, one.limit.scenario)],
                 workers=self.asked.workers,
                 behaviours=self.asked.behaviours,
                 progress=advance,
@@ -222,11 +266,11 @@ class _Work:
         from models.cedar.recorded import read_requests
         from verify.backtest import backtest
 
-        log = self.asked.requests
+        log = self.log
         if log is None or old is None or new is None:
             return None
         with self.step("deciding recorded requests"):
-            return backtest(old, read_requests(log), new, file=str(log))
+            return backtest(old, read_requests(log.path), new, file=log.name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -373,3 +373,94 @@ def test_a_folder_that_is_no_checkout_is_an_input_error(tmp_path: Path, monkeypa
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", os.fspath(tmp_path.parent))
     with pytest.raises(InputError, match="finds no checkout"):
         wt.gate("main", folder=tmp_path)
+
+
+def test_recorded_requests_are_decided_by_both_versions(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repository.branch("recorded", policies=UNASKED)
+    asked = {"principal": 'Agent::"clerk"', "action": 'Action::"pay"', "resource": 'Shop::"shop"'}
+    log = tmp_path / "log.jsonl"
+    log.write_text("".join(json.dumps({**asked, "context": {"amount": amount}}) + "\n" for amount in (1, 950, 990)))
+    words = ("--head", "recorded", "--replications", "2", "--requests", str(log))
+    code, text = told(repository, monkeypatch, capsys, *words)
+    assert code == 1
+    assert "2 recorded requests unescalated: escalate -> allow." in text
+    assert "3 recorded requests: 2 decided differently" in text
+    log.write_text("{}\n")
+    monkeypatch.chdir(repository.root)
+    assert exit_code(["gate", "--base", "main", "--workers", "1", *words]) == 2
+    assert f"{log}:1:1: " in capsys.readouterr().err
+
+
+def test_policies_that_no_scenario_uses_have_no_effect_to_measure(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repository.branch("unused", **{"other/more.cedar": POLICIES, "other/more.cedarschema": SCHEMA})
+    repository.git("checkout", "-q", "unused")
+    repository.write("other/more.cedar", WIDER)
+    repository.git("commit", "-q", "-a", "-m", "wider")
+    repository.git("checkout", "-q", "-b", "gone")
+    repository.git("rm", "-q", "-r", "other")
+    repository.git("commit", "-q", "-m", "gone")
+    repository.git("checkout", "-q", "main")
+    code, text = told(repository, monkeypatch, capsys, "--base=unused~1", "--head=unused")
+    assert code == 1
+    assert "D401 newly-allowed" in text
+    assert "No scenario uses these policies, so no operational effect was measured." in text
+    code, text = told(repository, monkeypatch, capsys, "--base=unused", "--head=gone")
+    assert code == 3
+    assert "the policies are removed" in text
+    code, text = told(repository, monkeypatch, capsys, "--head=unused", "other", "--format=json")
+    (target,) = json.loads(text)["targets"]
+    assert (target["change"], target["diff"]) == ("added", None)
+
+
+def test_a_limit_is_kept_broken_or_undecided(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    limit = '[[gate.limit]]\nmeasure = "{}"\n{}-at-most = "{}"\n'
+    asked = [
+        ("desks.finance.cases", "rise", "0.7", "pass"),
+        ("desks.finance.cases", "rise", "0.5", "fail"),
+        ("desks.finance.cases", "rise", "10%", "fail"),
+        ("desks.finance.load", "rise", "900%", "pass"),
+        ("work.refunds.completed", "fall", "1", "pass"),
+        ("desks.finance.items", "rise", "206", "undecided"),
+    ]
+    text = "[gate]\nobjectives = 'told'\n" + "".join(limit.format(*one[:3]) for one in asked)
+    repository.git("checkout", "-q", "-b", "limits", "main")
+    repository.write("windtunnel.toml", text)
+    repository.git("commit", "-q", "-a", "-m", "limits")
+    repository.write("fleet/policies/refunds.cedar", FLOOD)
+    repository.git("commit", "-q", "-a", "-m", "flood")
+    repository.git("checkout", "-q", "main")
+    code, out = told(repository, monkeypatch, capsys, "--base=limits~1", "--head=limits", "--format=json")
+    (target,) = json.loads(out)["targets"]
+    told_limits = [(one["measure"], one["verdict"], one["sentence"]) for one in target["effect"]["limits"]]
+    assert [one[:2] for one in told_limits] == [(name, verdict) for name, _, _, verdict in asked], told_limits
+    assert code == 1
+
+
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [
+        (
+            'measure = "desks.finanse.load"\nrise-at-most = "1"',
+            ":3:1: there is no measure `desks.finanse.load`",
+        ),
+        (
+            'measure = "desks.finance.load"\nrise-at-most = "3m"',
+            ":4:1: `3m` is no change of `desks.finance.load`",
+        ),
+    ],
+)
+def test_a_limit_that_cannot_be_judged_is_an_input_error(repository: Repository, limit: str, said: str) -> None:
+    repository.git("checkout", "-q", "-B", "wrong", "main")
+    repository.write("windtunnel.toml", f"[gate]\n[[gate.limit]]\n{limit}\n")
+    repository.git("commit", "-q", "-a", "-m", "rules")
+    repository.write("fleet/policies/refunds.cedar", FLOOD)
+    repository.git("commit", "-q", "-a", "-m", "flood")
+    repository.git("checkout", "-q", "main")
+    with pytest.raises(InputError, match=said):
+        wt.gate("wrong~1", "wrong", folder=repository.root, workers=1)
