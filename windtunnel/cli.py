@@ -47,6 +47,7 @@ from windtunnel.options import (
     WaiversOption,
     Workers,
     WriteBaseline,
+    WriteOption,
     changed,
     one_of,
     print_json,
@@ -55,7 +56,7 @@ from windtunnel.options import (
     wanted_precision,
     write,
 )
-from windtunnel.telling import excepted, from_root, objective_places, statements_json, tell, tell_faults
+from windtunnel.telling import excepted, from_root, objective_places, statements_json, tell, tell_also, tell_faults
 
 if TYPE_CHECKING:
     from models.cedar.policies import PolicySet
@@ -92,6 +93,7 @@ def run(
     effort: EffortOption = EffortName.normal,
     fail_on: FailOn = Threshold.error,
     format: ToldFormatOption = ToldFormat.text,
+    writes: WriteOption = None,
 ) -> None:
     """Verify, simulate and report a scenario: the main job."""
     loaded = api.load(
@@ -126,6 +128,7 @@ def run(
     places = objective_places(loaded)
     told = told_of_run(verdict, findings, outcomes, fail_on=fail_on.value, places=places)
     told = from_root(told, loaded.path.parent)
+    tell_also(told, writes)
     if format is ToldFormat.json:
         print_json(json.report_json(verdict, findings, outcomes) | {"statements": statements_json(told)})
     elif format is ToldFormat.text:
@@ -151,6 +154,7 @@ def verify(
     effort: EffortOption = EffortName.normal,
     fail_on: FailOn = Threshold.error,
     format: ToldFormatOption = ToldFormat.text,
+    writes: WriteOption = None,
     scripts: Annotated[Path | None, typer.Option(help="Folder to write the SMT-LIB scripts to.")] = None,
     explain: ExplainOption = None,
     waivers: WaiversOption = None,
@@ -176,6 +180,7 @@ def verify(
     told = told_of_findings(verdict, findings, fail_on=fail_on.value, title="" if loaded else str(target))
     told = from_root(told, loaded.path.parent if loaded else None)
     told = excepted(told, waivers, baseline, today or the_current_day())
+    tell_also(told, writes)
     if write_baseline is not None:
         telling.write_baseline(told, write_baseline)
     if format is ToldFormat.json:
@@ -219,6 +224,7 @@ def simulate(
     behaviours: Behaviours = None,
     only: Only = None,
     format: ToldFormatOption = ToldFormat.text,
+    writes: WriteOption = None,
 ) -> None:
     """Simulate a scenario and judge its objectives, without verification or report."""
     loaded = api.load(scenario, changed(changes), variant=variant)
@@ -256,6 +262,7 @@ def simulate(
     tell_precision(outcomes.objectives, precision)
     verdict = judge(None, outcomes)
     told = from_root(told_of_run(verdict, None, outcomes, places=objective_places(loaded)), loaded.path.parent)
+    tell_also(told, writes)
     if format is ToldFormat.json:
         print_json(json.report_json(verdict, None, outcomes) | {"statements": statements_json(told)})
     elif format is ToldFormat.text:

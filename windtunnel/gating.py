@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from windtunnel import api
-from windtunnel.options import Behaviours, ToldFormat, ToldFormatOption, Workers, print_json
-from windtunnel.telling import from_root, tell
+from windtunnel.options import Behaviours, ToldFormat, ToldFormatOption, Workers, WriteOption, print_json
+from windtunnel.telling import from_root, tell, tell_also
 
 
 def gate(
@@ -31,6 +31,7 @@ def gate(
     workers: Workers = None,
     behaviours: Behaviours = None,
     format: ToldFormatOption = ToldFormat.text,
+    writes: WriteOption = None,
 ) -> None:
     """Judge a change in git: the decisions that change, new findings, and what it does to the simulated operation.
 
@@ -48,6 +49,10 @@ def gate(
         behaviours=behaviours,
         step=progress.bar,
     )
+    from reports.gate.told import told_of_gate
+
+    told = from_root(told_of_gate(judged), judged.root)
+    tell_also(told, writes)
     if format is ToldFormat.json:
         from reports.gate.json import to_json
 
@@ -57,7 +62,5 @@ def gate(
 
         print_gate(judged)
     else:
-        from reports.gate.told import told_of_gate
-
-        tell(from_root(told_of_gate(judged), judged.root), format)
+        tell(told, format)
     raise typer.Exit(judged.verdict.exit_code)

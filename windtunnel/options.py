@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -43,6 +43,29 @@ class ReportFormat(StrEnum):
     junit = "junit"
     github = "github"
     markdown = "markdown"
+
+
+WRITTEN = tuple(one.value for one in ToldFormat if one not in (ToldFormat.text, ToldFormat.json))
+"""The formats that `--write` takes."""
+
+
+class Written(NamedTuple):
+    """A format, and the file that it is to be written to."""
+
+    format: str
+    path: Path
+
+
+def written(text: str) -> Written:
+    """`junit=report.xml`."""
+    name, equals, path = text.partition("=")
+    if name not in WRITTEN:
+        close = near(name, WRITTEN)
+        meant = f"; did you mean {quoted(close)}?" if close else ""
+        raise typer.BadParameter(f"expected one of {listed(WRITTEN)}, got {quoted(name)}{meant}")
+    if not equals or not path:
+        raise typer.BadParameter(f"expected a file after {quoted(name + '=')}, got {quoted(text)}")
+    return Written(name, Path(path))
 
 
 class VolumeName(StrEnum):
@@ -231,6 +254,15 @@ TodayOption = Annotated[
         metavar="YYYY-MM-DD",
         parser=the_day,
         help="The day that waivers are judged by. [default: SOURCE_DATE_EPOCH, else the current day]",
+    ),
+]
+WriteOption = Annotated[
+    list[Any] | None,
+    typer.Option(
+        "--write",
+        metavar="FORMAT=FILE",
+        parser=written,
+        help="Write another format to a file, too, such as junit=report.xml; repeatable.",
     ),
 ]
 ToldFormatOption = Annotated[ToldFormat, one_of(ToldFormat, TOLD_FORMATS, "--format")]

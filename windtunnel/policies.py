@@ -19,10 +19,11 @@ from windtunnel.options import (
     ProfileOption,
     ToldFormat,
     ToldFormatOption,
+    WriteOption,
     print_json,
     write,
 )
-from windtunnel.telling import from_root, statements_json, tell
+from windtunnel.telling import from_root, statements_json, tell, tell_also
 
 EXIT_CODES = {"pass": 0, "holds": 0, "fail": 1, "violated": 1, "undecided": 3}
 
@@ -50,6 +51,7 @@ def diff(
         typer.Option(metavar="CHANGES", help=f"{FORBID}, escalated-differently."),
     ] = None,
     format: ToldFormatOption = ToldFormat.text,
+    writes: WriteOption = None,
     scripts: ScriptFolder = None,
 ) -> None:
     """Tell what a change of policies allows, denies and escalates newly, with a witness for each change."""
@@ -76,6 +78,7 @@ def diff(
     if scripts is not None:
         write_scripts(found.findings.scripts, scripts)
     told = from_root(told_of_diff(found, title=f"{old} to {new}"))
+    tell_also(told, writes)
     if format is ToldFormat.json:
         print_json(to_json(found) | {"statements": statements_json(told)})
     elif format is ToldFormat.text:

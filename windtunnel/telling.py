@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from models.diagnostics import InputError
-from windtunnel.options import ToldFormat, write
+from windtunnel.options import WRITTEN, ToldFormat, Written, write, written
 
 if TYPE_CHECKING:
     from models.load import LoadedScenario
@@ -30,10 +30,16 @@ def tell(told: Told, format: str, out: Path | None = None) -> None:
     text = _format(format)(told)
     if out is not None:
         write(out, text)
-    else:
-        _print(text)
+        return
+    _print(text)
     if format == ToldFormat.github:
         _append_summary(told)
+
+
+def tell_also(told: Told, writes: Sequence[Written] | None) -> None:
+    """Write what is told to files. Raises InputError where one cannot be written."""
+    for one in writes or ():
+        tell(told, one.format, one.path)
 
 
 def _format(format: str) -> Callable[[Told], str]:
@@ -160,10 +166,23 @@ def statements_json(told: Told) -> list[dict[str, Any]]:
 
 
 def tell_faults(error: InputError, arguments: Sequence[str]) -> None:
-    """Tell the faults of an input in the format that the command was asked for, where that is one for other tools."""
+    """Tell the faults of an input in the formats that the command was asked for, where those are for other tools."""
     from reports.statements import told_of_faults
 
-    asked = [two for one, two in pairwise(arguments) if one == "--format"]
-    asked += [one.partition("=")[2] for one in arguments if one.startswith("--format=")]
-    if asked and asked[-1] in set(ToldFormat) - {ToldFormat.text, ToldFormat.json}:
-        tell(from_root(told_of_faults(error.diagnostics)), asked[-1])
+    asked = [format for format in _values("--format", arguments) if format in WRITTEN]
+    files = [written(text) for text in _values("--write", arguments)]
+    if not asked and not files:
+        return
+    told = from_root(told_of_faults(error.diagnostics))
+    try:
+        tell_also(told, files)
+    except InputError:  # a file that cannot be written may be the fault that is told
+        typer.echo("the faults are not in the files of `--write`: one cannot be written", err=True)
+    if asked:
+        tell(told, asked[-1])
+
+
+def _values(option: str, arguments: Sequence[str]) -> list[str]:
+    """What stands after an option. The command has read its arguments: they are well-formed."""
+    apart = [two for one, two in pairwise(arguments) if one == option]
+    return apart or [one.partition("=")[2] for one in arguments if one.startswith(f"{option}=")]
