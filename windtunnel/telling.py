@@ -184,5 +184,9 @@ def tell_faults(error: InputError, arguments: Sequence[str]) -> None:
 
 def _values(option: str, arguments: Sequence[str]) -> list[str]:
     """What stands after an option. The command has read its arguments: they are well-formed."""
-    apart = [two for one, two in pairwise(arguments) if one == option]
-    return apart or [one.partition("=")[2] for one in arguments if one.startswith(f"{option}=")]
+    joined = f"{option}="
+    return [
+        two if one == option else one.removeprefix(joined)
+        for one, two in pairwise((*arguments, ""))
+        if one == option or one.startswith(joined)
+    ]

@@ -160,3 +160,21 @@ def test_a_run_is_told_alike_when_it_is_made_and_when_it_is_reported(
     for rule, place in where.items():
         assert place["artifactLocation"]["uri"] == "desk/scenario.yaml"
         assert lines[place["region"]["startLine"] - 1].strip().startswith(rule.removeprefix("objective/"))
+
+
+@pytest.mark.usefixtures("folder")
+def test_one_command_writes_several_formats(capsys: pytest.CaptureFixture[str]) -> None:
+    also = ["--write", "junit=j.xml", "--write=code-scanning=c.sarif"]
+    for verdict in ("fail", "invalid"):
+        code, out = said(capsys, "verify", verdict, *also, "--format", "github")
+        assert verdict_of("github", out)[1] == code
+        assert verdict_of("junit", Path("j.xml").read_text()) == (verdict, code)
+        assert verdict_of("sarif", Path("c.sarif").read_text()) == (verdict, code)
+    assert said(capsys, "verify", "pass", "--write", "junit=no/where.xml")[0] == 2
+    for wrong, told in (
+        ("junt=x", "did you mean `junit`?"),
+        ("text=x", "expected one of"),
+        ("junit", "expected a file"),
+    ):
+        assert exit_code(["verify", "pass", "--write", wrong]) == 2
+        assert told in capsys.readouterr().err
