@@ -20,6 +20,7 @@ from models.units import DAY
 from reports import words
 from reports.assess import Assessed, assess_run
 from reports.board.page import board
+from reports.board.what_if import NOTHING_ASKED, WhatIf, what_if_of
 from reports.charts import RING_SHOWN, Chart, drift_chart, objectives_chart, queues_chart, ring_chart
 from reports.digest import Digest, digest_sections
 from reports.kept import kept
@@ -36,6 +37,7 @@ from verify.findings import Finding, Findings
 if TYPE_CHECKING:
     from models.scenario import Scenario
     from reports.series import QueueCourse
+    from reports.studies.study import Answered
     from sim.run import Run
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
@@ -102,12 +104,18 @@ def write_html(
     Raises `InputError` where it cannot be written.
     """
     assessed = outcomes if outcomes is not None else assess_run(run)
-    verdict = judge(findings, assessed, fail_on=fail_on)
-    if isinstance(assessed, Digest):
-        page = render_digest(run.scenario, findings, assessed, verdict)
-    else:
-        page = render_html(run.scenario, findings, assessed, verdict)
-    return write_page(path, page)
+    return write_page(path, page_of(run, findings, assessed, judge(findings, assessed, fail_on=fail_on)))
+
+
+def page_of(
+    run: Run, findings: Findings | None, outcomes: Assessed, verdict: Verdict, study: Answered | None = None
+) -> str:
+    """The report of a run, with a study of its scenario where there is one. Raises InputError where that is of
+    another."""
+    what_if = NOTHING_ASKED if study is None else what_if_of(study, run)
+    if isinstance(outcomes, Digest):
+        return render_digest(run.scenario, findings, outcomes, verdict, what_if)
+    return render_html(run.scenario, findings, outcomes, verdict, what_if)
 
 
 def write_page(path: Path, page: str) -> Path:
@@ -125,7 +133,9 @@ def write_page(path: Path, page: str) -> Path:
     return path
 
 
-def render_html(scenario: Scenario, findings: Findings | None, outcomes: Outcomes, verdict: Verdict) -> str:
+def render_html(
+    scenario: Scenario, findings: Findings | None, outcomes: Outcomes, verdict: Verdict, what_if: WhatIf = NOTHING_ASKED
+) -> str:
     """The report's HTML."""
     drifts = _drift_charts(outcomes)
     made = outcomes.provenance
@@ -142,10 +152,13 @@ def render_html(scenario: Scenario, findings: Findings | None, outcomes: Outcome
         sections=sections(outcomes),
         not_measured=left_out,
         board=board(scenario, findings, outcomes, left_out),
+        what_if=what_if,
     )  # fmt: skip
 
 
-def render_digest(scenario: Scenario, findings: Findings | None, digest: Digest, verdict: Verdict) -> str:
+def render_digest(
+    scenario: Scenario, findings: Findings | None, digest: Digest, verdict: Verdict, what_if: WhatIf = NOTHING_ASKED
+) -> str:
     """The report's HTML of a run that keeps counts alone."""
     made = digest.provenance
     left_out = not_kept(digest, scenario, findings)
@@ -154,6 +167,7 @@ def render_digest(scenario: Scenario, findings: Findings | None, digest: Digest,
         sections=digest_sections(digest),
         not_measured=left_out,
         board=board(scenario, findings, digest, left_out),
+        what_if=what_if,
     )  # fmt: skip
 
 

@@ -329,10 +329,10 @@ _TABLE_FILES: Final = {f"{name}.parquet" for tables in KEPT.values() for name in
 _MANIFESTS: Final[Mapping[Kind, str]] = {"run": MANIFEST, "study": STUDY}
 RUN_FILES: Final = frozenset({MANIFEST, SCENARIO, FINDINGS, "report.html", *_TABLE_FILES})
 """What may belong to a run."""
-_EVIDENCE: Final = {"evidence.intoto.json", "evidence.intoto.jsonl"}
+_BESIDE: Final = {"evidence.intoto.json", "evidence.intoto.jsonl", "report.pdf"}
 _WRITTEN: Final[Mapping[Kind, set[str]]] = {
-    "run": {*RUN_FILES, *_EVIDENCE},
-    "study": {STUDY, SCENARIO, "result.json", "report.html", "measures.parquet", "variants.parquet"},
+    "run": {*RUN_FILES, *_BESIDE},
+    "study": {STUDY, SCENARIO, "result.json", "report.html", "report.pdf", "measures.parquet", "variants.parquet"},
 }
 """The files of a folder: what is written there, and what reports put beside it."""
 

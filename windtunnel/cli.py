@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from models.diagnostics import InputError, input_error
-from windtunnel import __version__, api, gating, governance, policies, studies, tables, telling
+from windtunnel import __version__, api, gating, governance, policies, reporting, studies, tables, telling
 from windtunnel.entry import EXIT_INTERRUPTED, interrupted
 from windtunnel.options import (
     BaselineOption,
@@ -33,7 +33,6 @@ from windtunnel.options import (
     ProfileOption,
     Replications,
     ReplicationsMax,
-    ReportFormat,
     RunPath,
     ScenarioPath,
     Seed,
@@ -49,7 +48,6 @@ from windtunnel.options import (
     WriteBaseline,
     WriteOption,
     changed,
-    one_of,
     print_json,
     tell_precision,
     the_current_day,
@@ -306,45 +304,7 @@ def resume(
     raise typer.Exit(verdict.exit_code)
 
 
-@app.command()
-def report(
-    run: RunPath,
-    fail_on: FailOn = Threshold.error,
-    format: Annotated[ReportFormat, one_of(ReportFormat, "What to write.", "--format")] = ReportFormat.html,
-    out: Annotated[
-        Path | None,
-        typer.Option(help="File to write. [default: report.html in the run folder; what is not HTML is printed]"),
-    ] = None,
-) -> None:
-    """Report a run again from its folder. Exits with the run's verdict."""
-    if out is not None and format is ReportFormat.text:
-        raise typer.BadParameter("text is printed; --out takes the other formats", param_hint="--out")
-    from reports.studies.kept import is_study
-
-    if is_study(run):
-        studies.report(run, format, out)
-        return
-    opened = api.open_run(run)
-    from reports import html, json, terminal
-    from reports.statements import told_of_run
-    from reports.verdict import judge
-
-    findings = json.read_findings(opened)
-    outcomes = api.assess(opened)
-    verdict = judge(findings, outcomes, fail_on=fail_on.value)
-    told = told_of_run(verdict, findings, outcomes, fail_on=fail_on.value)
-    match format:
-        case ReportFormat.html:
-            page = out or opened.folder / "report.html"
-            typer.echo(html.write_html(page, opened, findings, fail_on=fail_on.value, outcomes=outcomes))
-        case ReportFormat.json:
-            statements = {"statements": statements_json(told)}
-            print_json(json.report_json(verdict, findings, outcomes) | statements, out)
-        case ReportFormat.text:
-            terminal.print_run(verdict, findings, outcomes, None)
-        case _:
-            tell(told, format, out)
-    raise typer.Exit(verdict.exit_code)
+app.command()(reporting.report)
 
 
 @app.command()

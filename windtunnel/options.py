@@ -36,6 +36,9 @@ class ToldFormat(StrEnum):
 
 class ReportFormat(StrEnum):
     html = "html"
+    md = "md"
+    pdf = "pdf"
+    csv = "csv"
     text = "text"
     json = "json"
     sarif = "sarif"
@@ -297,18 +300,23 @@ def tell_precision(objectives: Sequence[ObjectiveOutcome], precision: float | No
 
 
 def print_json(value: Any, out: Path | None = None) -> None:
-    """Print JSON, or write it to a file. A reader that goes early changes nothing about how the command ends."""
+    """Print JSON, or write it to a file."""
     import json
+
+    print_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", out)
+
+
+def print_text(text: str, out: Path | None = None) -> None:
+    """Print a text, or write it to a file. A reader that goes early changes nothing about how the command ends."""
     import sys
 
     from reports.console import silence
 
-    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
     if out is not None:
-        write(out, text + "\n")
+        write(out, text)
         return
     try:
-        typer.echo(text)
+        typer.echo(text, nl=False)
         sys.stdout.flush()
     except BrokenPipeError:
         silence()

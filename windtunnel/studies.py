@@ -21,7 +21,6 @@ from windtunnel.options import (
     OutFolder,
     OutputFormat,
     Replications,
-    ReportFormat,
     ScenarioPath,
     Seed,
     StudyVolume,
@@ -272,28 +271,6 @@ def resume(out: Path, format: Format, *, workers: int | None, cluster: str | Non
     with progress.bar("going on") as advance:
         found = resume_study(out, workers=workers, cluster=cluster, behaviours=behaviours, progress=advance)
     tell(found, format)
-
-
-def report(folder: Path, format: ReportFormat, out: Path | None) -> None:
-    """Tell a study again from its folder."""
-    from reports.studies.kept import as_json, open_study
-    from reports.studies.page import print_study, write_study
-    from reports.studies.registry import exit_code
-
-    found = open_study(folder)
-    match format:
-        case ReportFormat.html:
-            typer.echo(write_study(out or folder / "report.html", found))
-        case ReportFormat.json:
-            print_json(as_json(found), out)
-        case ReportFormat.text:
-            print_study(found, None)
-        case _:
-            known = "html, text and json"
-            raise typer.BadParameter(
-                f"a study is no verdict on statements: its formats are {known}", param_hint="--format"
-            )
-    raise typer.Exit(exit_code(found))
 
 
 def tell(found: Answered, format: Format) -> None:

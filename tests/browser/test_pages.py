@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 import axe_playwright_python
 import pytest
 
+from models.diagnostics import InputError
+from reports.pdf import write_pdf
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
@@ -178,3 +181,13 @@ def _keep(page: Page, name: str, data: bytes | None = None) -> None:
             page.screenshot(path=target.with_name(f"{target.name}.png"), full_page=True)
         else:
             target.with_name(f"{target.name}.pdf").write_bytes(data)
+
+
+@pytest.mark.usefixtures("browser")
+def test_a_report_is_printed_as_pdf(page_of: Callable[[str], Path], tmp_path: Path) -> None:
+    printed = write_pdf(tmp_path / "page.pdf", page_of("compare"))
+    data = printed.read_bytes()
+    assert data.startswith(b"%PDF")
+    assert data.count(b"/Type /Page") >= 2
+    with pytest.raises(InputError, match="there is no such folder"):
+        write_pdf(tmp_path / "nowhere" / "page.pdf", page_of("compare"))
