@@ -211,7 +211,7 @@ def test_garbage_in_a_manifest_is_told_for_what_it_is(
             ["verify", "x", "--effort", "hgh"],
             "expected one of `low`, `normal`, `high`, got `hgh`; did you mean `high`?",
         ),
-        (["report", "x", "--format", "wav"], "expected one of `html`, `text`, `json`, "),
+        (["report", "x", "--format", "wav"], "expected one of `html`, `md`, `pdf`, "),
     ],
 )
 def test_a_wrong_choice_is_answered_with_the_choices(
