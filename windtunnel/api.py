@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from datetime import date
+
     import pandas as pd
 
     from models.cedar.policies import PolicySet, Profile
@@ -444,19 +446,21 @@ def gate(
     replications: int | None = None,
     workers: int | None = None,
     behaviours: str | Path | None = None,
+    today: date | None = None,
     step: Step | None = None,
 ) -> Gate:
     """Judge the change from one commit to another, or to the working tree, by the `windtunnel.toml` of the base.
 
     `folder` is in the git checkout; `paths` are from it: scenarios, folders of policies, or folders above them, by
-    default all that the change touches. `requests` is a log of recorded requests that both versions decide. `step` is
-    told what is begun and gives a context that is told how far it is. Faults of the head's files are part of the
-    verdict; `models.diagnostics.InputError` is raised on refs, paths, rules and a log that cannot be used.
+    default all that the change touches. `requests` is a log of recorded requests that both versions decide; `today` is
+    the day that waivers are judged by, by default the current one. `step` is told what is begun and gives a context
+    that is told how far it is. Faults of the head's files are part of the verdict; `models.diagnostics.InputError` is
+    raised on refs, paths, rules, waivers and a log that cannot be used.
     """
     from reports.gate.gate import Asked
     from reports.gate.gate import gate as judge
 
-    asked = Asked(tuple(paths), _path(requests), replications, workers, behaviours)
+    asked = Asked(tuple(paths), _path(requests), replications, workers, behaviours, today)
     return judge(Path(folder), base, head, asked, step=step)
 
 

@@ -8,7 +8,16 @@ from typing import Annotated
 import typer
 
 from windtunnel import api
-from windtunnel.options import Behaviours, ToldFormat, ToldFormatOption, Workers, WriteOption, print_json
+from windtunnel.options import (
+    Behaviours,
+    TodayOption,
+    ToldFormat,
+    ToldFormatOption,
+    Workers,
+    WriteOption,
+    print_json,
+    the_current_day,
+)
 from windtunnel.telling import from_root, tell, tell_also
 
 
@@ -30,12 +39,13 @@ def gate(
     ] = None,
     workers: Workers = None,
     behaviours: Behaviours = None,
+    today: TodayOption = None,
     format: ToldFormatOption = ToldFormat.text,
     writes: WriteOption = None,
 ) -> None:
     """Judge a change in git: the decisions that change, new findings, and what it does to the simulated operation.
 
-    The rules stand in `windtunnel.toml` of the base.
+    Rules, waivers and baseline are those of the base: `windtunnel.toml` and what it names (docs/gate.md).
     """
     from reports import progress
 
@@ -47,6 +57,7 @@ def gate(
         replications=replications,
         workers=workers,
         behaviours=behaviours,
+        today=today or the_current_day(),
         step=progress.bar,
     )
     from reports.gate.told import told_of_gate

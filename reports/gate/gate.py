@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -23,6 +24,7 @@ from models.diagnostics import Diagnostic, InputError, input_error, quoted
 from models.gate_rules import RULES_FILE, GateRules, Limit, fault_at, read_rules
 from models.load import SCENARIO_FILE, LoadedScenario, load
 from reports.gate.changed import Target, here, targets, write_version
+from reports.gate.exceptions import read_exceptions
 from reports.gate.judge import Judged, Judgement, judgement, statements
 from reports.statements import Statement
 from sim.executors.base import Poisoned, pack
@@ -31,6 +33,7 @@ from verify.findings import Findings
 
 if TYPE_CHECKING:
     from models.cedar.policies import PolicySet
+    from models.waivers import Waiver
     from reports.gate.effect import Effect, PlacedLimit
     from verify.backtest import Backtest
     from verify.diff import Diff
@@ -53,6 +56,8 @@ class Asked:
     replications: int | None = None
     workers: int | None = None
     behaviours: str | Path | None = None
+    today: date | None = None
+    """The day that waivers are judged by; None: the current one, in UTC."""
 
 
 @dataclass(frozen=True)
@@ -67,9 +72,13 @@ class Gate:
     head: Commit | None
     """None: the working tree."""
     rules: GateRules
+    waivers: tuple[Waiver, ...]
+    """Those of the base."""
     targets: tuple[Judged, ...]
     said: tuple[tuple[Target, Statement], ...]
     """Every statement, with its target."""
+    about: tuple[Statement, ...]
+    """Of waivers that are out of date, are for something else, or waive nothing."""
     verdict: Judgement
     notes: tuple[str, ...]
 
@@ -98,14 +107,30 @@ def gate(
     rules = read_rules(text, f"{base}:{RULES_FILE}")
     if asked.replications is not None:
         rules = rules.model_copy(update={"replications": asked.replications})
+    excepted = read_exceptions(own, rules, base)
     found = targets(old, new, changes(old, new), [_in_repository(root, start, path) for path in asked.paths])
     with _requests(own, rules, asked) as log:
         limits = tuple(_placed(limit, place, text, f"{base}:{RULES_FILE}") for place, limit in enumerate(rules.limit))
         work = _Work(old, new, rules, limits, asked, log, step or (lambda _: nullcontext(lambda _done, _total: None)))
         judged = tuple(work.judge(target) for target in found)
-    said = tuple((one.target, statement) for one in judged for statement in statements(one, rules))
+    said, about = excepted.applied(
+        [(one.target, statement) for one in judged for statement in statements(one, rules)],
+        asked.today or datetime.now(UTC).date(),
+    )
     notes = (*_of_commits(of_base, compared, apart), *_of_rules(own, new, rules))
-    return Gate(root, of_base, compared, of_head, rules, judged, said, judgement(said, judged), notes)
+    return Gate(
+        root,
+        of_base,
+        compared,
+        of_head,
+        rules,
+        excepted.waivers,
+        judged,
+        said,
+        about,
+        judgement(said, judged, about),
+        notes,
+    )
 
 
 def _in_repository(root: Path, start: Path, path: str | Path) -> str:

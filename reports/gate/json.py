@@ -7,9 +7,10 @@ from typing import Any, Final
 
 from models.checkout import Commit
 from models.diagnostics import Diagnostic
+from models.waivers import Waiver
 from reports.gate.effect import Effect, ObjectiveChange
 from reports.gate.gate import SCHEMA, Gate
-from reports.gate.judge import Judged, stands
+from reports.gate.judge import Judged
 from reports.statements import Statement
 from reports.statements import to_json as plain
 from reports.studies.study import dump
@@ -33,9 +34,15 @@ def to_json(gate: Gate) -> dict[str, Any]:
         },
         "rules": GateRules.model_dump(gate.rules, mode="json", by_alias=True),
         "targets": [_target(one) for one in gate.targets],
-        "statements": [{"target": printable(target.path), **statement_json(one)} for target, one in gate.said],
+        "statements": [{"target": printable(target.path), **statement_json(one)} for target, one in gate.said]
+        + [{"target": None, **statement_json(one)} for one in gate.about],
+        "waivers": [_waiver(one) for one in gate.waivers],
         "notes": list(gate.notes),
     }
+
+
+def _waiver(one: Waiver) -> dict[str, Any]:
+    return {**asdict(one), "created": one.created.isoformat(), "expires": one.expires.isoformat()}
 
 
 def _commit(commit: Commit) -> dict[str, Any]:
@@ -44,7 +51,7 @@ def _commit(commit: Commit) -> dict[str, Any]:
 
 def statement_json(statement: Statement) -> dict[str, Any]:
     """A statement as plain JSON values; `stands` where it keeps the verdict from passing."""
-    return {**plain(statement), "stands": stands(statement)}
+    return {**plain(statement), "stands": statement.stands}
 
 
 def _target(one: Judged) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What is said of a change, statement by statement, and the verdict that follows from the statements alone.
 
-A statement keeps the verdict from passing where its level is `error`, its kind is `fail` or `open`, and it counts: it
-is new, or not told against the base, and not waived. So every format, the verdict and the exit code agree.
+A statement `stands`, and keeps the verdict from passing, where its level is `error`, its kind is `fail` or `open`, it
+is not waived, and it is new or told without the base. So every format, the verdict and the exit code agree.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from models.load import SCENARIO_FILE
 from reports import words
 from reports.fingerprints import fingerprint, fingerprints
-from reports.statements import Kind, Since, Statement, of_effect, of_faults, of_findings
+from reports.statements import EXIT_WAIVER, Kind, Since, Statement, of_effect, of_faults, of_findings
 from verify.findings import Findings, Location, PolicyRef
 
 if TYPE_CHECKING:
@@ -61,29 +61,33 @@ class Judgement:
     exit_code: int
 
 
-def stands(statement: Statement) -> bool:
-    """Whether a statement keeps the verdict from passing."""
-    return statement.kind in ("fail", "open") and statement.level == "error" and statement.counts
-
-
-def judgement(said: Sequence[tuple[Target, Statement]], judged: Sequence[Judged]) -> Judgement:
-    """The verdict by the statements, each with its target."""
-    against = sorted((pair for pair in said if stands(pair[1])), key=lambda pair: _weight(pair[1]))
+def judgement(
+    said: Sequence[tuple[Target, Statement]], judged: Sequence[Judged], about: Sequence[Statement] = ()
+) -> Judgement:
+    """The verdict by the statements, each with its target, and those about waivers."""
+    several = len({one.target.name for one in judged}) > 1
+    against = [(one, f"{target.name}: " if several else "") for target, one in said if one.stands]
+    against += [(one, "") for one in about if one.stands]
     if not against:
         return Judgement("pass", tuple(_passing(judged, [one for _, one in said])), EXIT_CODES["pass"])
-    several = len({one.target.name for one in judged}) > 1
-    told = [f"{f'{target.name}: ' if several else ''}{reason(one)}" for target, one in against]
+    against.sort(key=lambda pair: _weight(pair[0]))
+    told = [before + reason(one) for one, before in against]
     if len(told) > MOST_REASONS:
         told = [*told[: MOST_REASONS - 1], f"{len(told) - MOST_REASONS + 1} more reasons follow below."]
-    result = _RESULTS[_weight(against[0][1])]
-    return Judgement(result, tuple(told), EXIT_CODES[result])
+    result, code = _RESULTS[_weight(against[0][0])]
+    return Judgement(result, tuple(told), code)
 
 
-_RESULTS: Final[tuple[Result, ...]] = ("invalid", "fail", "undecided")
+_RESULTS: Final[tuple[tuple[Result, int], ...]] = (
+    ("invalid", EXIT_CODES["invalid"]),
+    ("fail", EXIT_WAIVER),
+    ("fail", EXIT_CODES["fail"]),
+    ("undecided", EXIT_CODES["undecided"]),
+)
 
 
 def _weight(statement: Statement) -> int:
-    return 0 if statement.rule == "input" else 1 if statement.kind == "fail" else 2
+    return {"input": 0, "waiver": 1}.get(statement.rule, 2 if statement.kind == "fail" else 3)
 
 
 def reason(statement: Statement) -> str:
@@ -198,6 +202,8 @@ def _of_effect(one: Judged, rules: GateRules) -> Iterator[Statement]:
 def _of_objective(one: ObjectiveChange, scope: str, rules: GateRules) -> Statement:
     kind, message, since = _objective(one, kept_only=rules.objectives == "kept")
     said = _statement(scope, "objective", one.name, kind, message, Location("", 0), since)
+    # As a run knows it, so that a waiver is for both.
+    said = replace(said, fingerprint=fingerprint(scope, "objective", one.head or "undecided", one.name))
     if rules.objectives == "told" and kind != "pass":
         return replace(said, kind="fail" if kind == "fail" else "informational", level="note")
     return said

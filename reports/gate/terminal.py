@@ -38,6 +38,9 @@ def print_gate(gate: Gate) -> None:
         indented(console, reason, 2)
     for note in gate.notes:
         indented(console, f"note: {note}", 2, style="dim")
+    for about in gate.about:
+        if not about.stands:
+            indented(console, f"note: {about.message}", 2, style="dim")
     for one in gate.targets:
         _target(console, one, [statement for target, statement in gate.said if target == one.target])
 
@@ -57,6 +60,9 @@ def _target(console: Console, one: Judged, said: Sequence[Statement]) -> None:
     if one.diff is not None:
         _diff(console, one.diff)
     _findings(console, said)
+    for statement in said:
+        if statement.waived:
+            indented(console, f"waived: {statement.rule} {statement.name}: {statement.waived}", 2)
     if one.backtest is not None:
         _backtest(console, one.backtest)
 
@@ -127,7 +133,7 @@ def _findings(console: Console, said: Iterable[Statement]) -> None:
     counts = Counter(one.since or "counted all the same" for one in every)
     if every:
         indented(console, f"findings: {', '.join(f'{number} {since}' for since, number in sorted(counts.items()))}", 2)
-    new = [one for one in every if one.since == "new"]
+    new = [one for one in every if one.since == "new" and not one.waived]
     for one in new[:MOST]:
         indented(console, f"new: {one.rule} {one.name} ({one.level}): {one.message}", 4)
     if len(new) > MOST:

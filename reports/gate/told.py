@@ -19,5 +19,5 @@ def told_of_gate(gate: Gate) -> Told:
     facts["head"] = "the working tree" if gate.head is None else f"{gate.head.ref} ({gate.head.id[:12]})"
     facts |= {"judged": ", ".join(one.target.name for one in gate.targets) or "nothing"}
     facts |= {f"note {number}": note for number, note in enumerate(gate.notes, 1)}
-    said = tuple(statement for _, statement in gate.said)
+    said = (*(statement for _, statement in gate.said), *gate.about)
     return Told(f"gate: {change_told(gate)}", verdict.result, verdict.exit_code, verdict.reasons, said, facts)

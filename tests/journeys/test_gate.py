@@ -17,13 +17,13 @@ from scipy import stats
 
 import windtunnel as wt
 from models.diagnostics import InputError
+from reports.baseline import baseline_text
 from reports.formats.github import github
 from reports.formats.junit import junit
 from reports.formats.markdown import markdown
 from reports.formats.sarif import sarif
 from reports.gate.gate import Gate
 from reports.gate.json import to_json
-from reports.gate.judge import stands
 from reports.gate.terminal import print_gate
 from reports.gate.told import told_of_gate
 from sarif_schema import validator
@@ -183,7 +183,7 @@ def told(
 def test_each_candidate_gets_its_verdict_and_its_reason(gates: dict[str, Gate], name: str) -> None:
     gate, wanted = gates[name], CANDIDATES[name]
     assert (gate.verdict.result, gate.verdict.exit_code) == (wanted.result, wanted.code)
-    against = {statement.rule for _, statement in gate.said if stands(statement)}
+    against = {statement.rule for _, statement in gate.said if statement.stands}
     assert (wanted.rule in against) if wanted.rule else not against
     told = {statement.rule for _, statement in gate.said if statement.rule[0] == "D" and statement.kind != "pass"}
     assert told == wanted.decisions
@@ -195,7 +195,7 @@ def test_every_format_says_the_same(
 ) -> None:
     gate, wanted = gates[name], CANDIDATES[name]
     whole = told_of_gate(gate)
-    against = [statement for _, statement in gate.said if stands(statement)]
+    against = [statement for _, statement in gate.said if statement.stands]
 
     log = json.loads(sarif(whole))
     assert [error.message for error in sarif_schema.iter_errors(log)] == []
@@ -464,3 +464,99 @@ def test_a_limit_that_cannot_be_judged_is_an_input_error(repository: Repository,
     repository.git("checkout", "-q", "main")
     with pytest.raises(InputError, match=said):
         wt.gate("wrong~1", "wrong", folder=repository.root, workers=1)
+
+
+WAIVER = """\
+windtunnel: 1
+waivers:
+  - fingerprint: "{fingerprint}"
+    check: D404
+    scope: {scope}
+    reason: The desk is closed in the first quarter.
+    approver: R. Okafor
+    created: 2026-11-01
+    expires: 2026-11-30
+"""
+
+
+@pytest.fixture(scope="module")
+def waiver(gates: dict[str, Gate]) -> str:
+    """A waiver of what stands against the change after which nobody is asked any more."""
+    (found,) = (statement for _, statement in gates["unasked"].said if statement.rule == "D404")
+    return WAIVER.format(fingerprint=found.fingerprint, scope="fleet/policies")
+
+
+def test_a_waiver_of_the_base_counts_and_is_shown(
+    repository: Repository, waiver: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repository.branch("waived", **{"waivers.yaml": waiver})
+    repository.git("checkout", "-q", "-b", "waived-change", "waived")
+    repository.write("fleet/policies/refunds.cedar", UNASKED)
+    repository.git("commit", "-q", "-a", "-m", "unasked")
+    repository.git("checkout", "-q", "main")
+    words = ("--base=waived", "--head=waived-change", "--replications=2")
+    code, text = told(repository, monkeypatch, capsys, *words, "--today=2026-11-23")
+    assert code == 0
+    assert text.splitlines()[0].split()[1] == "pass"
+    assert "1 statement waived." in text
+    assert "waived: D404 no-longer-escalated: The desk is closed in the first quarter. Approved by R. Okafor" in text
+    code, text = told(repository, monkeypatch, capsys, *words, "--today=2026-12-01", "--format=json")
+    found = json.loads(text)
+    assert (code, found["verdict"]["result"]) == (4, "fail")
+    assert "expired on 2026-11-30" in found["verdict"]["reasons"][0]
+    assert [one["expires"] for one in found["waivers"]] == ["2026-11-30"]
+    code, text = told(repository, monkeypatch, capsys, *words, "--today=2026-12-01", "--format=markdown")
+    assert code == 4
+    assert "Exit code 4." in text
+
+
+def test_a_change_cannot_waive_what_it_introduces(
+    repository: Repository, waiver: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repository.branch("own-waiver", policies=UNASKED, **{"waivers.yaml": waiver})
+    words = ("--head=own-waiver", "--replications=2", "--today=2026-11-23")
+    code, text = told(repository, monkeypatch, capsys, *words)
+    assert code == 1
+    assert "waived: " not in text
+    assert "The change touches `waivers.yaml`. The base's counts here" in text
+
+
+def test_a_waiver_that_waives_nothing_here_is_told_where_it_could(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for scope, is_told in (("fleet", True), ("elsewhere", False)):
+        unused = WAIVER.format(fingerprint="0123456789abcdef", scope=scope)
+        repository.git("checkout", "-q", "-B", "unused-waiver", "main")
+        repository.write("waivers.yaml", unused)
+        repository.git("add", "-A")
+        repository.git("commit", "-q", "-m", "waiver")
+        repository.git("checkout", "-q", "-B", "unused-change")
+        repository.write("fleet/policies/refunds.cedar", CANDIDATES["harmless"].policies)
+        repository.git("commit", "-q", "-a", "-m", "harmless")
+        repository.git("checkout", "-q", "main")
+        words = ("--base=unused-waiver", "--head=unused-change", "--replications=2", "--today=2026-11-23")
+        code, text = told(repository, monkeypatch, capsys, *words)
+        assert code == 0
+        assert ("waives nothing" in text) is is_told
+
+
+def test_what_a_baseline_of_the_base_knows_does_not_fail(
+    repository: Repository, gates: dict[str, Gate], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = baseline_text([statement for _, statement in gates["masked"].said])
+    repository.branch("known", **{"windtunnel.toml": '[gate]\nbaseline = "known.json"\n', "known.json": known})
+    repository.git("checkout", "-q", "-b", "known-change", "known")
+    repository.write("fleet/policies/refunds.cedar", MASKED)
+    repository.git("commit", "-q", "-a", "-m", "masked")
+    repository.git("checkout", "-q", "main")
+    words = ("--base=known", "--head=known-change", "--replications=2")
+    assert told(repository, monkeypatch, capsys, *words)[0] == 0
+
+
+def test_exceptions_that_cannot_be_read_are_an_input_error(repository: Repository) -> None:
+    repository.branch("no-waivers", **{"windtunnel.toml": '[gate]\nwaivers = "w.yaml"\n'})
+    with pytest.raises(InputError, match="the base has no"):
+        wt.gate("no-waivers", "main", folder=repository.root)
+    repository.branch("bad-waivers", **{"waivers.yaml": "windtunnel: 1\nwaiver: []\n"})
+    with pytest.raises(InputError, match="waivers:waivers[.]yaml:2:1: unknown key"):
+        wt.gate("bad-waivers", "main", folder=repository.root)
