@@ -558,5 +558,5 @@ def test_exceptions_that_cannot_be_read_are_an_input_error(repository: Repositor
     with pytest.raises(InputError, match="the base has no"):
         wt.gate("no-waivers", "main", folder=repository.root)
     repository.branch("bad-waivers", **{"waivers.yaml": "windtunnel: 1\nwaiver: []\n"})
-    with pytest.raises(InputError, match="waivers:waivers[.]yaml:2:1: unknown key"):
+    with pytest.raises(InputError, match=r"waivers:waivers\.yaml:2:1: unknown key"):
         wt.gate("bad-waivers", "main", folder=repository.root)
