@@ -33,6 +33,7 @@ from windtunnel.api import (
     verify,
     verify_evidence,
 )
+from windtunnel.told import tell
 
 __all__ = [
     "assess",
@@ -55,6 +56,7 @@ __all__ = [
     "size",
     "sql",
     "sweep",
+    "tell",
     "verify",
     "verify_evidence",
 ]

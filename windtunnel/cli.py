@@ -54,7 +54,8 @@ from windtunnel.options import (
     wanted_precision,
     write,
 )
-from windtunnel.telling import excepted, from_root, objective_places, statements_json, tell, tell_also, tell_faults
+from windtunnel.telling import statements_json, tell, tell_also, tell_faults
+from windtunnel.told import excepted, from_root, objective_places
 
 if TYPE_CHECKING:
     from models.cedar.policies import PolicySet

@@ -23,7 +23,8 @@ from windtunnel.options import (
     print_json,
     write,
 )
-from windtunnel.telling import from_root, statements_json, tell, tell_also
+from windtunnel.telling import statements_json, tell, tell_also
+from windtunnel.told import from_root
 
 EXIT_CODES = {"pass": 0, "holds": 0, "fail": 1, "violated": 1, "undecided": 3}
 

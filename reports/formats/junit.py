@@ -67,7 +67,8 @@ def _case(statement: Statement) -> ET.Element:
         about |= {"line": str(statement.location.line)} if statement.location.line > 0 else {}
     case = ET.Element("testcase", about)
     group = group_of(statement)
-    full = _legal("\n".join(filter(None, (place_of(statement), statement.message, statement.detail))), keep="\n")
+    parts = (_legal(place_of(statement)), _legal(statement.message), _legal(statement.detail, keep="\n"))
+    full = "\n".join(filter(None, parts))
     if group in ("failing", "undecided"):
         tag = "failure" if group == "failing" else "error"
         outcome = ET.SubElement(case, tag, {"message": _legal(statement.message), "type": _legal(heading(statement))})

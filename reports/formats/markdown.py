@@ -33,8 +33,10 @@ _TITLES: Final[dict[Group, str]] = {
     "absent": "Gone since the baseline",
 }
 _SIGNS: Final = {"pass": "✅", "fail": "❌", "undecided": "❔", "invalid": "❌"}
-_MARK = re.compile(r"\A |(?<![^0-9])[.)]|(?<![A-Za-z0-9])-|-(?![A-Za-z0-9])|[^A-Za-z0-9 ,;:/(.)%'\"?\-\x80-\U0010ffff]")
-"""What Markdown may read as more than a character; some only where they may start a list or a rule."""
+_MARK = re.compile(r"(?<![A-Za-z0-9])-|-(?![A-Za-z0-9])|[^A-Za-z0-9 ,;:/(.)%'\"?\-\x80-\U0010ffff]")
+"""What Markdown may read as more than a character."""
+_START = re.compile(r"\A(?: |[0-9]+[.)])")
+"""What it reads so at the start of a line: code and lists."""
 _SPLIT = re.compile(r"[@#]|(?i:www(?=\.))|:(?=//)|(?i:\bGH(?=-))")
 
 
@@ -131,7 +133,15 @@ def _short(text: str, most: int = ONE_MAX) -> str:
 
 def inert(text: str) -> str:
     """Text that means nothing to Markdown or HTML; what stands between a pair of backticks is code."""
-    parts = printable(text).split("`")
+    plain = printable(text)
+    start = _START.match(plain)
+    if start:
+        return f"{start[0][:-1]}&#{ord(start[0][-1])};{_prose(plain[start.end() :])}"
+    return _prose(plain)
+
+
+def _prose(plain: str) -> str:
+    parts = plain.split("`")
     if len(parts) % 2 == 0:
         return _entities("`".join(parts))
     return "".join(_code(part) if number % 2 else _entities(part) for number, part in enumerate(parts))

@@ -152,7 +152,8 @@ def _result(statement: Statement, rule: str, number: int, alerts: bool) -> dict[
 
 
 def _message(statement: Statement) -> str:
-    return _inert("\n".join(filter(None, (statement.message, statement.detail))), keep="\n")
+    parts = (_inert(statement.message), _inert(statement.detail, keep="\n"))
+    return "\n".join(filter(None, parts))
 
 
 def _inert(text: str, keep: str = "") -> str:

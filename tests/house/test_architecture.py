@@ -68,7 +68,7 @@ def test_public_names_are_the_promised_ones() -> None:
     promised = (
         "assess backtest behaviour compare diff evidence export frame gate load open_run query recovery_map report "
     )
-    promised += "resume run_alone simulate size sql sweep verify verify_evidence"
+    promised += "resume run_alone simulate size sql sweep tell verify verify_evidence"
     assert sorted(windtunnel.__all__) == promised.split()
     assert all(callable(getattr(windtunnel, name)) for name in windtunnel.__all__)
 

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
 from dataclasses import replace
-from typing import NamedTuple
 
-import html5lib
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from markdown_it import MarkdownIt
 
+from readers import Command, harmless, obeyed, shown, texts
 from reports.formats.github import MESSAGE_MAX, MOST, SUMMARY_BYTES, github, summary
 from reports.formats.junit import junit
 from reports.formats.markdown import COMMENT_BYTES, document, inert, markdown
@@ -75,30 +72,6 @@ def test_any_text_is_xml(text: str) -> None:
 # --- GitHub annotations -----------------------------------------------------------------------------------------------
 
 
-class Command(NamedTuple):
-    name: str
-    properties: dict[str, str]
-    message: str
-
-
-def obeyed(line: str) -> Command | None:
-    """What a runner makes of a line: a command where it starts with `::`, or has `##[` anywhere (the older form)."""
-    start = line.lstrip()
-    if start.startswith("::") and (end := start.find("::", 2)) > 0:
-        name, _, rest = start[2:end].partition(" ")
-        pairs = (pair.partition("=") for pair in rest.split(",") if "=" in pair)
-        return Command(name, {k.strip(): _decoded(v) for k, _, v in pairs}, _decoded(start[end + 2 :]))
-    if (at := line.find("##[")) >= 0 and "]" in line[at:]:
-        return Command(line[at + 3 : line.find("]", at)].partition(" ")[0], {}, line[line.find("]", at) + 1 :])
-    return None
-
-
-def _decoded(text: str) -> str:
-    for code, plain in (("%3A", ":"), ("%2C", ","), ("%0D", "\r"), ("%0A", "\n"), ("%25", "%")):
-        text = text.replace(code, plain)
-    return text
-
-
 def commands(of: Told) -> list[Command]:
     return [command for line in re.split("\r\n|\r|\n", github(of)) if (command := obeyed(line))]
 
@@ -154,34 +127,6 @@ def test_a_long_message_is_cut() -> None:
 
 # --- Markdown ---------------------------------------------------------------------------------------------------------
 
-OURS = {"code", "br", "sub", "details", "summary", "pre", "h2", "h3", "ul", "li", "p", "strong", "em", "hr"}
-MENTION = re.compile(r"@\w|#\d|GH-\d|https?://|www\.|ftp://", re.IGNORECASE)
-
-
-def shown(text: str) -> ET.Element:
-    """The page that a reader of CommonMark with tables and strikethrough makes of Markdown."""
-    page = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"]).render(text)
-    return html5lib.parse(page, treebuilder="etree", namespaceHTMLElements=False).find("body")
-
-
-def _texts(node: ET.Element, code: bool = False) -> Iterator[str]:
-    """The texts that a page's reader looks for mentions in: each text node by itself, not those in code."""
-    if node.tag in ("code", "pre") and not code:
-        return
-    yield node.text or ""
-    for child in node:
-        if isinstance(child.tag, str):
-            yield from _texts(child, code)
-        yield child.tail or ""
-
-
-def harmless(text: str) -> None:
-    page = shown(text)
-    tags = {node.tag for node in page.iter() if isinstance(node.tag, str)} - {"body"}
-    assert tags <= OURS
-    assert all(not node.attrib for node in page.iter() if isinstance(node.tag, str))
-    assert not [found for node in _texts(page) for found in MENTION.findall(node)]
-
 
 def test_the_reader_sees_what_is_careless() -> None:
     for careless in ("[a](b)", "<img src=x>", "@you", "a https://x.example", "#7", "~~x~~", "|a|\n|-|"):
@@ -205,13 +150,13 @@ def test_hostile_texts_are_harmless(text: str) -> None:
 def test_any_text_is_read_as_it_is(text: str) -> None:
     harmless(markdown(hostile(text)))
     harmless(inert(text))
-    said = "".join(_texts(shown(f"x{inert(text)}x"), code=True)).removesuffix("\n")
+    said = "".join(texts(shown(f"x{inert(text)}x"), code=True)).removesuffix("\n")
     plain = printable(text)
     assert said.replace("`", "") == f"x{plain}x".replace("`", "")
 
 
 def test_a_comment_says_everything_that_matters() -> None:
-    said = "".join(_texts(shown(markdown(told(*every_kind()))), code=True))
+    said = "".join(texts(shown(markdown(told(*every_kind()))), code=True))
     assert "Windtunnel: fail, desk" in said
     assert "Exit code 1. 2 failing, 2 undecided, 1 warning," in said
     for one in every_kind():
