@@ -104,6 +104,9 @@ class GateRules(Part):
     """Findings that the base has too do not fail."""
     objectives: Literal["kept", "all", "told"] = "kept"
     """`kept`: what the base keeps must be kept. `all`: every objective must be met. `told`: they are told only."""
+    assertions: Literal["kept", "told"] = "kept"
+    """What policies are checked against (risks, classes of data, approvals, invariants). `kept`: a change that drops
+    one fails, one that sets it anew is undecided. `told`: both are told only."""
     limit: tuple[Limit, ...] = Field(default=(), max_length=50)
     """How much measures may worsen, all at once with the confidence of the study."""
     replications: int | None = Field(default=None, ge=2, le=10_000)

@@ -119,8 +119,8 @@ def _asked(
 
 
 def _portable(policies: PolicySet | None) -> PolicySet | None:
-    """The set without cedarpy's own handles, which cannot go to a worker process and which vectors do not need."""
-    bare: Any = {"handle": None, "matcher": None, "store": None}
+    """The set without invariants and cedarpy's handles, which cannot go to a worker: vectors need neither."""
+    bare: Any = {"handle": None, "matcher": None, "store": None, "invariants": None}
     return policies and replace(policies, **bare)
 
 

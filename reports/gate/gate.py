@@ -23,6 +23,7 @@ from models.checkout import Commit, Tree, changes, find, merge_base, resolve, tr
 from models.diagnostics import Diagnostic, InputError, input_error, quoted
 from models.gate_rules import RULES_FILE, GateRules, Limit, fault_at, read_rules
 from models.load import SCENARIO_FILE, LoadedScenario, load
+from reports.gate.assertions import lost
 from reports.gate.changed import Target, here, targets, write_version
 from reports.gate.exceptions import read_exceptions
 from reports.gate.judge import Judged, Judgement, judgement, statements
@@ -33,6 +34,7 @@ from verify.findings import Findings
 
 if TYPE_CHECKING:
     from models.cedar.policies import PolicySet
+    from models.scenario import Scenario
     from models.waivers import Waiver
     from reports.gate.effect import Effect, PlacedLimit
     from verify.backtest import Backtest
@@ -232,6 +234,7 @@ class _Work:
             diff=diff,
             findings=findings,
             base_findings=known,
+            lost=tuple(lost(_of(before), _of(now), old, new)) if before else (),
             effect=effect,
             backtest=backtest,
             base_faults=base_faults,
@@ -242,7 +245,7 @@ class _Work:
         from models.cedar.pair import paired
         from verify.diff import diff
 
-        if old is None or new is None:
+        if old is None or new is None or old.profile != new.profile:
             return None
         with self.step("comparing decisions"):
             return diff(*paired(old, new), effort=self.rules.effort, forbid=self.rules.forbid)
@@ -329,6 +332,10 @@ def verify_there(job: tuple[Path, Target, GateRules], numbers: Sequence[int]) ->
     return [verified(version(folder, target, rules), rules.effort) for _ in numbers]
 
 
+def _of(one: _Version) -> Scenario | None:
+    return one.loaded.scenario if one.loaded else None
+
+
 def _notes(target: Target, before: _Version | None, now: _Version, base_faults: Sequence[Diagnostic]) -> Iterator[str]:
     if base_faults:
         yield f"The base cannot be read ({base_faults[0].message}): nothing is compared, and all findings are new."
@@ -338,5 +345,7 @@ def _notes(target: Target, before: _Version | None, now: _Version, base_faults: 
         yield "No scenario uses these policies, so no operational effect was measured."
     elif now.loaded and before.loaded and now.loaded.digest == before.loaded.digest:
         yield "Nothing that is simulated changes."
+    if before and now.policies and before.policies and now.policies.entities != before.policies.entities:
+        yield "Entities change. The diff is over every entity store, so it does not tell what that changes."
     if now.policies is None or (before and before.policies is None):
         yield "A version names no policies: no decisions are compared."

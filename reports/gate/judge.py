@@ -20,6 +20,7 @@ from verify.findings import Findings, Location, PolicyRef
 if TYPE_CHECKING:
     from models.diagnostics import Diagnostic
     from models.gate_rules import GateRules
+    from reports.gate.assertions import Lost
     from reports.gate.changed import Target
     from reports.gate.effect import Effect, LimitOutcome, ObjectiveChange
     from verify.backtest import Backtest
@@ -43,6 +44,8 @@ class Judged:
     findings: Findings | None = None
     """Of the head."""
     base_findings: Findings | None = None
+    lost: tuple[Lost, ...] = ()
+    """What the change takes away or sets anew of what policies are checked against."""
     effect: Effect | None = None
     backtest: Backtest | None = None
     faults: tuple[Diagnostic, ...] = ()
@@ -127,7 +130,8 @@ def statements(one: Judged, rules: GateRules) -> Iterator[Statement]:
         message = f"{target.name}: {what} removed; what decides in their place is not judged."
         yield _statement(target.path, "gate.removed", target.kind, "open", message, Location(target.path, 0))
     else:
-        placed = (*_of_diff(one, rules), *_of_findings(one, rules), *_of_effect(one, rules), *_of_backtest(one, rules))
+        decided = (*_of_diff(one, rules), *_of_lost(one, rules), *_of_findings(one, rules))
+        placed = (*decided, *_of_effect(one, rules), *_of_backtest(one, rules))
         yield from (_placed(statement, target) for statement in placed)
 
 
@@ -163,6 +167,14 @@ def _of_diff(one: Judged, rules: GateRules) -> Iterator[Statement]:
             yield replace(said, kind="informational", level="note", since="new")
         else:
             yield replace(said, since="new")
+
+
+def _of_lost(one: Judged, rules: GateRules) -> Iterator[Statement]:
+    place = Location(SCENARIO_FILE, 0) if one.target.kind == "scenario" else Location(one.target.path, 0)
+    for lost in one.lost:
+        kind: Kind = "fail" if lost.how == "dropped" else "open"
+        told = _statement(one.scope, "gate.assertion", lost.name, kind, lost.sentence, place, "new")
+        yield told if rules.assertions == "kept" else replace(told, kind="review", level="note")
 
 
 def _of_findings(one: Judged, rules: GateRules) -> Iterator[Statement]:

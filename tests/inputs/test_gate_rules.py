@@ -32,6 +32,7 @@ def test_every_key_is_read() -> None:
     read = rules(
         '[gate]\nfail-on = "warning"\nforbid = []\nnew-findings-only = false\nobjectives = "all"\nreplications = 9\n'
         'seed = 3\neffort = "low"\nprofile = "tiered"\nwaivers = "w.yaml"\nbaseline = "b.json"\nrequests = "l.jsonl"\n'
+        'assertions = "told"\n'
         '[[gate.limit]]\nmeasure = "a"\nrise-at-most = "90m"\n[[gate.limit]]\nmeasure = "b"\nfall-at-most = "12.5%"\n'
         '[[gate.limit]]\nmeasure = "c"\nrise-at-most = "0.50 USD"\n'
         '[[gate.limit]]\nmeasure = "d"\nrise-at-most = "0.05"\n'

@@ -560,3 +560,49 @@ def test_exceptions_that_cannot_be_read_are_an_input_error(repository: Repositor
     repository.branch("bad-waivers", **{"waivers.yaml": "windtunnel: 1\nwaiver: []\n"})
     with pytest.raises(InputError, match=r"waivers:waivers\.yaml:2:1: unknown key"):
         wt.gate("bad-waivers", "main", folder=repository.root)
+
+
+HELD = (
+    SCENARIO
+    + """\
+risks:
+  large: {actions: ['Action::"pay"'], when: context.amount > 900}
+"""
+)
+INVARIANT = """\
+@invariant("no-void-by-agents")
+forbid (principal, action == Action::"void", resource);
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "name", "kind", "code"),
+    [
+        ("fleet/desk/scenario.yaml", SCENARIO, "risks.large", "fail", 1),
+        ("fleet/desk/scenario.yaml", HELD.replace("> 900", "> 950"), "risks.large", "open", 3),
+        ("fleet/desk/scenario.yaml", HELD.replace("policies: {path: ../policies}\n", ""), "policies", "fail", 2),
+        ("fleet/policies/invariants.cedar", None, "invariants.no-void-by-agents", "fail", 1),
+        ("fleet/policies/invariants.cedar", INVARIANT.replace("void", "pay", 1), None, "fail", 1),
+        ("fleet/policies/invariants.cedar", INVARIANT + "// more", None, "", 0),
+    ],
+)
+def test_a_change_cannot_take_away_what_policies_are_checked_against(
+    repository: Repository, path: str, text: str | None, name: str | None, kind: str, code: int
+) -> None:
+    repository.git("checkout", "-q", "-B", "held", "main")
+    repository.write("fleet/desk/scenario.yaml", HELD)
+    repository.write("fleet/policies/invariants.cedar", INVARIANT)
+    repository.git("add", "-A")
+    repository.git("commit", "-q", "-m", "held")
+    repository.git("checkout", "-q", "-B", "let-go")
+    if text is None:
+        (repository.root / path).unlink()
+    else:
+        repository.write(path, text)
+    repository.git("commit", "-q", "-a", "-m", "let go")
+    repository.git("checkout", "-q", "main")
+    gate = wt.gate("held", "let-go", folder=repository.root, workers=1, replications=2)
+    found = {one.name: one.kind for _, one in gate.said if one.rule == "gate.assertion"}
+    assert gate.verdict.exit_code == code, gate.verdict.reasons
+    if name is not None and code != 2:
+        assert found == {name: kind}
