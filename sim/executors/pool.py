@@ -2,7 +2,8 @@
 
 A worker is a process with a pipe. Batches go out over it and results come back, so that a worker that dies is known,
 and with it the batch it was at. What it had not begun goes to another one. A replication that dies with its worker is
-tried alone; the last time with nothing else at work, for it may be the machine that is short of memory.
+tried alone; the last time in a worker of its own with no other there, for it may be the machine that is short of
+memory, or something that kills every worker there is.
 """
 
 from __future__ import annotations
@@ -201,11 +202,14 @@ class _Flight:
         self._pool = pool
         self._batches = batches
         self._suspects = Suspects(batches)
+        self._fresh: _Worker | None = None
+        """Started for the last try of a suspect."""
 
     def results(self) -> Iterator[Answered]:
         while True:
-            self._pool.start(self._batches.left or bool(self._suspects))
+            self._pool.start(self._batches.left)
             self._hand_out()
+            self._hand_suspect()
             if not self._batches and not self._suspects and not self._busy():
                 return
             pipes = {worker.pipe: worker for worker in self._pool.workers if worker.batches or not worker.alive}
@@ -230,8 +234,19 @@ class _Flight:
                 batch = self._batches.take_known(worker.known)
                 if batch is not None:
                     self._hand(worker, batch)
-        if self._suspects and not self._batches and not self._busy() and (idle := self._idle()):
-            self._hand(idle[0], self._suspects.take())
+
+    def _hand_suspect(self) -> None:
+        """A last try. A worker that is there may be dead and not known to be: what killed it would count against the
+        replication that it never began."""
+        if not self._suspects or self._batches or self._busy():
+            return
+        if self._fresh not in self._pool.workers:
+            self._pool.close()
+            self._pool.start(1)
+            [self._fresh] = self._pool.workers
+        elif self._fresh.alive:
+            worker, self._fresh = self._fresh, None
+            self._hand(worker, self._suspects.take())
 
     def _hand(self, worker: _Worker, batch: Batch) -> None:
         try:

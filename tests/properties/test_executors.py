@@ -73,6 +73,24 @@ def test_a_replication_that_kills_its_worker_is_tried_alone_before_it_is_given_u
     assert multiprocessing.active_children() == []
 
 
+def _deadly_but_once(folder: Path, numbers: Sequence[int]) -> list[int]:
+    """Ends its process at one number, each time but the last; the others tell which process they were in."""
+    alone = len(numbers) == 1
+    tried = len(list(folder.iterdir()))
+    if 3 in numbers and (not alone or tried < TRIES - 1):
+        if alone:
+            (folder / str(tried)).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return [os.getpid() for _ in numbers]
+
+
+def test_the_last_try_is_in_a_worker_that_was_started_for_it(tmp_path: Path) -> None:
+    """One that is there may have been hit by what killed the others."""
+    with executor(2) as running:
+        found = {number: pid for _, number, pid in running.run([(pack(_deadly_but_once, tmp_path), range(9))])}
+    assert found[3] not in {pid for number, pid in found.items() if number != 3}
+
+
 def _pid(_: None, numbers: Sequence[int]) -> list[int]:
     return [os.getpid() for _ in numbers]
 
