@@ -19,10 +19,10 @@ from models.diagnostics import input_error
 from models.units import DAY
 from reports import words
 from reports.assess import Assessed, assess_run
-from reports.board.page import board
-from reports.board.what_if import NOTHING_ASKED, WhatIf, what_if_of
+from reports.board.page import RUN_ALONE, Beside, board
 from reports.charts import RING_SHOWN, Chart, drift_chart, objectives_chart, queues_chart, ring_chart
 from reports.digest import Digest, digest_sections
+from reports.fingerprints import fingerprints
 from reports.kept import kept
 from reports.limits import not_kept, not_measured
 from reports.locks import longer_lock
@@ -31,13 +31,13 @@ from reports.ring import headline, member_sentence
 from reports.section import cell_texts
 from reports.sections import sections
 from reports.verdict import FailOn, Verdict, judge, told_as, unnamed
-from reports.witness import value
+from reports.witness import flat, story
 from verify.findings import Finding, Findings
 
 if TYPE_CHECKING:
     from models.scenario import Scenario
     from reports.series import QueueCourse
-    from reports.studies.study import Answered
+    from reports.statements import Statement
     from sim.run import Run
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
@@ -77,6 +77,10 @@ class Story:
 
     anchor: str
     finding: Finding
+    fingerprint: str
+    """What a waiver or a baseline knows it by."""
+    waived: str
+    """The waiver's reason and approver; empty where it is not waived."""
     fields: tuple[tuple[str, str], ...]
     witness_json: str
 
@@ -108,14 +112,12 @@ def write_html(
 
 
 def page_of(
-    run: Run, findings: Findings | None, outcomes: Assessed, verdict: Verdict, study: Answered | None = None
+    run: Run, findings: Findings | None, outcomes: Assessed, verdict: Verdict, beside: Beside = RUN_ALONE
 ) -> str:
-    """The report of a run, with a study of its scenario where there is one. Raises InputError where that is of
-    another."""
-    what_if = NOTHING_ASKED if study is None else what_if_of(study, run)
+    """The report of a run."""
     if isinstance(outcomes, Digest):
-        return render_digest(run.scenario, findings, outcomes, verdict, what_if)
-    return render_html(run.scenario, findings, outcomes, verdict, what_if)
+        return render_digest(run.scenario, findings, outcomes, verdict, beside)
+    return render_html(run.scenario, findings, outcomes, verdict, beside)
 
 
 def write_page(path: Path, page: str) -> Path:
@@ -134,14 +136,14 @@ def write_page(path: Path, page: str) -> Path:
 
 
 def render_html(
-    scenario: Scenario, findings: Findings | None, outcomes: Outcomes, verdict: Verdict, what_if: WhatIf = NOTHING_ASKED
+    scenario: Scenario, findings: Findings | None, outcomes: Outcomes, verdict: Verdict, beside: Beside = RUN_ALONE
 ) -> str:
     """The report's HTML."""
     drifts = _drift_charts(outcomes)
     made = outcomes.provenance
     left_out = not_measured(scenario, findings, outcomes)
     return environment(made.currency).get_template("report.html.jinja").render(
-        **_common(scenario, findings, outcomes, verdict),
+        **_common(scenario, findings, outcomes, verdict, beside),
         queues_chart=_queues_chart(outcomes),
         queue_rows=_queue_rows(kept(outcomes.queues, ())),
         drift_charts=drifts,
@@ -151,30 +153,30 @@ def render_html(
         rules_left=outcomes.compliance.by_rule[RULES:],
         sections=sections(outcomes),
         not_measured=left_out,
-        board=board(scenario, findings, outcomes, left_out),
-        what_if=what_if,
+        board=board(scenario, findings, outcomes, left_out, beside.statements),
     )  # fmt: skip
 
 
 def render_digest(
-    scenario: Scenario, findings: Findings | None, digest: Digest, verdict: Verdict, what_if: WhatIf = NOTHING_ASKED
+    scenario: Scenario, findings: Findings | None, digest: Digest, verdict: Verdict, beside: Beside = RUN_ALONE
 ) -> str:
     """The report's HTML of a run that keeps counts alone."""
     made = digest.provenance
     left_out = not_kept(digest, scenario, findings)
     return environment(made.currency).get_template("digest.html.jinja").render(
-        **_common(scenario, findings, digest, verdict),
+        **_common(scenario, findings, digest, verdict, beside),
         sections=digest_sections(digest),
         not_measured=left_out,
-        board=board(scenario, findings, digest, left_out),
-        what_if=what_if,
+        board=board(scenario, findings, digest, left_out, beside.statements),
     )  # fmt: skip
 
 
-def _common(scenario: Scenario, findings: Findings | None, outcomes: Assessed, verdict: Verdict) -> dict[str, Any]:
+def _common(
+    scenario: Scenario, findings: Findings | None, outcomes: Assessed, verdict: Verdict, beside: Beside
+) -> dict[str, Any]:
     """What the report of every run tells."""
     made = outcomes.provenance
-    stories = _stories(findings) if findings else []
+    stories = _stories(findings, scenario.name, beside.statements) if findings else []
     return {
         "page_title": f"{verdict.result.capitalize()}: {made.title}",
         "scenario": scenario,
@@ -182,6 +184,8 @@ def _common(scenario: Scenario, findings: Findings | None, outcomes: Assessed, v
         "outcomes": outcomes,
         "verdict": verdict,
         "findings": findings,
+        "beside": beside,
+        "excepted": {one.name for one in beside.statements if one.waived and one.rule == "objective"},
         "stories": stories[:STORIES],
         "untold": max(0, len(stories) - STORIES),
         "held": _held(findings) if findings else (),
@@ -215,6 +219,7 @@ def environment(currency: str) -> Environment:
         "unnamed": unnamed,
         "told_as": told_as,
         "layer": _layer,
+        "as_story": story,
         "kept": kept,
         "cell_texts": lambda cell: cell_texts(cell, currency),
     }
@@ -282,15 +287,17 @@ def _queue_rows(queues: Sequence[QueueCourse]) -> list[tuple[str, list[float]]]:
     return rows
 
 
-def _stories(findings: Findings) -> list[Story]:
-    told = [f for f in findings.findings if f.verdict != "holds"]
-    told.sort(key=lambda f: (_WEIGHT[f.verdict], _WEIGHT[f.severity], f.check))
+def _stories(findings: Findings, scope: str, said: Iterable[Statement]) -> list[Story]:
+    waived = {one.fingerprint: one.waived for one in said}
+    every = zip(fingerprints(findings.findings, scope), findings.findings, strict=True)
+    told = [(known_by, one) for known_by, one in every if one.verdict != "holds"]
+    told.sort(key=lambda pair: (_WEIGHT[pair[1].verdict], _WEIGHT[pair[1].severity], pair[1].check))
     seen: Counter[str] = Counter()
     stories = []
-    for finding in told:
-        seen[finding.id] += 1
-        number = f"-{seen[finding.id]}" if seen[finding.id] > 1 else ""
-        stories.append(Story(f"finding-{finding.id}{number}", finding, _fields(finding), _witness_json(finding)))
+    for known_by, one in told:
+        seen[one.id] += 1
+        anchor = f"finding-{one.id}" + (f"-{seen[one.id]}" if seen[one.id] > 1 else "")
+        stories.append(Story(anchor, one, known_by, waived.get(known_by, ""), _fields(one), _witness_json(one)))
     return stories
 
 
@@ -299,18 +306,10 @@ def _fields(finding: Finding) -> tuple[tuple[str, str], ...]:
     if witness is None:
         return ()
     rows = [("principal", witness.principal), ("action", witness.action), ("resource", witness.resource)]
-    rows += [(f"context.{name}", text) for name, text in _flat(witness.context)]
+    rows += [(f"context.{name}", text) for name, text in flat(witness.context)]
     if witness.approvals:
         rows.append(("approved by", words.listed(witness.approvals)))
     return tuple((name, text if len(text) <= 500 else text[:500] + " ...") for name, text in rows)
-
-
-def _flat(context: Any, prefix: str = "", depth: int = 0) -> Iterable[tuple[str, str]]:
-    for name, given in context.items():
-        if isinstance(given, dict) and given and depth < 8 and not given.keys() & {"__entity", "__extn"}:
-            yield from _flat(given, f"{prefix}{name}.", depth + 1)
-        else:
-            yield f"{prefix}{name}", value(given)
 
 
 def _witness_json(finding: Finding) -> str:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 from reports import words
 from reports.intervals import Interval
 from reports.words import Unit
 from verify.findings import Overall
+
+if TYPE_CHECKING:
+    from reports.charts import Chart
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,3 +84,14 @@ class Section:
     """Sentences for the terminal."""
     prose: bool = False
     """Whether its cells are texts to read rather than figures to compare."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chapter:
+    """Charts, and the sections beside them."""
+
+    charts: tuple[Chart, ...]
+    sections: tuple[Section, ...]
+
+
+NO_CHAPTER: Final = Chapter((), ())

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from models.diagnostics import Diagnostic
 from reports.fingerprints import fingerprint, fingerprints
-from reports.verdict import EXIT_CODES, MOST_REASONS, Verdict, failing
+from reports.verdict import EXIT_CODES, EXIT_WAIVER, MOST_REASONS, Verdict, failing
 from reports.witness import witness_lines
 from reports.words import count, listed
 from verify.catalogue import CHANGES
@@ -35,7 +35,6 @@ Since = Literal["new", "unchanged", "absent"]
 """SARIF's baselineState."""
 
 EXIT_INPUT: Final = 2
-EXIT_WAIVER: Final = 4
 
 NOWHERE: Final = Location("", 0)
 """The place of what stands in no file."""
@@ -156,7 +155,7 @@ def judged_again(told: Told, statements: Sequence[Statement], waivers: Sequence[
     if not any(one.stands for one in told.statements):
         result = _OVERALL[told.verdict]  # it is not by statements that it does not pass
     wrong = [one for one in waivers if one.stands]
-    reasons = [one.message for one in wrong] + [_as_reason(one) for one in stands]
+    reasons = [one.message for one in wrong] + [_as_reason(one, told.reasons) for one in stands]
     if len(reasons) > MOST_REASONS:
         reasons = [*reasons[: MOST_REASONS - 1], f"{len(reasons) - MOST_REASONS + 1} more reasons follow below."]
     if not reasons:
@@ -177,7 +176,18 @@ def judged_again(told: Told, statements: Sequence[Statement], waivers: Sequence[
 _OVERALL: Final[Mapping[str, Overall]] = {"pass": "pass", "fail": "fail", "undecided": "undecided"}
 
 
-def _as_reason(statement: Statement) -> str:
+def verdict_of(told: Told) -> Verdict:
+    """The verdict that is told, of input that can be used."""
+    return Verdict(_OVERALL[told.verdict], told.reasons, waiver_fails=told.exit_code == EXIT_WAIVER)
+
+
+def _as_reason(statement: Statement, before: Iterable[str]) -> str:
+    """A statement as a reason: as it was told before, which is shorter, where it was."""
+    long = statement.message if statement.rule == "objective" else _named(statement)
+    return next((one for one in before if long.startswith(one)), long)
+
+
+def _named(statement: Statement) -> str:
     return f"{statement.rule} {statement.name}: {statement.message}"
 
 

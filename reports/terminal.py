@@ -34,13 +34,18 @@ _RANK: Final = {"violated": 0, "undecided": 1, "holds": 2}
 _SEVERITY_RANK: Final = {"error": 0, "warning": 1, "info": 2}
 
 
-def print_run(verdict: Verdict, findings: Findings | None, outcomes: Assessed, report: Path | None) -> None:
-    """Print everything about a run."""
+def print_run(verdict: Verdict | Told, findings: Findings | None, outcomes: Assessed, report: Path | None) -> None:
+    """Print everything about a run, and what of it is waived."""
     console = open_console()
+    said = verdict.statements if isinstance(verdict, Told) else ()
     _verdict(console, verdict, words.printable(outcomes.provenance.title))
     _outcomes(console, outcomes)
+    for one in said:
+        if one.rule == "objective" and one.waived:
+            indented(console, f"{one.name} is waived: {one.waived}  {one.fingerprint}", 2)
     if findings is not None:
-        _findings(console, findings)
+        _findings(console, findings, said)
+    _about_waivers(console, said)
     if report is not None:
         console.print(f"\nreport: {escape(str(report))}", soft_wrap=True)
 
@@ -55,7 +60,12 @@ def print_findings(told: Told, findings: Findings) -> None:
         console.print(f"\n{words.count(len(gone), 'statement')} of the baseline said no more:")
         for one in gone:
             indented(console, f"{one.rule} {one.name}  {one.fingerprint}", 2, style="dim")
-    for one in told.statements:
+    _about_waivers(console, told.statements)
+
+
+def _about_waivers(console: Console, said: Iterable[Statement]) -> None:
+    """Waivers that are out of date, or waive nothing."""
+    for one in said:
         if one.rule == "waiver":
             console.print(mark(console, "fail" if one.stands else "warning"), end="  ")
             indented(console, f"{one.message} ({one.location.file}:{one.location.line})", 0)

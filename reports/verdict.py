@@ -17,6 +17,7 @@ FailOn = Literal["error", "warning"]
 """The least severity of a violated check that fails."""
 
 EXIT_CODES: Final[dict[Overall, int]] = {"pass": 0, "fail": 1, "undecided": 3}
+EXIT_WAIVER: Final = 4
 
 UNVERIFIED: Final = "Policies and workflows were not verified: this verdict rests on the simulation alone."
 
@@ -30,11 +31,13 @@ class Verdict:
 
     result: Overall
     reasons: tuple[str, ...]
+    waiver_fails: bool = False
+    """Whether it fails because a waiver is not in force."""
 
     @property
     def exit_code(self) -> int:
-        """0 pass, 1 fail, 3 undecided."""
-        return EXIT_CODES[self.result]
+        """0 pass, 1 fail, 3 undecided, 4 where a waiver is not in force."""
+        return EXIT_WAIVER if self.waiver_fails else EXIT_CODES[self.result]
 
 
 def failing(findings: Findings, fail_on: FailOn = "error") -> tuple[Finding, ...]:

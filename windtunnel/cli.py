@@ -1,6 +1,7 @@
 """The command line. Each command reads its input, calls one step of the main job, prints, and exits with the verdict.
 
-Exit codes: 0 pass, 1 an objective or check failed, 2 the input or usage is wrong, 3 undecided, 70 internal error.
+Exit codes: 0 pass, 1 an objective or check failed, 2 the input or usage is wrong, 3 undecided, 4 a waiver is not in
+force, 70 internal error.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ from windtunnel.options import (
     WriteBaseline,
     WriteOption,
     changed,
+    for_waivers,
     print_json,
     tell_precision,
     the_current_day,
@@ -55,7 +57,7 @@ from windtunnel.options import (
     write,
 )
 from windtunnel.telling import statements_json, tell, tell_also, tell_faults
-from windtunnel.told import excepted, from_root, objective_places
+from windtunnel.told import excepted, from_root, objective_places, told_run, waivers_in
 
 if TYPE_CHECKING:
     from models.cedar.policies import PolicySet
@@ -91,6 +93,8 @@ def run(
     behaviours: Behaviours = None,
     effort: EffortOption = EffortName.normal,
     fail_on: FailOn = Threshold.error,
+    waivers: WaiversOption = None,
+    today: TodayOption = None,
     format: ToldFormatOption = ToldFormat.text,
     writes: WriteOption = None,
 ) -> None:
@@ -98,10 +102,12 @@ def run(
     loaded = api.load(
         scenario, changed(changes), variant=variant
     )  # before the heavy libraries: a fault in the file answers at once
-    from reports import html, json, progress, terminal
-    from reports.statements import told_of_run
+    from reports import json, progress, terminal
+    from reports.statements import verdict_of
     from reports.verdict import judge
 
+    for_waivers(waivers, {"--today": today})
+    exceptions = waivers_in(waivers)
     with progress.status("verifying policies and escalation chains"):
         findings = api.verify(loaded, effort=effort.value)
     with progress.bar("simulating") as advance:
@@ -122,19 +128,19 @@ def run(
         outcomes = api.assess(finished)
         tell_precision(outcomes.objectives, precision)
         verdict = judge(findings, outcomes, fail_on=fail_on.value)
-        page = finished.folder / "report.html"
-        report = html.write_html(page, finished, findings, fail_on=fail_on.value, outcomes=outcomes)
-    places = objective_places(loaded)
-    told = told_of_run(verdict, findings, outcomes, fail_on=fail_on.value, places=places)
-    told = from_root(told, loaded.path.parent)
+        told = told_run(
+            verdict, findings, outcomes, fail_on=fail_on.value, loaded=loaded, waivers=exceptions, today=today
+        )
+        report = reporting.write_report(finished, findings, outcomes, told, waivers=exceptions is not None)
     tell_also(told, writes)
     if format is ToldFormat.json:
-        print_json(json.report_json(verdict, findings, outcomes) | {"statements": statements_json(told)})
+        judged = json.report_json(verdict_of(told), findings, outcomes)
+        print_json(judged | {"statements": statements_json(told)})
     elif format is ToldFormat.text:
-        terminal.print_run(verdict, findings, outcomes, report)
+        terminal.print_run(told, findings, outcomes, report)
     else:
         tell(told, format)
-    raise typer.Exit(verdict.exit_code)
+    raise typer.Exit(told.exit_code)
 
 
 @app.command()
@@ -165,6 +171,8 @@ def verify(
     if explain is not None and (waivers or baseline or write_baseline):
         raise typer.BadParameter("it tells all of one check: drop the waivers and baselines", param_hint="--explain")
     policies, loaded = _policies(target, schema, entities, invariants, profile, variant, changes)
+    for_waivers(waivers, {"--today": today})
+    exceptions = waivers_in(waivers)
     from reports import progress, terminal
     from reports.statements import told_of_findings
     from reports.verdict import judge
@@ -178,7 +186,7 @@ def verify(
     verdict = judge(findings, None, fail_on=fail_on.value)
     told = told_of_findings(verdict, findings, fail_on=fail_on.value, title="" if loaded else str(target))
     told = from_root(told, loaded.path.parent if loaded else None)
-    told = excepted(told, waivers, baseline, today or the_current_day())
+    told = excepted(told, exceptions, baseline, today or the_current_day())
     tell_also(told, writes)
     if write_baseline is not None:
         telling.write_baseline(told, write_baseline)
@@ -286,7 +294,8 @@ def resume(
     if is_stopped(run):
         studies.resume(run, format, workers=workers, cluster=cluster, behaviours=behaviours)
         return
-    from reports import html, json, progress, terminal
+    from reports import json, progress, terminal
+    from reports.statements import verdict_of
     from reports.verdict import judge
 
     with progress.bar("simulating") as advance:
@@ -294,15 +303,15 @@ def resume(
     findings = json.read_findings(finished)
     outcomes = api.assess(finished)
     verdict = judge(findings, outcomes, fail_on=fail_on.value)
+    told = told_run(verdict, findings, outcomes, fail_on=fail_on.value)
     if format is Format.json:
-        print_json(json.report_json(verdict, findings, outcomes))
+        print_json(json.report_json(verdict_of(told), findings, outcomes))
     elif findings is None:
-        terminal.print_outcomes(verdict, outcomes, finished.folder)
+        terminal.print_outcomes(verdict_of(told), outcomes, finished.folder)
     else:
-        page = finished.folder / "report.html"
-        report = html.write_html(page, finished, findings, fail_on=fail_on.value, outcomes=outcomes)
-        terminal.print_run(verdict, findings, outcomes, report)
-    raise typer.Exit(verdict.exit_code)
+        report = reporting.write_report(finished, findings, outcomes, told, waivers=False)
+        terminal.print_run(told, findings, outcomes, report)
+    raise typer.Exit(told.exit_code)
 
 
 app.command()(reporting.report)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -281,6 +281,13 @@ ExplainOption = Annotated[
     ),
 ]
 ProfileOption = Annotated[ProfileName, one_of(ProfileName, "How the set spells escalation.")]
+
+
+def for_waivers(waivers: Path | None, given: Mapping[str, object]) -> None:
+    """Raise a usage error where an option is given that is of waivers alone, and they are not."""
+    for name, value in given.items():
+        if value is not None and waivers is None:
+            raise typer.BadParameter("it is for `--waivers`, which is not given", param_hint=name)
 
 
 def wanted_precision(precision: float | None, replications_max: int | None) -> dict[str, Any]:

@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from windtunnel import api
-from windtunnel.options import FailOn, ReportFormat, Threshold, one_of, print_json, print_text
+from windtunnel.options import (
+    FailOn,
+    ReportFormat,
+    Threshold,
+    TodayOption,
+    WaiversOption,
+    for_waivers,
+    one_of,
+    print_json,
+    print_text,
+)
 from windtunnel.telling import statements_json, tell
+from windtunnel.told import told_run, waivers_in
 
 if TYPE_CHECKING:
+    from models.waivers import Waiver
     from reports.assess import Assessed
-    from reports.studies.study import Answered
+    from reports.board.page import Beside
+    from reports.statements import Told
     from reports.verdict import Verdict
     from sim.run import Run
     from verify.findings import Findings
@@ -29,6 +44,12 @@ def report(
     study: Annotated[
         Path | None, typer.Option(metavar="STUDY", help="A study of the same scenario, told in the report.")
     ] = None,
+    waivers: WaiversOption = None,
+    scenario: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Where the scenario lies, for the scopes of waivers. [default: here]"),
+    ] = None,
+    today: TodayOption = None,
     out: Annotated[
         Path | None,
         typer.Option(help="File to write. [default: report.html or report.pdf in the run folder; the rest is printed]"),
@@ -37,16 +58,30 @@ def report(
     """Report a run again from its folder, or several side by side. Exits with the verdict, of several the worst."""
     if out is not None and format is ReportFormat.text:
         raise typer.BadParameter("text is printed; --out takes the other formats", param_hint="--out")
-    if study is not None and (len(runs) > 1 or format not in PAGES):
-        raise typer.BadParameter("it goes into the page of one run: html, md or pdf", param_hint="--study")
     from reports.studies.kept import is_study
 
+    one = len(runs) == 1 and not is_study(runs[0])
+    if study is not None and not (one and format in PAGES):
+        raise typer.BadParameter("it goes into the page of one run: html, md or pdf", param_hint="--study")
+    if waivers is not None and not one:
+        raise typer.BadParameter("it is for the report of one run", param_hint="--waivers")
+    for_waivers(waivers, {"--scenario": scenario, "--today": today})
     if len(runs) > 1:
         _several(runs, fail_on, format, out)
     elif is_study(runs[0]):
         _study_again(runs[0], format, out)
     else:
-        _one(runs[0], fail_on, format, out, study)
+        _one(runs[0], fail_on, format, out, _Asked(study, waivers_in(waivers), scenario, today))
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is to be told beside a run."""
+
+    study: Path | None
+    waivers: tuple[Waiver, ...] | None
+    scenario: Path | None
+    today: date | None
 
 
 def _assessed(folder: Path, fail_on: Threshold) -> tuple[Run, Findings | None, Assessed, Verdict]:
@@ -58,26 +93,57 @@ def _assessed(folder: Path, fail_on: Threshold) -> tuple[Run, Findings | None, A
     return run, findings, outcomes, judge(findings, outcomes, fail_on=fail_on.value)
 
 
-def _one(folder: Path, fail_on: Threshold, format: ReportFormat, out: Path | None, study: Path | None) -> None:
+def _one(folder: Path, fail_on: Threshold, format: ReportFormat, out: Path | None, asked: _Asked) -> None:
     from reports import html, json, terminal
     from reports.formats.figures import figures_csv
-    from reports.statements import told_of_run
+    from reports.statements import verdict_of
 
     run, findings, outcomes, verdict = _assessed(folder, fail_on)
+    told = told_run(
+        verdict,
+        findings,
+        outcomes,
+        fail_on=fail_on.value,
+        folder=asked.scenario,
+        waivers=asked.waivers,
+        today=asked.today,
+    )
     match format:
         case _ if format in PAGES:
-            page = html.page_of(run, findings, outcomes, verdict, _study(study))
+            page = html.page_of(run, findings, outcomes, verdict_of(told), _beside(run, told, asked))
             write_as(page, format, out, folder)
         case ReportFormat.json:
-            told = told_of_run(verdict, findings, outcomes, fail_on=fail_on.value)
-            print_json(json.report_json(verdict, findings, outcomes) | {"statements": statements_json(told)}, out)
+            judged = json.report_json(verdict_of(told), findings, outcomes)
+            print_json(judged | {"statements": statements_json(told)}, out)
         case ReportFormat.csv:
             print_text(figures_csv([(outcomes.provenance.title, outcomes)]), out)
         case ReportFormat.text:
-            terminal.print_run(verdict, findings, outcomes, None)
+            terminal.print_run(told, findings, outcomes, None)
         case _:
-            tell(told_of_run(verdict, findings, outcomes, fail_on=fail_on.value), format, out)
-    raise typer.Exit(verdict.exit_code)
+            tell(told, format, out)
+    raise typer.Exit(told.exit_code)
+
+
+def _beside(run: Run, told: Told, asked: _Asked) -> Beside:
+    """What is told beside a run. Raises InputError where a study is of another scenario."""
+    from reports.board.page import Beside
+    from reports.board.what_if import what_if_of
+    from reports.section import NO_CHAPTER
+    from reports.studies.kept import open_study
+
+    study = NO_CHAPTER if asked.study is None else what_if_of(open_study(asked.study), run)
+    return Beside(study, statements=told.statements if asked.waivers is not None else ())
+
+
+def write_report(run: Run, findings: Findings | None, outcomes: Assessed, told: Told, *, waivers: bool) -> Path:
+    """Write the page of a run into its folder. `waivers`: whether a file of them was named."""
+    from reports.board.page import RUN_ALONE, Beside
+    from reports.html import page_of, write_page
+    from reports.statements import verdict_of
+
+    beside = Beside(statements=told.statements) if waivers else RUN_ALONE
+    page = page_of(run, findings, outcomes, verdict_of(told), beside)
+    return write_page(run.folder / "report.html", page)
 
 
 def _study_again(folder: Path, format: ReportFormat, out: Path | None) -> None:
@@ -99,12 +165,6 @@ def _study_again(folder: Path, format: ReportFormat, out: Path | None) -> None:
             what = "a study is no verdict on statements: its formats are html, md, pdf, csv, text and json"
             raise typer.BadParameter(what, param_hint="--format")
     raise typer.Exit(exit_code(found))
-
-
-def _study(folder: Path | None) -> Answered | None:
-    from reports.studies.kept import open_study
-
-    return None if folder is None else open_study(folder)
 
 
 def _several(folders: list[Path], fail_on: Threshold, format: ReportFormat, out: Path | None) -> None:

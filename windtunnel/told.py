@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 if TYPE_CHECKING:
     from models.load import LoadedScenario
+    from models.waivers import Waiver
+    from reports.assess import Assessed
     from reports.gate.gate import Gate
     from reports.statements import Statement, Told
+    from reports.verdict import Verdict
     from sim.run import Run
     from verify.diff import Diff
     from verify.findings import Findings, Location
@@ -45,8 +48,9 @@ def tell(
     if isinstance(said, Gate) and (waivers or baseline):
         raise ValueError("a gate goes by the waivers and the baseline of its base")
     told = from_root(_told(said, fail_on), said.root if isinstance(said, Gate) else Path(folder) if folder else None)
-    exceptions = Path(waivers) if waivers else None, Path(baseline) if baseline else None
-    return in_format(excepted(told, *exceptions, today or the_current_day()), format)
+    known = Path(baseline) if baseline else None
+    exceptions = waivers_in(Path(waivers) if waivers else None)
+    return in_format(excepted(told, exceptions, known, today or the_current_day()), format)
 
 
 def _told(said: Findings | Diff | Gate | Run, fail_on: Literal["error", "warning"]) -> Told:
@@ -69,6 +73,28 @@ def _told(said: Findings | Diff | Gate | Run, fail_on: Literal["error", "warning
 
     findings, outcomes = read_findings(said), assess_run(said)
     return told_of_run(judge(findings, outcomes, fail_on=fail_on), findings, outcomes, fail_on=fail_on)
+
+
+def told_run(
+    verdict: Verdict,
+    findings: Findings | None,
+    outcomes: Assessed,
+    *,
+    fail_on: Literal["error", "warning"] = "error",
+    loaded: LoadedScenario | None = None,
+    folder: Path | None = None,
+    waivers: Sequence[Waiver] | None = None,
+    today: date | None = None,
+) -> Told:
+    """What a run says, with waivers where a file of them is named. Its files are named from the root by the folder of
+    the scenario."""
+    from reports.statements import told_of_run
+    from windtunnel.options import the_current_day
+
+    places = objective_places(loaded) if loaded else None
+    told = told_of_run(verdict, findings, outcomes, fail_on=fail_on, places=places)
+    told = from_root(told, loaded.path.parent if loaded else folder)
+    return excepted(told, waivers, None, today or the_current_day())
 
 
 def in_format(told: Told, format: str) -> str:
@@ -137,23 +163,32 @@ def from_root(told: Told, folder: Path | None = None) -> Told:
     return replace(told, title=said(told.title), reasons=reasons, statements=tuple(statements))
 
 
-def excepted(told: Told, waivers: Path | None, baseline: Path | None, today: date) -> Told:
-    """What is told, against a baseline and with waivers. Raises InputError where a file of them cannot be used."""
-    if waivers is None and baseline is None:
-        return told
+def waivers_in(file: Path | None) -> tuple[Waiver, ...] | None:
+    """The waivers in a file, where one is named. Raises InputError on its faults."""
+    if file is None:
+        return None
     from models.reading import FILE_BYTES_MAX, read_bytes
     from models.waivers import read_waivers
+    from reports.waivers import CHECKS
+
+    found = read_waivers(read_bytes(file, FILE_BYTES_MAX), str(file), CHECKS)
+    return tuple(replace(one, file=named_from_root(one.file)) for one in found)
+
+
+def excepted(told: Told, waivers: Sequence[Waiver] | None, baseline: Path | None, today: date) -> Told:
+    """What is told, against a baseline and with waivers. Raises InputError where the baseline cannot be used."""
+    if waivers is None and baseline is None:
+        return told
+    from models.reading import read_bytes
     from reports.baseline import BYTES_MAX, apply_baseline, read_baseline
     from reports.statements import judged_again
-    from reports.waivers import CHECKS, apply_waivers
+    from reports.waivers import apply_waivers
 
     said: tuple[Statement, ...] = told.statements
     about: tuple[Statement, ...] = ()
     if baseline is not None:
         said = apply_baseline(said, read_baseline(read_bytes(baseline, BYTES_MAX), str(baseline)))
     if waivers is not None:
-        found = read_waivers(read_bytes(waivers, FILE_BYTES_MAX), str(waivers), CHECKS)
-        placed = (replace(one, file=named_from_root(one.file)) for one in found)
-        applied = apply_waivers(said, placed, today)
+        applied = apply_waivers(said, waivers, today)
         said, about = applied.statements, (*applied.faults, *applied.unused)
     return judged_again(told, said, about)

@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from models.diagnostics import input_error
+from reports.section import Chapter
 
 if TYPE_CHECKING:
-    from reports.charts import Chart
-    from reports.section import Section
     from reports.studies.study import Answered
     from sim.run import Run
 
 
-@dataclass(frozen=True, slots=True)
-class WhatIf:
-    """What is told of a study."""
-
-    charts: tuple[Chart, ...]
-    sections: tuple[Section, ...]
-
-
-NOTHING_ASKED: Final = WhatIf((), ())
-
-
-def what_if_of(study: Answered, run: Run) -> WhatIf:
+def what_if_of(study: Answered, run: Run) -> Chapter:
     """The charts and sections of a study of the run's scenario. Raises InputError where it is of another."""
     from reports.studies.registry import KINDS
 
@@ -44,4 +32,4 @@ def what_if_of(study: Answered, run: Run) -> WhatIf:
         )
         for number, section in enumerate(told)
     )
-    return WhatIf(kind.charts(study.result), sections)
+    return Chapter(kind.charts(study.result), sections)

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Final, Literal
 from models.load import SCENARIO_FILE
 from reports import words
 from reports.fingerprints import fingerprint, fingerprints
-from reports.statements import EXIT_WAIVER, Kind, Since, Statement, of_effect, of_faults, of_findings
+from reports.statements import Kind, Since, Statement, of_effect, of_faults, of_findings
+from reports.verdict import EXIT_WAIVER
 from verify.findings import Findings, Location, PolicyRef
 
 if TYPE_CHECKING:
