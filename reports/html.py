@@ -23,6 +23,7 @@ from reports.board.page import RUN_ALONE, Beside, board
 from reports.charts import RING_SHOWN, Chart, drift_chart, objectives_chart, queues_chart, ring_chart
 from reports.digest import Digest, digest_sections
 from reports.fingerprints import fingerprints
+from reports.flow_charts import escalation_chart
 from reports.kept import kept
 from reports.limits import not_kept, not_measured
 from reports.locks import longer_lock
@@ -145,6 +146,7 @@ def render_html(
     return environment(made.currency).get_template("report.html.jinja").render(
         **_common(scenario, findings, outcomes, verdict, beside),
         queues_chart=_queues_chart(outcomes),
+        escalation_chart=None if "escalation" in outcomes.not_kept else escalation_chart(outcomes.escalation),
         queue_rows=_queue_rows(kept(outcomes.queues, ())),
         drift_charts=drifts,
         ring_charts=_ring_charts(outcomes),

@@ -40,6 +40,7 @@ def gate(
     workers: Workers = None,
     behaviours: Behaviours = None,
     today: TodayOption = None,
+    page: Annotated[Path | None, typer.Option(metavar="FILE.html", help="Write a page for readers, too.")] = None,
     format: ToldFormatOption = ToldFormat.text,
     writes: WriteOption = None,
 ) -> None:
@@ -64,6 +65,10 @@ def gate(
 
     told = from_root(told_of_gate(judged), judged.root)
     tell_also(told, writes)
+    if page is not None:
+        from reports.gate.page import write_gate
+
+        write_gate(page, judged)
     if format is ToldFormat.json:
         from reports.gate.json import to_json
 

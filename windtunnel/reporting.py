@@ -44,6 +44,10 @@ def report(
     study: Annotated[
         Path | None, typer.Option(metavar="STUDY", help="A study of the same scenario, told in the report.")
     ] = None,
+    gate: Annotated[
+        Path | None,
+        typer.Option(metavar="GATE.json", help="What `gate --format json` said of a change, told in the report."),
+    ] = None,
     waivers: WaiversOption = None,
     scenario: Annotated[
         Path | None,
@@ -61,8 +65,9 @@ def report(
     from reports.studies.kept import is_study
 
     one = len(runs) == 1 and not is_study(runs[0])
-    if study is not None and not (one and format in PAGES):
-        raise typer.BadParameter("it goes into the page of one run: html, md or pdf", param_hint="--study")
+    for option, given in (("--study", study), ("--gate", gate)):
+        if given is not None and not (one and format in PAGES):
+            raise typer.BadParameter("it goes into the page of one run: html, md or pdf", param_hint=option)
     if waivers is not None and not one:
         raise typer.BadParameter("it is for the report of one run", param_hint="--waivers")
     for_waivers(waivers, {"--scenario": scenario, "--today": today})
@@ -71,7 +76,7 @@ def report(
     elif is_study(runs[0]):
         _study_again(runs[0], format, out)
     else:
-        _one(runs[0], fail_on, format, out, _Asked(study, waivers_in(waivers), scenario, today))
+        _one(runs[0], fail_on, format, out, _Asked(study, gate, waivers_in(waivers), scenario, today))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,7 @@ class _Asked:
     """What is to be told beside a run."""
 
     study: Path | None
+    gate: Path | None
     waivers: tuple[Waiver, ...] | None
     scenario: Path | None
     today: date | None
@@ -125,14 +131,17 @@ def _one(folder: Path, fail_on: Threshold, format: ReportFormat, out: Path | Non
 
 
 def _beside(run: Run, told: Told, asked: _Asked) -> Beside:
-    """What is told beside a run. Raises InputError where a study is of another scenario."""
+    """What is told beside a run. Raises InputError where a study or a change is of another scenario."""
     from reports.board.page import Beside
     from reports.board.what_if import what_if_of
+    from reports.gate.chapter import change_of, read_gate
     from reports.section import NO_CHAPTER
     from reports.studies.kept import open_study
 
     study = NO_CHAPTER if asked.study is None else what_if_of(open_study(asked.study), run)
-    return Beside(study, statements=told.statements if asked.waivers is not None else ())
+    scenario = run.scenario.name
+    change = NO_CHAPTER if asked.gate is None else change_of(read_gate(asked.gate), scenario, str(asked.gate))
+    return Beside(study, change, told.statements if asked.waivers is not None else ())
 
 
 def write_report(run: Run, findings: Findings | None, outcomes: Assessed, told: Told, *, waivers: bool) -> Path:

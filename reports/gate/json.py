@@ -61,6 +61,7 @@ def _target(one: Judged) -> dict[str, Any]:
 
     return {
         "path": printable(one.target.path),
+        "scenario": one.scope,
         "kind": one.target.kind,
         "change": one.target.change,
         "files": [printable(file) for file in one.target.files],

@@ -61,8 +61,9 @@ def sections(found: Comparison) -> tuple[Section, ...]:
     return (_objectives(found), *(_differences(variant, found) for variant in found.variants[1:]))
 
 
-def charts(found: Comparison) -> tuple[Chart, ...]:
-    """What variants use of what an objective allows, for those objectives in which they differ."""
+def charts(found: Comparison, key: str = "variants") -> tuple[Chart, ...]:
+    """What variants use of what an objective allows, for those objectives in which they differ. `key` is the drawing's
+    own in its page."""
     drawn = found.variants[:VARIANTS_DRAWN]
     figures = {(of.name, one.measure): one for of in drawn for one in of.figures}
     changed = {one.measure for of in drawn for one in of.contrasts if one.word in DIFFERS}
@@ -83,7 +84,7 @@ def charts(found: Comparison) -> tuple[Chart, ...]:
     ]
     number = words.count(len(changed & {kind.name for kind in found.measures if kind.objective}), "objective")
     title = f"Variants differ in {number}"
-    return (promises_chart("variants", title, " ".join(headlines(found)), rows, found.currency),)
+    return (promises_chart(key, title, " ".join(headlines(found)), rows, found.currency),)
 
 
 def _objectives(found: Comparison) -> Section:
@@ -119,14 +120,15 @@ def _differences(variant: VariantOutcome, found: Comparison) -> Section:
     kinds = {one.name: one for one in found.measures}
     before, after = ({one.measure: one.interval for one in of.figures} for of in (first, variant))
     confidence = words.percent_of_confidence(found.confidence)
+    lead = f"{variant.name} changes {changes_told(variant.changes)}. " if variant.changes else ""
     return Section(
         anchor=f"variant-{found.variants.index(variant)}",
         label=variant.name,
         title=f"{variant.name} against {first.name}",
         caption=(
-            f"{variant.name} changes {changes_told(variant.changes)}. Differences are over pairs of replications with "
-            f"the same random numbers; the intervals of a measure hold together at {confidence}, and `better` or "
-            "`worse` holds beside all other comparisons (Holm). What differs comes first."
+            f"{lead}Differences are over pairs of replications with the same random numbers; the intervals of a "
+            f"measure hold together at {confidence}, and `better` or `worse` holds beside all other comparisons "
+            "(Holm). What differs comes first."
         ),
         columns=("Measure", first.name, variant.name, "Difference"),
         rows=tuple(

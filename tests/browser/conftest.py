@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 import windtunnel as wt
+from reports.gate.page import write_gate
 from reports.studies.page import write_study
+from repository import FLOOD, fleet
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -86,6 +88,14 @@ def _mapped(folder: Path) -> Path:
     return _page(wt.recovery_map(storm, load, retry, folder / "study", replications_max=8, workers=1))
 
 
+def _gated(folder: Path) -> Path:
+    folder.mkdir(exist_ok=True)
+    repository = fleet(folder / "repository")
+    repository.branch("flood", policies=FLOOD)
+    judged = wt.gate("main", "flood", folder=repository.root, workers=1, replications=3)
+    return write_gate(folder / "gate.html", judged)
+
+
 def _page(study: Answered) -> Path:
     return write_study(study.folder / "report.html", study)
 
@@ -98,6 +108,7 @@ PAGES: dict[str, Callable[[Path], Path]] = {
     "sweep": _swept,
     "size": _sized,
     "recovery map": _mapped,
+    "gate": _gated,
 }
 
 

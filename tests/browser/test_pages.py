@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 WIDTHS = (360, 768, 1280)
-ALL = ("failing run", "passing run", "counted run", "compare", "sweep", "size", "recovery map")
+ALL = ("failing run", "passing run", "counted run", "compare", "sweep", "size", "recovery map", "gate")
 FAST = ("compare",)
 pages = pytest.mark.parametrize("name", [n if n in FAST else pytest.param(n, marks=pytest.mark.long) for n in ALL])
 
