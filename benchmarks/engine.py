@@ -17,7 +17,8 @@ horizon, with the next seed each round. Told are the median and the range of eve
 running, and the greatest peak of the process's memory, tables included.
 
 With `--memory` the queue is simulated into a run folder with so many customers, in each volume: one replication, in a
-process of its own. Told are the peak of its memory, and from one size to the next what a customer more takes.
+process of its own. Told are the peak of its memory, from one size to the next what a customer more takes, and the size
+of the report.
 """
 
 from __future__ import annotations
@@ -165,8 +166,9 @@ def measure_scenarios(rounds: int, seed: int) -> None:
 
 
 def time_volume(customers: int, seed: int, volume: str) -> dict[str, float]:
-    """One replication of the queue into a run folder, and the peak of memory in MB."""
+    """One replication of the queue into a run folder, and the peak of memory in MB; then the size of its report."""
     from models.load import load
+    from reports.html import write_html
     from sim.simulate import simulate
 
     with tempfile.TemporaryDirectory() as folder:
@@ -174,11 +176,12 @@ def time_volume(customers: int, seed: int, volume: str) -> dict[str, float]:
         file.write_text(_scenario(customers))
         loaded = load(file)
         began = time.process_time()
-        simulate(loaded, Path(folder) / "run", replications=1, seed=seed, workers=1, volume=volume)  # type: ignore[arg-type]
+        run = simulate(loaded, Path(folder) / "run", replications=1, seed=seed, workers=1, volume=volume)  # type: ignore[arg-type]
         took = time.process_time() - began
         size = sum(path.stat().st_size for path in (Path(folder) / "run").iterdir())
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"peak": peak, "seconds": took, "size": size / 1e6}
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        page = write_html(Path(folder) / "report.html", run, None).stat().st_size
+    return {"peak": peak, "seconds": took, "size": size / 1e6, "page": page / 1e3}
 
 
 def measure_memory(sizes: list[int], seed: int) -> None:
@@ -192,7 +195,7 @@ def measure_memory(sizes: list[int], seed: int) -> None:
                 more = f"; {(found['peak'] - before[1]) * 2**20 / (customers - before[0]):,.0f} bytes a customer more"
             print(
                 f"{volume:7} {customers:10,} customers: peak {found['peak']:,.0f} MB, run folder {found['size']:,.1f} "
-                f"MB, {found['seconds']:.1f} s{more}"
+                f"MB, report {found['page']:,.0f} kB, {found['seconds']:.1f} s{more}"
             )
             before = (customers, found["peak"])
 

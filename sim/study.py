@@ -16,6 +16,7 @@ from typing import Any, Final, Protocol
 
 from sim.executors.base import Executor, Packed, Poisoned
 from sim.lines import Lines, first_line, open_lines
+from sim.run import STUDY, unfinished
 
 SCHEMA: Final = "windtunnel.study-journal/1"
 JOURNAL: Final = "journal.jsonl"
@@ -126,6 +127,16 @@ def journal(folder: Path, header: Header, out: Path) -> Iterator[tuple[Lines, di
 
 def _row(cells: Sequence[Any]) -> Row:
     return tuple(tuple(cell) if isinstance(cell, list) else cell for cell in cells)
+
+
+def is_study(folder: Path) -> bool:
+    """Whether a folder holds a study that is answered."""
+    return (folder / STUDY).is_file()
+
+
+def is_stopped(out: Path) -> bool:
+    """Whether a study that was to be written to a folder has been stopped."""
+    return read_header(unfinished(out)) is not None
 
 
 def read_header(folder: Path) -> Header | None:

@@ -289,7 +289,7 @@ def resume(
     format: OutputFormat = Format.text,
 ) -> None:
     """Go on with a run or a study that was stopped: only what is missing is simulated. Ends as the command that was."""
-    from reports.studies.kept import is_stopped
+    from sim.study import is_stopped
 
     if is_stopped(run):
         studies.resume(run, format, workers=workers, cluster=cluster, behaviours=behaviours)

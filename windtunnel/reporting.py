@@ -62,7 +62,7 @@ def report(
     """Report a run again from its folder, or several side by side. Exits with the verdict, of several the worst."""
     if out is not None and format is ReportFormat.text:
         raise typer.BadParameter("text is printed; --out takes the other formats", param_hint="--out")
-    from reports.studies.kept import is_study
+    from sim.study import is_study
 
     one = len(runs) == 1 and not is_study(runs[0])
     for option, given in (("--study", study), ("--gate", gate)):

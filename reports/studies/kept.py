@@ -23,17 +23,7 @@ from reports.studies.study import (
 )
 from sim.behaviours import with_behaviours
 from sim.run import STUDY, file_digest, read_json, unfinished, versions
-from sim.study import read_header
-
-
-def is_study(folder: Path) -> bool:
-    """Whether a folder holds a study that is answered."""
-    return (folder / STUDY).is_file()
-
-
-def is_stopped(out: Path) -> bool:
-    """Whether a study that was to be written to a folder has been stopped."""
-    return read_header(unfinished(out)) is not None
+from sim.study import is_study, read_header
 
 
 def open_study(folder: Path) -> Answered:
