@@ -14,7 +14,8 @@ from verify.catalogue import CATALOGUE
 from verify.findings import Location
 
 CHECKS: Final = (
-    *CATALOGUE, "objective", "replication", "gate.assertion", "gate.backtest", "gate.limit", "gate.removed",
+    *CATALOGUE, "objective", "replication", "gate.assertion", "gate.backtest", "gate.limit", "gate.policies-alone",
+    "gate.removed",
 )  # fmt: skip
 """The rules of statements that can be waived."""
 

@@ -74,7 +74,6 @@ class Effect(_Part):
     """What a change does to the simulated operation."""
 
     seed: int
-    policies_alone: bool
     comparison: dict[str, Any]
 
 
@@ -124,9 +123,21 @@ def parsed_gate(data: bytes, file: str) -> GateFile:
 def _comparison(effect: Effect) -> Comparison | None:
     """The comparison of both versions; None where it is none. What they change is told by the statements."""
     found = read_answer(effect.comparison)
-    if not isinstance(found, Comparison) or len(found.variants) < 2:
+    if not isinstance(found, Comparison) or len(found.variants) < 2 or not _is_whole(found):
         return None
     return replace(found, variants=tuple(replace(one, changes={}) for one in found.variants))
+
+
+def _is_whole(found: Comparison) -> bool:
+    """Whether every figure that tables look up is there."""
+    every = {one.name for one in found.measures}
+    wanted = {one.name for one in found.measures if one.objective}
+    measured = [{one.measure for one in of.figures} for of in found.variants]
+    differing = [{one.measure for one in of.contrasts} for of in found.variants]
+    return all(
+        wanted <= figures and contrasts <= (figures & measured[0] & every)
+        for figures, contrasts in zip(measured, differing, strict=True)
+    )
 
 
 def change_of(gate: GateFile, scenario: str, file: str) -> Chapter:
@@ -200,8 +211,6 @@ def _statements(gate: GateFile, target: Target, key: str) -> Section:
 def _caption(gate: GateFile, target: Target, old: int) -> Iterator[str]:
     yield f"From {gate.base.told} to {gate.head.told}: {gate.verdict.result}."
     yield f"{words.count(len(target.files), 'file')} changed."
-    if target.effect is not None and not target.effect.policies_alone:
-        yield "The change is of the scenario too, not of its policies alone."
     yield from target.notes
     if old:
         yield f"{words.count(old, 'statement')} of the base hold on as they were."

@@ -63,6 +63,10 @@ class ObjectiveChange:
     """Whose scenario has it; `base` alone: the change drops it."""
     reset: bool
     """Whether the change sets it anew. Its limit here is the base's."""
+    alone: Overall | None = None
+    """With the policies of the head and all else as in the base; None where that is not simulated."""
+    alone_sentence: str = ""
+    """What came of it then, or why it is undecided."""
 
 
 class PlacedLimit(NamedTuple):
@@ -80,6 +84,8 @@ class LimitOutcome:
     limit: Limit
     verdict: Overall
     sentence: str
+    alone: Overall | None = None
+    """With the policies of the head and all else as in the base; None where that is not simulated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,9 +176,17 @@ def _versions(base: LoadedScenario, head: LoadedScenario, alone: bool) -> dict[s
     if not alone and base.policies and head.policies and _policies(base) != _policies(head):
         digest = hashlib.sha256(f"{base.digest} {head.digest}".encode()).hexdigest()
         rollouts = {name: head.rollouts.get(name, old) for name, old in base.rollouts.items()}
-        mixed = replace(base, policies=head.policies, rollouts=rollouts, digest=digest)
+        mixed = replace(
+            base, policies=head.policies, rollouts=rollouts, digest=digest, scenario=_with_chains(base, head)
+        )
         found[POLICIES] = _with_objectives(mixed, base, head)
     return found
+
+
+def _with_chains(base: LoadedScenario, head: LoadedScenario) -> Scenario:
+    """The scenario of the base, with chains and desks that the head adds: its policies may ask them."""
+    old, new = base.scenario, head.scenario
+    return old.model_copy(update={"chains": {**new.chains, **old.chains}, "desks": {**new.desks, **old.desks}})
 
 
 def _with_objectives(loaded: LoadedScenario, base: LoadedScenario, head: LoadedScenario) -> LoadedScenario:
@@ -260,6 +274,7 @@ def _objectives(
         judged = [lab.judged(one, name, numbers) if name in one.objectives else None for one in variants[:2]]
         one = contrasts.get(name)
         old, new = judged
+        apart = lab.judged(variants[2], name, numbers) if len(variants) > 2 and name in base.objectives else None
         yield ObjectiveChange(
             name=name,
             base=old.verdict if old else None,
@@ -277,6 +292,8 @@ def _objectives(
             reset=name in base.objectives
             and name in head.objectives
             and base.objectives[name] != head.objectives[name],
+            alone=apart.verdict if apart else None,
+            alone_sentence=(apart.open_because or apart.sentence) if apart else "",
         )
 
 
@@ -296,8 +313,12 @@ def _limits(
         if (kind := kinds.get(one.limit.measure)) is None:
             yield LimitOutcome(one.limit, "undecided", f"{one.limit.measure} is not there after the change")
             continue
-        old, new = (_sample(lab, of, one.limit.measure, numbers) for of in variants[:2])
-        yield _kept(one, kind, difference(old, new, level).interval, old, new, found.currency)
+        old, new, *apart = (_sample(lab, of, one.limit.measure, numbers) for of in variants)
+        outcome = _kept(one, kind, difference(old, new, level).interval, old, new, found.currency)
+        for other in apart:
+            told = _kept(one, kind, difference(old, other, level).interval, old, other, found.currency)
+            outcome = replace(outcome, alone=told.verdict)
+        yield outcome
 
 
 def _kept(one: PlacedLimit, kind: Told, more: Interval, old: Sample, new: Sample, currency: str) -> LimitOutcome:

@@ -11,18 +11,19 @@ from __future__ import annotations
 import os
 import posixpath
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from models.checkout import Commit, Tree, changes, find, merge_base, resolve, tree
 from models.diagnostics import Diagnostic, InputError, input_error, quoted
 from models.gate_rules import RULES_FILE, GateRules, Limit, fault_at, read_rules
 from models.load import SCENARIO_FILE, LoadedScenario, load
+from reports import words
 from reports.gate.assertions import lost
 from reports.gate.changed import Target, here, targets, write_version
 from reports.gate.exceptions import read_exceptions
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
     from verify.query import Effort
 
 SCHEMA: Final = "windtunnel.gate/1"
+
+FIELDS_DEEP: Final = 3
+"""Names in a path of a field of the scenario that is told: `desks.finance.roster`."""
 
 Advance = Callable[[int, int | None], None]
 Step = Callable[[str], AbstractContextManager[Advance]]
@@ -345,7 +349,31 @@ def _notes(target: Target, before: _Version | None, now: _Version, base_faults: 
         yield "No scenario uses these policies, so no operational effect was measured."
     elif now.loaded and before.loaded and now.loaded.digest == before.loaded.digest:
         yield "Nothing that is simulated changes."
-    if before and now.policies and before.policies and now.policies.entities != before.policies.entities:
+    if before and before.loaded and now.loaded:
+        yield from _of_scenario(before.loaded.scenario, now.loaded.scenario)
+    if before and now.policies and before.policies and _stored(now.policies) != _stored(before.policies):
         yield "Entities change. The diff is over every entity store, so it does not tell what that changes."
     if now.policies is None or (before and before.policies is None):
         yield "A version names no policies: no decisions are compared."
+
+
+def _stored(policies: PolicySet) -> list[Mapping[str, Any]]:
+    """The entities of a store but for the schema's actions, of which the diff tells."""
+    return [one for one in policies.entities if one["uid"]["type"].rpartition("::")[2] != "Action"]
+
+
+def _of_scenario(base: Scenario, head: Scenario) -> Iterator[str]:
+    """Which fields of the scenario the change sets: they are what both versions are tested with."""
+    if paths := list(dict.fromkeys(_fields(base.dump(), head.dump()))):
+        yield f"The change is of the scenario, too: it sets {words.listed([quoted(path) for path in paths], 6)}."
+
+
+def _fields(one: Any, other: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
+    """Paths of what differs, three names deep. Objectives are told by themselves, texts for readers not at all."""
+    if one == other or path in (("description",), ("objectives",), ("sources",), ("variants",)):
+        return
+    if len(path) < FIELDS_DEEP and isinstance(one, dict) and isinstance(other, dict):
+        for key in dict.fromkeys((*one, *other)):
+            yield from _fields(one.get(key), other.get(key), (*path, str(key)))
+    else:
+        yield ".".join(path)

@@ -77,7 +77,14 @@ def _target(one: Judged) -> dict[str, Any]:
 
 
 def _objective(one: ObjectiveChange) -> dict[str, Any]:
-    return {"name": one.name, "base": one.base, "head": one.head, "set_by": one.set_by, "reset": one.reset}
+    return {
+        "name": one.name,
+        "base": one.base,
+        "head": one.head,
+        "set_by": one.set_by,
+        "reset": one.reset,
+        "policies_alone": one.alone,
+    }
 
 
 def _effect(effect: Effect) -> dict[str, Any]:
@@ -86,7 +93,13 @@ def _effect(effect: Effect) -> dict[str, Any]:
         "seed": effect.seed,
         "policies_alone": effect.alone,
         "limits": [
-            {"measure": one.limit.measure, "verdict": one.verdict, "sentence": one.sentence} for one in effect.limits
+            {
+                "measure": one.limit.measure,
+                "verdict": one.verdict,
+                "policies_alone": one.alone,
+                "sentence": one.sentence,
+            }
+            for one in effect.limits
         ],
         "comparison": dump(effect.comparison),
     }

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from reports.gate.effect import Effect, LimitOutcome, ObjectiveChange
     from verify.backtest import Backtest
     from verify.diff import Diff
+    from verify.findings import Overall
 
 Result = Literal["pass", "fail", "undecided", "invalid"]
 
@@ -70,12 +71,13 @@ def judgement(
 ) -> Judgement:
     """The verdict by the statements, each with its target, and those about waivers."""
     several = len({one.target.name for one in judged}) > 1
-    against = [(one, f"{target.name}: " if several else "") for target, one in said if one.stands]
+    names = {target.name: f"{target.name}: " for target, _ in said} if several else {}
+    against = [(one, names.get(target.name, "")) for target, one in said if one.stands]
     against += [(one, "") for one in about if one.stands]
     if not against:
         return Judgement("pass", tuple(_passing(judged, [one for _, one in said])), EXIT_CODES["pass"])
     against.sort(key=lambda pair: _weight(pair[0]))
-    told = [before + reason(one) for one, before in against]
+    told = [before * (not one.message.startswith(before)) + reason(one) for one, before in against]
     if len(told) > MOST_REASONS:
         told = [*told[: MOST_REASONS - 1], f"{len(told) - MOST_REASONS + 1} more reasons follow below."]
     result, code = _RESULTS[_weight(against[0][0])]
@@ -109,7 +111,7 @@ def _passing(judged: Sequence[Judged], said: Sequence[Statement]) -> Iterator[st
         return
     diffs = [one.diff for one in judged if one.diff]
     if diffs:
-        alike = all(one.result == "equivalent" for one in diffs)
+        alike = all(finding.verdict == "holds" for one in diffs for finding in one.findings.findings)
         yield "No decision changes." if alike else "No forbidden change of decisions."
     yield "No new finding fails."
     if any(one.rule == "objective" for one in said):
@@ -205,8 +207,14 @@ def _of_effect(one: Judged, rules: GateRules) -> Iterator[Statement]:
         yield of_effect(one.scope, sentence.subject, sentence.text)
     for objective in one.effect.objectives:
         yield replace(_of_objective(objective, one.scope, rules), location=Location(SCENARIO_FILE, objective.line))
+        if (apart := _with_policies_alone(objective, one.scope)) is not None and rules.objectives != "told":
+            yield replace(apart, location=Location(SCENARIO_FILE, objective.line))
     for limit in one.effect.limits:
         yield replace(_of_limit(limit, one.scope), location=place)
+        if limit.verdict == "pass" and limit.alone in ("fail", "undecided"):
+            what = f"the limit on `{limit.limit.measure}`"
+            eased = _only_with_the_rest(what, limit.limit.measure, limit.alone, one.scope)
+            yield replace(eased, location=place)
     for unrun in one.effect.comparison.unrun[:1]:
         told = f"replication {unrun.replication} of {unrun.variant} could not be run: {unrun.why}"
         yield _statement(one.scope, "replication", "could-not-be-run", "open", told, place)
@@ -237,6 +245,21 @@ def _objective(one: ObjectiveChange, *, kept_only: bool) -> tuple[Kind, str, Sin
         return "fail", told, "unchanged" if known else "new"
     known = kept_only and (one.base == "fail" or (one.base == "undecided" and one.same))
     return "open", f"{name} is undecided: {one.head_because}.", "unchanged" if known else "new"
+
+
+def _with_policies_alone(one: ObjectiveChange, scope: str) -> Statement | None:
+    """That an objective is met only because the change alters the scenario, too: it may be the test that is easier."""
+    if one.base != "pass" or one.head != "pass" or one.alone in ("pass", None):
+        return None
+    why = one.alone_sentence.removeprefix(f"{one.name} is missed: ")
+    return _only_with_the_rest(f"objective `{one.name}`", one.name, one.alone, scope, why)
+
+
+def _only_with_the_rest(what: str, name: str, alone: Overall | None, scope: str, why: str = "") -> Statement:
+    verb = "fails" if alone == "fail" else "is undecided"
+    told = f"{what} is kept only with what else the change does to the scenario; with its policies alone it {verb}"
+    told += f": {why.rstrip('.')}" if why else ""
+    return _statement(scope, "gate.policies-alone", name, "open", f"{told}.", Location("", 0), "new")
 
 
 _WAS: Final[Mapping[str | None, str]] = {

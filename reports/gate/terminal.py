@@ -71,8 +71,6 @@ def _effect(console: Console, effect: Effect) -> None:
     found = effect.comparison
     for sentence in effect.sentences:
         indented(console, sentence.text, 2)
-    if not effect.alone:
-        indented(console, "The change is of the scenario too, not of its policies alone.", 2)
     if effect.objectives:
         console.print(_objectives(console, effect))
     number = words.count(found.replications, "replication")

@@ -218,7 +218,14 @@ def test_a_change_cannot_drop_or_loosen_the_objective_that_it_would_miss(
     (target,) = json.loads(text)["targets"]
     assert code == 1
     assert target["objectives"] == [
-        {"name": "refund-answered", "base": "pass", "head": "fail", "set_by": "both", "reset": True}
+        {
+            "name": "refund-answered",
+            "base": "pass",
+            "head": "fail",
+            "set_by": "both",
+            "reset": True,
+            "policies_alone": "fail",
+        }
     ]
     dropped = SCENARIO.partition("objectives:")[0]
     repository.branch("dropped", **{"fleet/desk/scenario.yaml": dropped})
@@ -521,3 +528,50 @@ def test_a_change_cannot_take_away_what_policies_are_checked_against(
     assert gate.verdict.exit_code == code, gate.verdict.reasons
     if name is not None and code != 2:
         assert found == {name: kind}
+
+
+EASED = {
+    "fewer cases": ("rate: 40/h", "rate: 4/h"),
+    "more staff": ("staff: 2", "staff: 8"),
+    "quicker service": ("service: exponential(mean=6m)", "service: exponential(mean=6s)"),
+}
+
+
+@pytest.mark.parametrize("name", EASED)
+def test_a_change_of_policies_cannot_make_its_own_test_easier(repository: Repository, name: str) -> None:
+    """What it does alone is held against it, whatever else the change sets; a waiver lets it through, for a person."""
+    files = {"fleet/desk/scenario.yaml": SCENARIO.replace(*EASED[name]), "policies": FLOOD}
+    head = repository.branch(f"eased-{name.replace(' ', '-')}", **files)
+    gate = wt.gate("main", head, folder=repository.root, workers=1, replications=3)
+    assert (gate.verdict.result, gate.verdict.exit_code) == ("undecided", 3)
+    told = {(one.rule, one.name) for _, one in gate.said if one.stands}
+    alone = "gate.policies-alone"
+    assert told == {(alone, "refund-answered"), (alone, "desks.finance.wait.p95")}
+    [target] = gate.targets
+    assert target.effect is not None
+    [objective] = target.effect.objectives
+    assert (objective.base, objective.head, objective.alone) == ("pass", "pass", "fail")
+    [note] = [note for note in target.notes if note.startswith("The change is of the scenario, too")]
+    assert EASED[name][0].partition(":")[0] in note or "arrivals" in note or "roster" in note
+
+
+def test_policies_may_ask_a_chain_that_comes_with_them(repository: Repository) -> None:
+    """With the policies alone there would be no such chain: it is taken from the head."""
+    board = "chains:\n  board: {levels: [{desk: finance}]}\n"
+    files = {"fleet/desk/scenario.yaml": SCENARIO.replace("chains:\n", board)}
+    head = repository.branch("board", **files, policies=POLICIES.replace('@escalate("finance")', '@escalate("board")'))
+    gate = wt.gate("main", head, folder=repository.root, workers=1, replications=2)
+    assert gate.verdict.exit_code == 0
+    assert gate.verdict.reasons[0] == "No forbidden change of decisions."
+    assert {one.rule for _, one in gate.said if one.kind == "review"} == {"D406"}
+
+
+def test_a_change_of_the_schema_is_none_of_the_entities(repository: Repository) -> None:
+    narrower = SCHEMA.replace('"pay", "void"', '"pay"')
+    head = repository.branch("narrower", **{"fleet/policies/fleet.cedarschema": narrower})
+    gate = wt.gate("main", head, folder=repository.root, workers=1, replications=2)
+    assert not [note for one in gate.targets for note in one.notes if "Entities" in note]
+    entities = '[{"uid": {"type": "Agent", "id": "clerk"}, "attrs": {}, "parents": []}]'
+    head = repository.branch("stored", **{"fleet/policies/entities.json": entities})
+    gate = wt.gate("main", head, folder=repository.root, workers=1, replications=2)
+    assert [note for one in gate.targets for note in one.notes if "Entities" in note]
