@@ -23,14 +23,20 @@ _UNIT_FROM: Final = {"d": 2.0, "h": 1.5, "min": 1.5}
 _TIMES: Final = ((SECOND, "s"), (MINUTE, "min"), (HOUR, "h"), (DAY, "d"))
 
 
+_HUGE: Final = 1e15
+"""From here on digits cannot be counted at a glance: `1.2e+15`. An assumption."""
+
+
 def number(value: float) -> str:
-    """Three significant digits, thousands apart: `1,240`, `12.4`, `0.0124`."""
+    """Three significant digits, thousands apart: `1,240`, `12.4`, `0.0124`; `1.2e+15` where they are too many."""
     if math.isnan(value):
         return "not measured"
     if math.isinf(value):
         return "without bound"
     if value == 0:
         return "0"
+    if abs(value) >= _HUGE:
+        return f"{value:.3g}"
     digits = max(0, 2 - math.floor(math.log10(abs(value))))
     text = f"{round(value, digits):,.{min(digits, 6)}f}"
     return text.rstrip("0").rstrip(".") if "." in text else text

@@ -17,7 +17,7 @@ from reports.intervals import Interval
     ("value", "text"),
     [
         (0, "0"), (1234567, "1,234,567"), (12.345, "12.3"), (0.0123456, "0.0123"), (99.96, "100"), (0.5, "0.5"),
-        (-2.5, "-2.5"), (1e-9, "0"), (math.nan, "not measured"), (math.inf, "without bound"),
+        (-2.5, "-2.5"), (1e-9, "0"), (math.nan, "not measured"), (math.inf, "without bound"), (1.234e300, "1.23e+300"),
     ],
 )  # fmt: skip
 def test_numbers_have_three_digits(value: float, text: str) -> None:
