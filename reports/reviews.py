@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
 import pandas as pd
 
 from models.objectives import ReviewShare
@@ -28,7 +29,7 @@ class ReviewOutcome:
     glances: Interval
     """Share of approvals that took less."""
     judged: bool
-    """Whether the scenario says what ought to be granted; if not, the figures below are not known."""
+    """Whether the scenario says what ought to be granted; if not, the figures below are not measured."""
     accuracy: Interval
     """Share of reviews that were right."""
     stamped: Interval
@@ -62,9 +63,13 @@ def _desk(name: str, judged: bool, glance: int, tables: RunTables) -> ReviewOutc
         judged=judged,
         accuracy=_share(ratio(tables.count(reviewed[~wrong]), count)),
         stamped=_share(ratio(tables.count(reviewed[stamped]), count)),
-        wrong_approvals=tables.mean_count(granted),
-        wrong_refusals=student(exact(refused), floor=0.0),
+        wrong_approvals=_counted(tables.count(granted), judged=judged),
+        wrong_refusals=_counted(refused, judged=judged),
     )
+
+
+def _counted(values: Array, *, judged: bool) -> Interval:
+    return student(exact(values if judged else np.full(len(values), np.nan)), floor=0.0)
 
 
 def _share(values: Array) -> Interval:

@@ -376,6 +376,17 @@ def test_seats_are_those_of_a_plain_list() -> None:
 # --- told -------------------------------------------------------------------------------------------------------------
 
 
+def test_what_was_not_judged_is_no_count_of_none(tmp_path: Path) -> None:
+    """Nothing says there what ought to be granted."""
+    prepare(tmp_path, "ought: 0.5, sensitivity: 0.9, specificity: 0.8")
+    file = tmp_path / "scenario.yaml"
+    file.write_text("".join(line for line in file.read_text().splitlines(keepends=True) if "    review: " not in line))
+    (desk,) = assess(simulate(load(tmp_path), tmp_path / "run", replications=2, workers=1)).reviews
+    assert desk.reviews.estimate > 0
+    assert not desk.judged
+    assert not any(one.known for one in (desk.accuracy, desk.wrong_approvals, desk.wrong_refusals))
+
+
 def test_the_report_tells_how_right_reviews_are(tmp_path: Path) -> None:
     stamps = "ought: 0.5, sensitivity: 0.9, specificity: 0.8, rubber-stamp: {queue: 2, slope: 0.2, takes: 20s}"
     prepare(tmp_path, stamps, horizon="3000m", arrivals="kind: poisson, rate: 66/h")
