@@ -168,7 +168,6 @@ def measure_scenarios(rounds: int, seed: int) -> None:
 def time_volume(customers: int, seed: int, volume: str) -> dict[str, float]:
     """One replication of the queue into a run folder, and the peak of memory in MB; then the size of its report."""
     from models.load import load
-    from reports.html import write_html
     from sim.simulate import simulate
 
     with tempfile.TemporaryDirectory() as folder:
@@ -180,6 +179,8 @@ def time_volume(customers: int, seed: int, volume: str) -> dict[str, float]:
         took = time.process_time() - began
         size = sum(path.stat().st_size for path in (Path(folder) / "run").iterdir())
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        from reports.html import write_html  # not before: it is no part of what a simulation takes
+
         page = write_html(Path(folder) / "report.html", run, None).stat().st_size
     return {"peak": peak, "seconds": took, "size": size / 1e6, "page": page / 1e3}
 
