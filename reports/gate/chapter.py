@@ -121,9 +121,10 @@ def parsed_gate(data: bytes, file: str) -> GateFile:
 
 
 def _comparison(effect: Effect) -> Comparison | None:
-    """The comparison of both versions; None where it is none. What they change is told by the statements."""
+    """The comparison of both versions, or what a new one does; None where it is none. What they change is told by the
+    statements."""
     found = read_answer(effect.comparison)
-    if not isinstance(found, Comparison) or len(found.variants) < 2 or not _is_whole(found):
+    if not isinstance(found, Comparison) or not found.variants or not _is_whole(found):
         return None
     return replace(found, variants=tuple(replace(one, changes={}) for one in found.variants))
 
@@ -172,6 +173,8 @@ def currency_of(gate: GateFile) -> str:
 
 
 def _charts(found: Comparison, key: str) -> Iterator[Chart]:
+    if len(found.variants) < 2:
+        return
     base, head = found.variants[:2]
     after = {one.measure: one.interval for one in head.figures}
     sure = {one.measure for one in head.contrasts if one.word in DIFFERS}

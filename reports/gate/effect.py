@@ -125,7 +125,7 @@ class Effect:
 
 
 def measure_effect(
-    base: LoadedScenario,
+    base: LoadedScenario | None,
     head: LoadedScenario,
     rules: GateRules,
     *,
@@ -134,12 +134,16 @@ def measure_effect(
     behaviours: str | Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Effect:
-    """Simulate both versions of a scenario and compare them. Raises InputError where a limit names no measure."""
-    scenario = base.scenario
+    """Simulate both versions of a scenario and compare them; without a base the head alone, for its objectives.
+
+    Raises InputError where a limit names no measure. Without a base there is nothing that limits are on.
+    """
+    scenario = (base or head).scenario
     replications = rules.replications or scenario.replications
     seed = scenario.seed if rules.seed is None else rules.seed
-    alone = _without_policies(base) == _without_policies(head)
-    versions = _versions(base, head, alone)
+    alone = base is not None and _without_policies(base) == _without_policies(head)
+    versions = {HEAD: head} if base is None else _versions(base, head, alone)
+    limits = () if base is None else limits
     loaded: dict[str, LoadedScenario] = {}
     programs = None
     for name, version in versions.items():
@@ -149,7 +153,7 @@ def measure_effect(
     planned = replications * len(loaded)
 
     def load(changes: Mapping[str, Any]) -> LoadedScenario:
-        return loaded[str(changes.get("version", BASE))]
+        return loaded[str(changes["version"])]
 
     def advance(done: int) -> None:
         if progress is not None:
@@ -162,10 +166,13 @@ def measure_effect(
         lab.ask((variant, numbers) for variant in variants)
         found = compared(lab, variants, numbers, 0.95)
         places = {name: head.locate("objectives", name).line for name in head.scenario.objectives}
+        desks = tuple(dict.fromkeys((*scenario.desks, *head.scenario.desks)))
+        if base is None:
+            objectives = tuple(_of_new(lab, head.scenario, variants[0], numbers, places))
+            return Effect(found, objectives, (), desks, seed, alone, frozenset(), ())
         judged = tuple(_limits(lab, variants, numbers, limits, found))
         same = frozenset(one.name for one in found.measures if _agree(lab, variants, one.name, numbers))
         objectives = tuple(_objectives(lab, (scenario, head.scenario), variants, numbers, found, same, places))
-    desks = tuple(dict.fromkeys((*scenario.desks, *head.scenario.desks)))
     effect = Effect(found, objectives, judged, desks, seed, alone, same, ())
     return replace(effect, sentences=tuple(_sentences(effect)))
 
@@ -294,6 +301,26 @@ def _objectives(
             and base.objectives[name] != head.objectives[name],
             alone=apart.verdict if apart else None,
             alone_sentence=(apart.open_because or apart.sentence) if apart else "",
+        )
+
+
+def _of_new(
+    lab: Lab, scenario: Scenario, variant: Variant, numbers: range, places: Mapping[str, int]
+) -> Iterator[ObjectiveChange]:
+    """The objectives of a scenario that is new."""
+    for name in scenario.objectives:
+        one = lab.judged(variant, name, numbers)
+        yield ObjectiveChange(
+            name=name,
+            base=None,
+            head=one.verdict,
+            sentence=one.sentence,
+            line=places.get(name, 0),
+            head_because=one.open_because,
+            same=False,
+            contrast=None,
+            set_by=HEAD,
+            reset=False,
         )
 
 

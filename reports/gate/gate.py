@@ -281,11 +281,12 @@ class _Work:
     def _effect(self, target: Target, before: _Version | None, now: _Version) -> Effect | None:
         from reports.gate.effect import measure_effect
 
-        if before is None or before.loaded is None or now.loaded is None or before.loaded.digest == now.loaded.digest:
+        base = before.loaded if before else None
+        if now.loaded is None or (base and base.digest == now.loaded.digest):
             return None
-        with self.step("simulating both versions") as advance:
+        with self.step("simulating both versions" if base else "simulating what is new") as advance:
             return measure_effect(
-                before.loaded,
+                base,
                 now.loaded,
                 self.rules,
                 limits=[one for one in self.limits if fnmatchcase(target.path, one.limit.scenario)],
@@ -342,9 +343,9 @@ def _of(one: _Version) -> Scenario | None:
 
 def _notes(target: Target, before: _Version | None, now: _Version, base_faults: Sequence[Diagnostic]) -> Iterator[str]:
     if base_faults:
-        yield f"The base cannot be read ({base_faults[0].message}): nothing is compared, and all findings are new."
+        yield f"The base cannot be read ({base_faults[0].message}): nothing is compared, and all that is found is new."
     elif before is None:
-        yield "It is new: nothing is compared, and all findings are new."
+        yield "It is new: nothing is compared, and all that is found is new."
     elif target.kind == "policies":
         yield "No scenario uses these policies, so no operational effect was measured."
     elif now.loaded and before.loaded and now.loaded.digest == before.loaded.digest:

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from reports import words
 from reports.console import indented, mark, open_console
-from reports.gate.effect import Effect, ObjectiveChange
+from reports.gate.effect import BASE, HEAD, Effect, ObjectiveChange
 from reports.gate.gate import Gate
 from reports.gate.judge import Judged
 from reports.gate.told import change_told
@@ -74,13 +74,15 @@ def _effect(console: Console, effect: Effect) -> None:
     if effect.objectives:
         console.print(_objectives(console, effect))
     number = words.count(found.replications, "replication")
-    told = f"{number} of each version with the same random numbers, seed {effect.seed}"
+    both = " of each version with the same random numbers" if len(found.variants) > 1 else ""
+    told = f"{number}{both}, seed {effect.seed}"
     indented(console, told, 2, style="dim")
 
 
 def _objectives(console: Console, effect: Effect) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 2), header_style="dim")
-    for heading in ("objective", "limit", "base", "head", "difference"):
+    compared = len(effect.comparison.variants) > 1
+    for heading in ("objective", "limit", *(("base", "head", "difference") if compared else ("head",))):
         table.add_column(heading, overflow="fold")
     for one in effect.objectives:
         table.add_row(*_row(console, one, effect))
@@ -93,11 +95,15 @@ def _row(console: Console, one: ObjectiveChange, effect: Effect) -> Iterable[str
     if kind is None:
         return one.name, "", str(one.base or "none"), str(one.head or "none"), ""
     cells: list[str | Text] = [one.name, words.limit(kind.at_most, kind.at_least, kind.unit, currency)]
-    for variant, verdict in zip(effect.comparison.variants[:2], (one.base, one.head), strict=True):
+    verdicts = {BASE: one.base, HEAD: one.head}
+    for variant in effect.comparison.variants[:2]:
+        verdict = verdicts[variant.name]
         figure = next(figure for figure in variant.figures if figure.measure == one.name)
         cell = mark(console, verdict) if verdict else Text("none")
         cell.append(f" {words.estimate(figure.interval, kind.unit, currency)}", style="default")
         cells.append(cell)
+    if len(effect.comparison.variants) == 1:
+        return cells
     same = one.contrast is None or one.contrast.word == "no difference"
     cells.append(
         "none" if same or one.contrast is None else words.change_span(one.contrast.interval, kind.unit, currency)

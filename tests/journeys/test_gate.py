@@ -21,8 +21,10 @@ from reports.formats.github import github
 from reports.formats.junit import junit
 from reports.formats.markdown import markdown
 from reports.formats.sarif import sarif
+from reports.gate.chapter import parsed_gate
 from reports.gate.gate import Gate
 from reports.gate.json import to_json
+from reports.gate.page import render_gate
 from reports.gate.terminal import print_gate
 from reports.gate.told import told_of_gate
 from repository import FLOOD, POLICIES, SCENARIO, SCHEMA, Repository, fleet
@@ -575,3 +577,41 @@ def test_a_change_of_the_schema_is_none_of_the_entities(repository: Repository) 
     head = repository.branch("stored", **{"fleet/policies/entities.json": entities})
     gate = wt.gate("main", head, folder=repository.root, workers=1, replications=2)
     assert [note for one in gate.targets for note in one.notes if "Entities" in note]
+
+
+SWAMPED = SCENARIO.replace("rate: 40/h", "rate: 1000/h").replace("name: refunds", "name: others")
+
+
+@pytest.mark.parametrize(
+    ("text", "result"), [(SCENARIO.replace("name: refunds", "name: others"), "pass"), (SWAMPED, "fail")]
+)
+def test_a_new_scenario_must_keep_its_own_objectives(
+    repository: Repository, text: str, result: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    head = repository.branch(f"new-{result}", **{"fleet/other/scenario.yaml": text})
+    gate = wt.gate("main", head, folder=repository.root, workers=1, replications=3)
+    assert gate.verdict.result == result
+    [one] = gate.targets
+    assert one.target.change == "added"
+    assert one.effect is not None
+    assert [(o.name, o.base, o.head) for o in one.effect.objectives] == [("refund-answered", None, result)]
+    [said] = [statement for _, statement in gate.said if statement.rule == "objective"]
+    assert said.stands == (result == "fail")
+    print_gate(gate)
+    assert "base" not in capsys.readouterr().out.partition("objective ")[2].splitlines()[0]
+    page = render_gate(parsed_gate(json.dumps(to_json(gate)).encode(), "gate.json"))
+    assert "It is new" in page
+    assert "Which objectives each variant keeps" in page
+
+
+def test_a_head_that_mends_a_broken_base_is_judged_by_its_own_objectives(repository: Repository) -> None:
+    repository.git("checkout", "-q", "-B", "broken", "main")
+    repository.write("fleet/policies/refunds.cedar", "forbd")
+    repository.git("commit", "-q", "-a", "-m", "broken")
+    repository.git("checkout", "-q", "-B", "mended")
+    repository.write("fleet/policies/refunds.cedar", FLOOD)
+    repository.git("commit", "-q", "-a", "-m", "mended")
+    repository.git("checkout", "-q", "main")
+    gate = wt.gate("broken", "mended", folder=repository.root, workers=1, replications=3)
+    assert gate.verdict.result == "fail"
+    assert {one.rule for _, one in gate.said if one.stands} == {"objective"}
