@@ -38,6 +38,10 @@ HEAD: Final = "head"
 POLICIES: Final = "policies-alone"
 """The base with the policies of the head."""
 
+_TOLD: Final = (("work.", ".completed"), ("work.", ".wrong"), ("work.", ".cost"), ("events.", ""))
+"""What is told beside desks, by how measures begin and end: what becomes of cases and what they cost; then oversight,
+such as escalations that nobody answers and what slips past policy."""
+
 _DESK: Final = ("cases", "load", "wait.p95", "unserved")
 """What is told of each desk, in this order."""
 
@@ -410,9 +414,10 @@ def _sentences(effect: Effect) -> Iterator[Sentence]:
     for desk in effect.desks:
         yield from _of_desk(desk, head, effect)
     yield from _lost(effect)
-    for name in ("completed", "cost"):
-        for one in head.contrasts:
-            if one.measure.startswith("work.") and one.measure.endswith(f".{name}") and one.word in ("better", "worse"):
+    sure = [one for one in head.contrasts if one.word in ("better", "worse")]
+    for begin, end in _TOLD:
+        for one in sure:
+            if one.measure.startswith(begin) and one.measure.endswith(end):
                 yield Sentence(one.measure, f"{_moves(one, effect)}.")
 
 

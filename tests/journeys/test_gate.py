@@ -615,3 +615,13 @@ def test_a_head_that_mends_a_broken_base_is_judged_by_its_own_objectives(reposit
     gate = wt.gate("broken", "mended", folder=repository.root, workers=1, replications=3)
     assert gate.verdict.result == "fail"
     assert {one.rule for _, one in gate.said if one.stands} == {"objective"}
+
+
+def test_what_a_change_does_to_oversight_is_told(repository: Repository) -> None:
+    """Escalations that time out before anybody looks are no answer of a person."""
+    hurried = FLOOD.replace('@timeout("4h")', '@timeout("5m")')
+    gate = wt.gate("main", repository.branch("hurried", policies=hurried), folder=repository.root, replications=6)
+    [target] = gate.targets
+    assert target.effect is not None
+    told = {one.subject: one.text for one in target.effect.sentences}
+    assert told["events.unanswered-escalations"].startswith("events.unanswered-escalations goes from 0")
