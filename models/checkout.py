@@ -86,6 +86,12 @@ class Tree:
             return [folder]
         return [path for path in self.entries if not folder or path.startswith(f"{folder}/")]
 
+    def links(self) -> dict[str, str]:
+        """Where each link leads, by its path; an empty path is the root. Those that leave the tree are left out."""
+        texts = _contents(self, [entry for entry in self.entries.values() if entry.kind == "link"])
+        goals = ((path, _goal(path, os.fsdecode(text))) for path, text in texts.items())
+        return {path: goal for path, goal in goals if goal is not None}
+
     def read(self, path: str) -> bytes | None:
         """What a file holds, with links followed; None where there is none. Raises InputError where it is refused."""
         place = self._followed(path)
@@ -130,12 +136,19 @@ class Tree:
 
     def _target(self, path: str) -> str:
         """Where a link leads, by its text. Raises InputError where that is outside of the tree."""
-        text = os.fsdecode(_contents(self, [self.entries[path]])[path])
-        goal = posixpath.normpath(posixpath.join(posixpath.dirname(path), text))
-        if posixpath.isabs(text) or goal == ".." or goal.startswith("../"):
+        goal = _goal(path, os.fsdecode(_contents(self, [self.entries[path]])[path]))
+        if goal is None:
             message = f"{quoted(path)} is a link that leaves the repository"
             raise input_error(message, self.name, "what a scenario names lies in the repository")
-        return "" if goal == "." else goal
+        return goal
+
+
+def _goal(link: str, text: str) -> str | None:
+    """Where a link with a text leads, from the root; None where that is outside of the tree."""
+    goal = posixpath.normpath(posixpath.join(posixpath.dirname(link), text))
+    if posixpath.isabs(text) or goal == ".." or goal.startswith("../"):
+        return None
+    return "" if goal == "." else goal
 
 
 # --- the repository ---------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from models.checkout import Change, Tree
+from models.checkout import LINKS_MAX, Change, Tree
 from models.diagnostics import Diagnostic, InputError, input_error, quoted
 from models.load import SCENARIO_FILE
 from models.reading import FILE_BYTES_MAX, parse_document
@@ -61,10 +61,11 @@ def targets(base: Tree, head: Tree, changes: Sequence[Change], paths: Collection
                 f"neither version has {quoted(path)}", "PATHS", "a scenario, a folder of policies or above"
             )
     changed = [change.path for change in changes]
-    scenarios = dict(_scenarios(base, head, changed))
+    links = sorted({*base.links().items(), *head.links().items()})
+    scenarios = dict(_scenarios(base, head, changed, links))
     used = {path for _, names in scenarios.values() for path in names}
     found = [target for target, _ in scenarios.values()]
-    found += _policies(base, head, changed, used)
+    found += _policies(base, head, [*changed, *_led(links, changed)], used)
     if paths:
         found = [one for one in found if _asked(one, paths, scenarios[one.path][1] if one.kind == "scenario" else ())]
     else:
@@ -77,19 +78,56 @@ def _asked(target: Target, paths: Collection[str], names: Collection[str]) -> bo
     if target.path in paths:
         return True
     below = any(_within(target.path, path) for path in paths)
-    reads = any(_within(name, path) or _within(path, name) for path in paths for name in names)
-    return target.change != "unchanged" and (below or reads)
+    reads = any(_within(name, path) for path in paths for name in names) or any(_is_read(path, names) for path in paths)
+    own = target.kind == "policies" and any(_beside(path, f"{target.path}/x".lstrip("/")) for path in paths)
+    return target.change != "unchanged" and (below or reads or own)
 
 
-def _scenarios(base: Tree, head: Tree, changed: Sequence[str]) -> Iterator[tuple[str, tuple[Target, tuple[str, ...]]]]:
+_Links = Sequence[tuple[str, str]]
+"""Links of both versions, each with where it leads."""
+
+
+def _reached(names: Iterable[str], links: _Links) -> tuple[str, ...]:
+    """What is named, and what the links on the way to it, or below it, lead to."""
+    found = dict.fromkeys(names)
+    fresh = list(found)
+    for _ in range(LINKS_MAX if links else 0):
+        ends = [_end(name, link, goal) for name in fresh for link, goal in links]
+        fresh = [end for end in dict.fromkeys(ends) if end is not None and end not in found]
+        found |= dict.fromkeys(fresh)
+    return tuple(found)
+
+
+def _end(name: str, link: str, goal: str) -> str | None:
+    """Where a name leads by one link; None where the link has nothing to do with it."""
+    if _within(link, name):
+        return goal
+    if not _within(name, link):
+        return None
+    end = posixpath.normpath(posixpath.join(goal, name[len(link) + 1 :]))
+    return "" if end == "." else end
+
+
+def _led(links: _Links, changed: Sequence[str]) -> Iterator[str]:
+    """Links to policies, schemas and entities that are not what they were, because what they lead to is not."""
+    touched = frozenset(changed)
+    for link, _ in links:
+        if link.endswith(_OF_POLICIES) and not touched.isdisjoint(_reached((link,), links)):
+            yield link
+
+
+def _scenarios(
+    base: Tree, head: Tree, changed: Sequence[str], links: _Links
+) -> Iterator[tuple[str, tuple[Target, tuple[str, ...]]]]:
     """Each scenario of either version by its folder: the target, and what it names."""
     files = sorted({path for one in (base, head) for path in one.entries if posixpath.basename(path) == SCENARIO_FILE})
     if len(files) > SCENARIOS_MAX:
         raise input_error("too many scenarios", head.name, f"at most {SCENARIOS_MAX} are looked at: name some")
     for file in files:
         folder = posixpath.dirname(file)
-        names = tuple(dict.fromkeys(name for one in (base, head) for name in named(one, file).own))
-        touched = tuple(path for path in changed if path == file or _is_read(path, names))
+        named_by = (name for one in (base, head) for name in named(one, file).own)
+        names = _reached((file, *named_by), links)
+        touched = tuple(path for path in changed if _is_read(path, names))
         there = file in base.entries, file in head.entries
         what: What = "changed" if all(there) else "added" if there[1] else "removed"
         yield folder, (Target(folder, "scenario", what if touched else "unchanged", touched), names)
@@ -183,10 +221,16 @@ def write_version(tree: Tree, target: Target, into: Path) -> None:
         raise InputError(*names.leaving)
     wanted = {file}
     for name in (*names.own, *names.variants):
-        wanted.update(tree.below(name))
+        wanted.update(tree.below(name), _above(name))
         if name.endswith(".cedar"):
             wanted.update(path for path in tree.entries if _is_read(path, (name,)))
     tree.write(sorted(path for path in wanted if path in tree.entries), into)
+
+
+def _above(name: str) -> Iterator[str]:
+    """The folders that a path leads through, which may be links."""
+    while name := posixpath.dirname(name):
+        yield name
 
 
 def here(faults: Iterable[Diagnostic], folder: Path) -> tuple[Diagnostic, ...]:
