@@ -28,12 +28,16 @@ class Exceptions:
     known: Collection[str]
     """Fingerprints of what the baseline knows of old."""
 
-    def applied(self, said: Sequence[tuple[Target, Statement]], today: date) -> tuple[Said, tuple[Statement, ...]]:
+    def applied(
+        self, said: Sequence[tuple[Target, Statement]], today: date, unread: Collection[Target] = ()
+    ) -> tuple[Said, tuple[Statement, ...]]:
         """The statements after the exceptions, and what is to be said of the waivers.
 
-        That a waiver waives nothing is told of those that are for something that is judged here.
+        The baseline excuses what the base has, and what it may have where it could not be read (`unread`), but nothing
+        that the change brings: a fingerprint holds no place, so it may be that of a finding in another folder. That a
+        waiver waives nothing is told of those that are for something that is judged here.
         """
-        placed = [one if one.rule in CHANGES else self._of_old(one) for _, one in said]
+        placed = [self._of_old(one) if one.since is None or target in unread else one for target, one in said]
         applied = apply_waivers(placed, self.waivers, today)
         files = {one.location.file for one in placed} | {file for target, _ in said for file in target.files}
         meant = {(one.file, one.line) for one in self.waivers if any(map(one.covers, files))}
@@ -42,7 +46,7 @@ class Exceptions:
         return tuple(pairs), (*applied.faults, *unused)
 
     def _of_old(self, statement: Statement) -> Statement:
-        known = statement.stands and statement.fingerprint in self.known
+        known = statement.stands and statement.rule not in CHANGES and statement.fingerprint in self.known
         return replace(statement, since="unchanged") if known else statement
 
 

@@ -122,6 +122,7 @@ def gate(
     said, about = excepted.applied(
         [(one.target, statement) for one in judged for statement in statements(one, rules)],
         asked.today or datetime.now(UTC).date(),
+        [one.target for one in judged if one.base_faults],
     )
     notes = (*_of_commits(of_base, compared, apart), *_of_rules(own, new, rules))
     return Gate(

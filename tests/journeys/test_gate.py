@@ -15,6 +15,7 @@ from jsonschema import Draft7Validator
 from scipy import stats
 
 import windtunnel as wt
+from models.cedar.load import policy_set
 from models.diagnostics import InputError
 from reports.baseline import baseline_text
 from reports.formats.github import github
@@ -27,8 +28,10 @@ from reports.gate.json import to_json
 from reports.gate.page import render_gate
 from reports.gate.terminal import print_gate
 from reports.gate.told import told_of_gate
+from reports.statements import of_findings
 from repository import FLOOD, POLICIES, SCENARIO, SCHEMA, Repository, fleet
 from sarif_schema import validator
+from verify.verify import verify
 from windtunnel.cli import exit_code
 
 
@@ -464,17 +467,37 @@ def test_a_waiver_that_waives_nothing_here_is_told_where_it_could(
         assert ("waives nothing" in text) is is_told
 
 
-def test_what_a_baseline_of_the_base_knows_does_not_fail(
-    repository: Repository, gates: dict[str, Gate], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_a_baseline_excuses_what_the_base_has_and_nothing_that_a_change_brings(
+    repository: Repository, gates: dict[str, Gate]
 ) -> None:
-    known = baseline_text([statement for _, statement in gates["masked"].said])
-    repository.branch("known", **{"windtunnel.toml": '[gate]\nbaseline = "known.json"\n', "known.json": known})
-    repository.git("checkout", "-q", "-b", "known-change", "known")
-    repository.write("fleet/policies/refunds.cedar", MASKED)
-    repository.git("commit", "-q", "-a", "-m", "masked")
-    repository.git("checkout", "-q", "main")
-    words = ("--base=known", "--head=known-change", "--replications=2")
-    assert told(repository, monkeypatch, capsys, *words)[0] == 0
+    alone = of_findings(verify(policy_set(MASKED, SCHEMA), effort="low"))
+    known = baseline_text([*(statement for _, statement in gates["masked"].said), *alone])
+    rules = "[gate]\nnew-findings-only = false\n"
+    files = {"known.json": known, "lone/a.cedar": POLICIES, "lone/x.cedarschema": SCHEMA}
+    repository.branch("strict", policies=MASKED, **files, **{"windtunnel.toml": rules})
+    repository.git("checkout", "-q", "-b", "known", "strict")
+    repository.write("windtunnel.toml", rules + 'baseline = "known.json"\n')
+    repository.write("fleet/desk/scenario.yaml", SCENARIO + "descripton: x\n")  # the base cannot be read
+    repository.git("commit", "-q", "-a", "-m", "unread")
+    repository.write("fleet/desk/scenario.yaml", SCENARIO)
+    repository.git("commit", "-q", "-a", "-m", "known")
+
+    def stands(base: str, files: dict[str, str]) -> set[tuple[str, str]]:
+        repository.git("checkout", "-q", "-B", "change", base)
+        for path, text in files.items():
+            repository.write(path, text)
+        repository.git("add", "-A")
+        repository.git("commit", "-q", "--allow-empty", "-m", "change")
+        repository.git("checkout", "-q", "main")
+        gate = wt.gate(base, "change", folder=repository.root, workers=1, replications=2)
+        return {(target.path, one.rule) for target, one in gate.said if one.stands}
+
+    of_base = {"fleet/policies/refunds.cedar": MASKED + "// a note\n"}
+    assert stands("strict", of_base) == {("fleet/desk", "P201")}  # the rules make it count
+    assert stands("known", of_base) == set()
+    assert stands("known~1", {"fleet/desk/scenario.yaml": SCENARIO}) == set()
+    assert stands("known", {"lone/a.cedar": MASKED}) == {("lone", "P201")}  # of the same name and fingerprint
+    assert stands("known", {"more/a.cedar": MASKED, "more/x.cedarschema": SCHEMA}) == {("more", "P201")}
 
 
 def test_exceptions_that_cannot_be_read_are_an_input_error(repository: Repository) -> None:
