@@ -13,6 +13,9 @@ from scipy.special import ndtri
 from reports.intervals import CONFIDENCE, Array, Interval, exact, student
 
 MSER_BATCH: Final = 5
+_ROUNDING: Final = 1e-12
+"""Part of the whole sum of squares under which what is left of it is rounding."""
+
 BATCHES: Final = 30
 """Batches of the interval: Schmeiser, Batch size effects in the analysis of simulation output, Oper. Res. 30 (1982),
 finds little gain beyond 30."""
@@ -40,7 +43,9 @@ def mser(series: Sequence[float], batch: int = MSER_BATCH) -> Truncation:
         return Truncation(0, False)
     left = np.arange(count, 0, -1)
     sums, squares = (np.cumsum(of[::-1])[::-1] for of in (values - values.mean(), (values - values.mean()) ** 2))
-    errors = (squares - sums**2 / left) / left.astype("float64") ** 2
+    spread = squares - sums**2 / left
+    spread[spread <= _ROUNDING * squares[0]] = 0.0  # equal figures have none, and the first of them is to be found
+    errors = spread / left.astype("float64") ** 2
     allowed = (count + 1) // 2
     best = int(np.argmin(errors[:allowed]))
     return Truncation(best * batch, best < allowed - 1)

@@ -41,12 +41,23 @@ def sweep_question(
     """The question of a sweep. Raises InputError where its parts do not go together."""
     axes = _axes(vary) if isinstance(vary, Mapping) else parse_axes(vary)
     count = check_design(axes, design, points)
+    _check_front(scenario, pareto)
     chosen = scenario.scenario.seed if seed is None else seed
     each = scenario.scenario.replications if replications is None else replications
     if each < 2:
         help = "intervals and differences come from replications; run at least 2"
         raise input_error(f"expected 2 replications or more, got {each}", "--replications", help)
-    return Sweep(axes, design, count, each, chosen, _best(scenario, **wanted), tuple(pareto), tornado)
+    best = _best(scenario, **wanted)
+    if best is not None and best.budget is not None and best.budget < 2 * count:
+        help = f"{count:,} points take two each: {2 * count:,} or more"
+        raise input_error(f"{best.budget} replications are too few", "--budget", help)
+    return Sweep(axes, design, count, each, chosen, best, tuple(pareto), tornado)
+
+
+def _check_front(scenario: LoadedScenario, pareto: Sequence[str]) -> None:
+    for name, info in infos(scenario.scenario, definitions(scenario.scenario, pareto, "--pareto")).items():
+        if name in pareto and info.better is None:
+            raise input_error(f"neither more nor less of {name} is better", "--pareto", "take another measure")
 
 
 def _axes(vary: Mapping[str, Sequence[Any]]) -> tuple[Axis, ...]:

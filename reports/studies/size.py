@@ -31,6 +31,9 @@ it."""
 
 VALUE_MAX: Final = 1_000_000
 
+OF_THE_STUDY: Final = ("seed", "replications")
+"""Fields that are the same in all variants of a study, whatever a variant says."""
+
 Answer = Literal["met", "not met", "undecided"]
 _ANSWERS: Final[Mapping[Overall, Answer]] = {"pass": "met", "fail": "not met", "undecided": "undecided"}
 
@@ -262,8 +265,12 @@ def looks_up_to(most: int) -> list[int]:
 def set_to(find: str, scenario: Scenario, value: Any, option: str = "--find") -> dict[str, Any]:
     """The changes that set a field to a value. `desks.NAME.staff` is the staff of every shift of a desk.
 
-    Raises InputError where the desk is not there; other paths are checked as they are set.
+    Raises InputError where the desk is not there, or where the field is one that a study sets itself; other paths are
+    checked as they are set.
     """
+    if find in OF_THE_STUDY:
+        help = "every variant of a study has the same: give the study its own"
+        raise input_error(f"{quoted(find)} changes nothing here", f"{option} {find}", help)
     family, _, rest = find.partition(".")
     name, dot, field = rest.rpartition(".")
     of_shift = any(name.startswith(f"{desk}.roster.") for desk in scenario.desks)

@@ -4,6 +4,7 @@ which field matters most."""
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -235,7 +236,7 @@ def front(
     """Which points nothing betters in every measure."""
     signs = [-1.0 if variants[0].infos[name].better == "more" else 1.0 for name in measures]
     samples = [[lab.sample(variant, name, numbers) for name in measures] for variant in variants]
-    means = np.array([[sign * _mean(one) for sign, one in zip(signs, row, strict=True)] for row in samples])
+    means = np.array([[_mean(one, sign) for sign, one in zip(signs, row, strict=True)] for row in samples])
     places: list[Place] = []
     for i in range(len(variants)):
         better = [j for j in range(len(variants)) if j != i and _dominates(means[j], means[i])]
@@ -244,10 +245,11 @@ def front(
     return places
 
 
-def _mean(sample: Sample) -> float:
+def _mean(sample: Sample, sign: float) -> float:
+    """The mean of what is known times a sign that makes less better; what nothing is known of is the worst."""
     values = np.asarray(sample.best or sample.high, dtype="float64")
     known = values[~np.isnan(values)]
-    return float(known.mean()) if len(known) else float("inf")
+    return sign * float(known.mean()) if len(known) else math.inf
 
 
 def _dominates(one: Array, other: Array) -> bool:
@@ -275,7 +277,7 @@ def _selected(lab: Lab, variants: Sequence[Variant], best: Best, asked: Sweep) -
     numbers = range(asked.replications)
     samples = {variant.name: lab.sample(variant, best.measure, numbers) for variant in variants}
     sign = -1.0 if best.more else 1.0
-    first = min(samples, key=lambda name: sign * _mean(samples[name]))
+    first = min(samples, key=lambda name: _mean(samples[name], sign))
     level = 1.0 - (1.0 - asked.confidence) / max(len(samples) - 1, 1)
     left = [name for name in samples if name != first and not _worse(samples[first], samples[name], sign, level)]
     counts = dict.fromkeys(samples, asked.replications)
@@ -364,7 +366,7 @@ def _effects(
 ) -> tuple[Effect, ...]:
     figures = np.array([_bests(lab.sample(variant, measure, range(asked.replications))) for variant in variants])
     found = [_effect(axis, ids, figures, asked) for axis in asked.axes]
-    return tuple(sorted(found, key=lambda effect: -abs(effect.interval.estimate)))
+    return tuple(sorted(found, key=lambda e: -abs(e.interval.estimate) if e.interval.known else math.inf))
 
 
 def _bests(sample: Sample) -> Array:
@@ -391,10 +393,13 @@ def _known_mean(figures: Array) -> Array:
 
 
 def slopes(axis: Axis, axes: Sequence[Axis], ids: Sequence[Mapping[str, Any]], figures: Array) -> Array:
-    """How far a measure moves along a whole range, by least squares over all ranges together, in each replication."""
+    """How far a measure moves along a whole range, by least squares over all ranges together, in each replication; nan
+    where too few points have a figure to tell the ranges apart."""
     ranges = [one for one in axes if one.is_range]
     columns = [np.ones(len(ids)), *(np.array([along(one, values[one.path]) for values in ids]) for one in ranges)]
     known = ~np.isnan(figures).any(axis=1)
-    solved = np.linalg.lstsq(np.stack(columns, axis=1)[known], figures[known], rcond=None)[0]
+    solved, _, rank, _ = np.linalg.lstsq(np.stack(columns, axis=1)[known], figures[known], rcond=None)
+    if rank < len(columns):
+        return np.full(figures.shape[1], np.nan)
     found: Array = solved[1 + ranges.index(axis)]
     return found

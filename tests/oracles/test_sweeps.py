@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -18,7 +19,7 @@ from models.units import MINUTE
 from reports.intervals import exact
 from reports.studies.designs import Axis, along, parse_axes, points_of
 from reports.studies.study import Lab
-from reports.studies.sweep import Swept, front, slopes
+from reports.studies.sweep import Best, Swept, _effects, _selected, front, slopes
 from windtunnel.cli import exit_code
 
 DESK = """\
@@ -109,9 +110,9 @@ def test_the_same_sweep_is_the_same_bytes_with_two_workers(desk: LoadedScenario,
 # --- the front --------------------------------------------------------------------------------------------------------
 
 
-def _front(figures: list[list[list[float]]]) -> list[str]:
-    """The front of points with two measures to be had low; each has its figures by replication."""
-    infos = {"a": SimpleNamespace(better="less"), "b": SimpleNamespace(better="less")}
+def _front(figures: list[list[list[float]]], better: str = "less") -> list[str]:
+    """The front of points with two measures, the first to be had low; each has its figures by replication."""
+    infos = {"a": SimpleNamespace(better="less"), "b": SimpleNamespace(better=better)}
     variants = [SimpleNamespace(infos=infos, figures=dict(zip("ab", one, strict=True))) for one in figures]
     lab = cast("Lab", SimpleNamespace(sample=lambda variant, name, _: exact(variant.figures[name])))
     return list(front(lab, cast("Any", variants), ["a", "b"], range(3), 0.95))
@@ -132,6 +133,23 @@ def test_what_is_bettered_by_chance_alone_may_be_on_the_front() -> None:
     assert _front([[list(noise), level], [list(noise + 0.01), level]]) == ["front", "off"]  # the same noise: surely
 
 
+def test_what_nothing_is_known_of_betters_nothing() -> None:
+    unknown = [math.nan] * 3
+    level = [1.0] * 3
+    assert _front([[level, level], [level, unknown]], "less") == ["front", "perhaps"]
+    assert _front([[level, level], [level, unknown]], "more") == ["front", "perhaps"]
+
+
+def test_the_best_is_no_point_that_nothing_is_known_of() -> None:
+    figures = {"known": [0.5, 0.6, 0.7], "unknown": [math.nan] * 3}
+    lab = cast("Lab", SimpleNamespace(sample=lambda variant, _, __: exact(figures[variant.name])))
+    variants = cast("Any", [SimpleNamespace(name=name) for name in figures])
+    asked = cast("Any", SimpleNamespace(replications=3, confidence=0.95))
+    for more in (True, False):
+        found = _selected(lab, variants, Best("share", more), asked)
+        assert (found.best, found.left) == ("known", ("unknown",))
+
+
 # --- effects and designs ----------------------------------------------------------------------------------------------
 
 
@@ -143,6 +161,28 @@ def test_effects_of_a_linear_measure_are_its_slopes() -> None:
     )
     assert slopes(axes[0], axes, ids, figures) == pytest.approx([3.0] * 4)
     assert slopes(axes[1], axes, ids, figures) == pytest.approx([-5.0] * 4)
+
+
+def test_too_few_points_tell_no_slopes() -> None:
+    """Two points of three ranges: endless many slopes go through them."""
+    axes = parse_axes(["a=0..10", "b=0..10", "c=0..10"])
+    ids = list(points_of(axes, "latin-hypercube", 2, 7))
+    figures = np.array([[1.0, 1.1, 1.2], [2.0, 2.1, 2.2]])
+    assert np.isnan(slopes(axes[0], axes, ids, figures)).all()
+    assert np.isfinite(slopes(axes[0], axes[:1], ids, figures)).all()
+
+
+def test_effects_that_are_not_known_come_last() -> None:
+    """Where the middle of one field has nothing to measure, only its own ends are known."""
+    axes = parse_axes(["a=1,2", "b=1,2,3", "c=1,2"])
+    ids = list(points_of(axes, "grid", 12, 0))
+    figures = [[math.nan if one["b"] == 2 else one["a"] + 0.1 * one["b"]] * 5 for one in ids]
+    lab = cast("Lab", SimpleNamespace(sample=lambda variant, _, __: exact(figures[variant])))
+    asked = cast("Any", SimpleNamespace(replications=5, confidence=0.95, axes=axes, design="grid"))
+    found = _effects(lab, cast("Any", range(12)), ids, "m", asked)
+    assert [one.path for one in found] == ["b", "a", "c"]
+    assert found[0].interval.estimate == pytest.approx(0.2)
+    assert not found[1].interval.known
 
 
 def test_a_grid_is_every_combination_and_ranges_have_their_levels() -> None:
@@ -187,11 +227,14 @@ def test_designs_fill_their_ranges_evenly_and_are_the_same_again(design: Any) ->
         (["--vary", "desks.people.staff=1,2", "--best", "desks.people.load"], "neither more nor less"),
         (["--vary", "desks.people.staff=1,2", "--indifference", "3s"], "no `--best` is"),
         (["--vary", "desks.people.staff=1,2", "--best", "soon", "--indifference", "3"], "is not a duration"),
+        (["--vary", "seed=1,2"], "`seed` changes nothing here"),
+        (["--vary", "desks.people.staff=1,2", "--pareto", "desks.people.load"], "neither more nor less"),
+        (["--vary", "desks.people.staff=1,2,3", "--best", "soon", "--budget", "5"], "6 or more"),
         (
             ["--vary", "desks.people.staff=1,2", "--replications", "1"],
             "intervals and differences come from replications",
         ),
-        (["--vary", "desks.people.staff=1..1000:1000", "--vary", "seed=1..1000:1000"], "give `--yes` to begin it"),
+        (["--vary", "desks.people.staff=1..1000:1000", "--vary", "horizon=2h..3h:1000"], "give `--yes` to begin it"),
     ],
 )
 def test_what_is_wrong_is_said_before_anything_is_simulated(
