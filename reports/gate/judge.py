@@ -209,6 +209,8 @@ def _of_effect(one: Judged, rules: GateRules) -> Iterator[Statement]:
         yield replace(_of_objective(objective, one.scope, rules), location=Location(SCENARIO_FILE, objective.line))
         if (apart := _with_policies_alone(objective, one.scope)) is not None and rules.objectives != "told":
             yield replace(apart, location=Location(SCENARIO_FILE, objective.line))
+        if objective.reset:
+            yield replace(_set_anew(objective, one.scope), location=Location(SCENARIO_FILE, objective.line))
     for limit in one.effect.limits:
         yield replace(_of_limit(limit, one.scope), location=place)
         if limit.verdict == "pass" and limit.alone in ("fail", "undecided"):
@@ -253,6 +255,13 @@ def _with_policies_alone(one: ObjectiveChange, scope: str) -> Statement | None:
         return None
     why = one.alone_sentence.removeprefix(f"{one.name} is missed: ")
     return _only_with_the_rest(f"objective `{one.name}`", one.name, one.alone, scope, why)
+
+
+def _set_anew(one: ObjectiveChange, scope: str) -> Statement:
+    """That the change sets an objective anew: here the base's is kept, from the next change on the new one counts."""
+    told = f"the change sets objective `{one.name}` anew. It is judged by the base's here, by the new one from then on."
+    said = _statement(scope, "gate.objective", one.name, "review", told, Location("", 0), "new")
+    return replace(said, level="note")
 
 
 def _only_with_the_rest(what: str, name: str, alone: Overall | None, scope: str, why: str = "") -> Statement:

@@ -18,6 +18,7 @@ def told_of_gate(gate: Gate) -> Told:
     facts = {"base": f"{gate.base.ref} ({gate.base.id[:12]})", "compared with": gate.compared.id[:12]}
     facts["head"] = "the working tree" if gate.head is None else f"{gate.head.ref} ({gate.head.id[:12]})"
     facts |= {"judged": ", ".join(one.target.name for one in gate.targets) or "nothing"}
-    facts |= {f"note {number}": note for number, note in enumerate(gate.notes, 1)}
+    notes = [*gate.notes, *(f"{one.target.name}: {note}" for one in gate.targets for note in one.notes)]
+    facts |= {f"note {number}": note for number, note in enumerate(notes, 1)}
     said = (*(statement for _, statement in gate.said), *gate.about)
     return Told(f"gate: {change_told(gate)}", verdict.result, verdict.exit_code, verdict.reasons, said, facts)

@@ -239,6 +239,21 @@ def test_a_change_cannot_drop_or_loosen_the_objective_that_it_would_miss(
     assert "objective `refund-answered` is dropped by the change" in text
 
 
+def test_what_both_versions_are_tested_with_is_told_in_every_format(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A looser objective and less work do not fail by themselves: whoever reads any format must see them."""
+    eased = SCENARIO.replace("at-least: 0.9", "at-least: 0.1").replace("rate: 40/h", "rate: 4/h")
+    repository.branch("gentler", **{"fleet/desk/scenario.yaml": eased})
+    for format in ("text", "json", "sarif", "junit", "markdown"):
+        words = ("--head=gentler", "--replications=2", f"--format={format}")
+        code, text = told(repository, monkeypatch, capsys, *words)
+        plain = " ".join(text.replace("<code>", "`").replace("</code>", "`").replace("&#96;", "`").split())
+        assert code == 0
+        assert "the change sets objective `refund-answered` anew" in plain, format
+        assert "The change is of the scenario, too" in plain, format
+
+
 def test_the_same_change_is_told_in_the_same_bytes(
     repository: Repository, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
