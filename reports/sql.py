@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +20,7 @@ from sim.tables import KEPT
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
+    from duckdb import DuckDBPyRelation
 
 QUERY_MAX: Final = 100_000
 """Characters of a query."""
@@ -86,18 +88,40 @@ def _connected(folders: Sequence[Path]) -> Iterator[duckdb.DuckDBPyConnection]:
     tables = [tables_of(folder) for folder in folders]
     settings = {"memory_limit": MEMORY, "temp_directory": "", "python_enable_replacements": False}
     with duckdb.connect(":memory:", config=settings) as connection:
-        parts: dict[str, list[str]] = {}
-        for place, (folder, names) in enumerate(zip(folders, tables, strict=True)):
+        parts: dict[str, list[tuple[str, DuckDBPyRelation]]] = {}
+        for run, names in zip(_labels(folders), tables, strict=True):
             for name, file in names.items():
-                connection.register(f"{name}@{place}", ds.dataset(file, format="parquet"))
-                run = folder.resolve().name.replace("'", "''")
-                own = f"'{run}' as run, " if len(folders) > 1 else ""
-                parts.setdefault(name, []).append(f'select {own}* from "{name}@{place}"')  # noqa: S608 - our own names
-        for name, selects in parts.items():
-            connection.execute(f'create view "{name}" as {" union all by name ".join(selects)}')
+                rows = connection.from_arrow(ds.dataset(file, format="parquet"))
+                parts.setdefault(name, []).append((run, rows))
+        for name, found in parts.items():
+            (_together(found) if len(folders) > 1 else found[0][1]).create_view(name)
         connection.execute("set enable_external_access = false")
         connection.execute("set lock_configuration = true")
         yield connection
+
+
+def _labels(folders: Sequence[Path]) -> list[str]:
+    """What each folder is called: its name, and as much of the path above it as tells it from the others."""
+    parts = [folder.resolve().parts for folder in folders]
+    if twice := next((folder for folder, path in zip(folders, parts, strict=True) if parts.count(path) > 1), None):
+        raise input_error("is named twice", str(twice), "its rows would count twice: keep one")
+    longest = max(map(len, parts), default=1)
+    labels = (["/".join(path[-length:]) for path in parts] for length in range(1, longest + 1))
+    return next(some for some in labels if len(set(some)) == len(some))
+
+
+def _together(parts: Sequence[tuple[str, DuckDBPyRelation]]) -> DuckDBPyRelation:
+    """The rows of several relations, with the run they are from; a column that one lacks is null there."""
+    columns = list(dict.fromkeys(column for _, rows in parts for column in rows.columns))
+    named = []
+    for run, rows in parts:
+        cells = [("" if column in rows.columns else "null as ") + _quoted(column, '"') for column in columns]
+        named.append(rows.project(", ".join([f"{_quoted(run, chr(39))} as run", *cells])))
+    return reduce(lambda whole, rows: whole.union(rows), named)
+
+
+def _quoted(text: str, mark: str) -> str:
+    return mark + text.replace(mark, 2 * mark) + mark
 
 
 def _located(connection: duckdb.DuckDBPyConnection, query: str) -> Exception:

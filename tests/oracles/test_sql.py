@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -64,6 +65,25 @@ def test_several_runs_are_told_apart(run: Run, tmp_path: Path) -> None:
     other = wt.simulate(wt.load(run.folder.parent, {"horizon": "6h"}), tmp_path / "o'ther", replications=1, workers=1)
     found = wt.sql([run.folder, other.folder], "select run, count(*) as n from cases group by 1 order by 1")
     assert dict(zip(found["run"], found["n"], strict=True)) == {"run": len(run.cases()), "o'ther": len(other.cases())}
+
+
+def test_runs_of_one_name_are_told_apart(run: Run, tmp_path: Path) -> None:
+    """Two folders named alike: their rows do not fall together under one name."""
+    folders = [tmp_path / name / "run" for name in ("a", "b")]
+    for folder in folders:
+        shutil.copytree(run.folder, folder)
+    found = wt.sql(folders, "select run, count(*) as n from cases group by 1 order by 1")
+    assert dict(zip(found["run"], found["n"], strict=True)) == dict.fromkeys(("a/run", "b/run"), len(run.cases()))
+    with pytest.raises(InputError, match="named twice"):
+        wt.sql([folders[0], folders[0] / ".." / "run"], "select 1")
+
+
+def test_the_tables_that_are_shown_are_those_of_the_run(run: Run, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(run.folder, other)
+    for folders in (run.folder, [run.folder, other]):
+        shown = wt.sql(folders, "show tables")["name"].tolist()
+        assert shown == sorted(path.stem for path in run.folder.glob("*.parquet"))
 
 
 def test_studies_have_tables_too(run: Run, tmp_path: Path) -> None:
