@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from models.diagnostics import quoted
 from windtunnel import api
 from windtunnel.options import Changes, FailOn, RunPath, Threshold, VariantName, Workers, changed
 
@@ -62,6 +63,7 @@ def verify(
     scenario = None if replay is None else api.load(replay, changed(changes), variant=variant)
     from reports import progress
     from reports.verdict import EXIT_CODES
+    from reports.words import listed
 
     with progress.status("checking"):
         found = api.verify_evidence(given, public_key=public_key, replay=scenario, workers=workers)
@@ -70,4 +72,6 @@ def verify(
     for label, sentences in (("fault", found.faults), ("checked", found.checked), ("not checked", found.unchecked)):
         for sentence in sentences:
             typer.echo(f"  {label}: {sentence}")
+    if found.beside:
+        typer.echo(f"  no part of the evidence: {listed([quoted(name) for name in found.beside], 6)}")
     raise typer.Exit(EXIT_CODES[found.result])

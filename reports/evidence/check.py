@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, cast, get_args
 
 from models.diagnostics import input_error, quoted
 from reports.evidence.dsse import opened
-from reports.evidence.statement import PREDICATE, PROOFS, TYPE, canonical, statement
+from reports.evidence.statement import PREDICATE, PROOFS, REPORTS, TYPE, canonical, statement
 from reports.evidence.write import SIGNED, UNSIGNED
 from reports.verdict import FailOn
 from sim.audit import audit
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from models.load import LoadedScenario
     from sim.run import Run
 
+_OWN: Final = RUN_FILES | frozenset(REPORTS)
+"""What is vouched for of the folder of a run. Nothing else is looked at, and a folder that holds more says so."""
 _BYTES_MAX: Final = 64_000_000
 _FAULTS_MAX: Final = 20
 
@@ -39,6 +41,8 @@ class EvidenceCheck:
     checked: tuple[str, ...]
     unchecked: tuple[str, ...]
     faults: tuple[str, ...]
+    beside: tuple[str, ...] = ()
+    """Names of what else lies in the folder: the evidence says nothing of it."""
 
     @property
     def result(self) -> Overall:
@@ -72,7 +76,12 @@ def check_evidence(
     if replay is not None:
         found += _replayed(run, replay, workers)
         checked.append("the tables, by simulating again")
-    return EvidenceCheck(tuple(checked), tuple(unchecked), tuple(found[:_FAULTS_MAX]))
+    return EvidenceCheck(tuple(checked), tuple(unchecked), tuple(found[:_FAULTS_MAX]), tuple(_beside(file)))
+
+
+def _beside(evidence: Path) -> list[str]:
+    own = {*_OWN, SIGNED, UNSIGNED, evidence.name}
+    return sorted(path.name for path in evidence.parent.iterdir() if path.name not in own)
 
 
 _JUDGED: Final = "the verdict and every test, judged again"
@@ -138,7 +147,7 @@ def _files(subjects: object, folder: Path) -> Iterator[str]:
         return
     told = {one["name"]: one["digest"]["sha256"] for one in subjects}
     for name, digest in told.items():
-        if name not in RUN_FILES:
+        if name not in _OWN:
             if not _PROOF.fullmatch(name):
                 yield f"{quoted(name)}: is in the evidence and no part of a run"
             continue
@@ -149,7 +158,7 @@ def _files(subjects: object, folder: Path) -> Iterator[str]:
             continue
         if found != digest:
             yield f"{name}: sha256 is {found}, by the evidence it was {quoted(digest)}"
-    present = {path.name for path in folder.iterdir()} & RUN_FILES
+    present = {path.name for path in folder.iterdir()} & _OWN
     yield from (f"{name}: is no part of the evidence" for name in sorted(present - told.keys()))
 
 

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 TYPE: Final = "https://in-toto.io/Statement/v1"
 PREDICATE: Final = "https://in-toto.io/attestation/test-result/v0.1"
-REPORT: Final = "report.html"
+REPORTS: Final = ("report.html", "report.pdf")
+"""What `report` writes into the folder of a run."""
 PROOFS: Final = "proofs/"
 """What stands before the digest in the name of an SMT-LIB script, which `verify --scripts` writes."""
 
@@ -54,7 +55,7 @@ def canonical(value: Mapping[str, Any]) -> bytes:
 
 def _subjects(run: Run, findings: Findings | None) -> Iterator[dict[str, Any]]:
     """Every file of the run as it is now, then the proofs that its findings name."""
-    names = [MANIFEST, *sorted(run.manifest.files), *([REPORT] if _is_file(run.folder / REPORT) else [])]
+    names = [MANIFEST, *sorted(run.manifest.files), *(name for name in REPORTS if _is_file(run.folder / name))]
     yield from (_resource(name, file_digest(run.folder / name)) for name in names)
     proofs = {f.proof.smt2_sha256 for f in findings.findings if f.proof is not None} if findings else set()
     yield from (_resource(f"{PROOFS}{digest}.smt2", digest) for digest in sorted(proofs - {""}))

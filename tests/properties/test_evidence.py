@@ -206,6 +206,23 @@ def test_tampering_is_told(run: Path, tampering: Callable[[Path], None]) -> None
     assert told(run) == "fail"
 
 
+def test_a_printed_report_is_part_of_the_evidence_and_other_files_are_named_as_none_of_it(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run / "report.pdf").write_bytes(b"%PDF-1.4 one")
+    assert told(run) == "fail"  # printed after the evidence was written
+    wt.evidence(wt.open_run(run))
+    assert told(run) == "pass"
+    assert wt.verify_evidence(run).beside == ()
+    (run / "approved \x1b[1m.txt").write_text("all is well")
+    assert exit_code(["evidence", "verify", str(run)]) == 0
+    text = capsys.readouterr().out
+    assert "no part of the evidence: `approved" in text
+    assert "\x1b" not in text
+    (run / "report.pdf").write_bytes(b"%PDF-1.4 two")
+    assert told(run) == "fail"
+
+
 def test_evidence_of_another_run_is_no_evidence(run: Path, small: LoadedScenario, tmp_path: Path) -> None:
     other = wt.simulate(small, tmp_path / "other", workers=1, seed=99).folder
     shutil.copy(run / "evidence.intoto.json", other)
