@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from models.checkout import LINKS_MAX, Change, Tree
 from models.diagnostics import Diagnostic, InputError, input_error, quoted
@@ -45,6 +45,8 @@ class Named:
 
     own: tuple[str, ...]
     """Read by the scenario itself."""
+    rollouts: tuple[str, ...]
+    """Policies that it rolls out in the course of a run: none that are verified."""
     variants: tuple[str, ...]
     """Read by its variants alone."""
     leaving: tuple[Diagnostic, ...]
@@ -63,11 +65,11 @@ def targets(base: Tree, head: Tree, changes: Sequence[Change], paths: Collection
     changed = [change.path for change in changes]
     links = sorted({*base.links().items(), *head.links().items()})
     scenarios = dict(_scenarios(base, head, changed, links))
-    used = {path for _, names in scenarios.values() for path in names}
-    found = [target for target, _ in scenarios.values()]
+    used = {path for one in scenarios.values() for path in one.verified}
+    found = [one.target for one in scenarios.values()]
     found += _policies(base, head, [*changed, *_led(links, changed)], used)
     if paths:
-        found = [one for one in found if _asked(one, paths, scenarios[one.path][1] if one.kind == "scenario" else ())]
+        found = [one for one in found if _asked(one, paths, scenarios[one.path].read if one.kind == "scenario" else ())]
     else:
         found = [one for one in found if one.change != "unchanged"]
     return tuple(sorted(found, key=lambda one: (one.path, one.kind)))
@@ -116,21 +118,28 @@ def _led(links: _Links, changed: Sequence[str]) -> Iterator[str]:
             yield link
 
 
-def _scenarios(
-    base: Tree, head: Tree, changed: Sequence[str], links: _Links
-) -> Iterator[tuple[str, tuple[Target, tuple[str, ...]]]]:
-    """Each scenario of either version by its folder: the target, and what it names."""
+class _Reading(NamedTuple):
+    """A scenario, with the files and folders that it reads, and those of them whose policies are verified with it."""
+
+    target: Target
+    read: tuple[str, ...]
+    verified: tuple[str, ...]
+
+
+def _scenarios(base: Tree, head: Tree, changed: Sequence[str], links: _Links) -> Iterator[tuple[str, _Reading]]:
+    """Each scenario of either version by its folder."""
     files = sorted({path for one in (base, head) for path in one.entries if posixpath.basename(path) == SCENARIO_FILE})
     if len(files) > SCENARIOS_MAX:
         raise input_error("too many scenarios", head.name, f"at most {SCENARIOS_MAX} are looked at: name some")
     for file in files:
         folder = posixpath.dirname(file)
-        named_by = (name for one in (base, head) for name in named(one, file).own)
-        names = _reached((file, *named_by), links)
+        sides = [named(one, file) for one in (base, head)]
+        verified = _reached((name for one in sides for name in one.own), links)
+        names = _reached((file, *verified, *(name for one in sides for name in one.rollouts)), links)
         touched = tuple(path for path in changed if _is_read(path, names))
         there = file in base.entries, file in head.entries
         what: What = "changed" if all(there) else "added" if there[1] else "removed"
-        yield folder, (Target(folder, "scenario", what if touched else "unchanged", touched), names)
+        yield folder, _Reading(Target(folder, "scenario", what if touched else "unchanged", touched), names, verified)
 
 
 def _is_read(path: str, names: Iterable[str]) -> bool:
@@ -149,10 +158,11 @@ def _beside(path: str, other: str) -> bool:
 
 
 def _policies(base: Tree, head: Tree, changed: Sequence[str], used: Collection[str]) -> Iterator[Target]:
-    """Folders of policies that no scenario reads."""
+    """Folders of policies that no scenario deploys. Of a folder that one does, those below it are no part."""
     folders: dict[str, list[str]] = {}
     for path in changed:
-        if path.endswith(_OF_POLICIES) and not _is_read(path, used):
+        direct = (name for name in used if name in (path, posixpath.dirname(path)) or not _within(path, name))
+        if path.endswith(_OF_POLICIES) and not _is_read(path, direct):
             folders.setdefault(posixpath.dirname(path), []).append(path)
     for folder, files in folders.items():
         there = [any(_is_policy(path, folder) for path in one.below(folder)) for one in (base, head)]
@@ -177,11 +187,12 @@ def named(tree: Tree, file: str) -> Named:
     try:
         data = tree.read(file)
         if data is None or len(data) > FILE_BYTES_MAX:
-            return Named((), (), ())
+            return Named((), (), (), ())
         document = parse_document(data.decode("utf-8-sig"), file)
     except (InputError, UnicodeDecodeError):
-        return Named((), (), ())
+        return Named((), (), (), ())
     own: dict[str, None] = {}
+    rollouts: dict[str, None] = {}
     variants: dict[str, None] = {}
     leaving = []
     for keys, text in _naming(document.value):
@@ -190,9 +201,9 @@ def named(tree: Tree, file: str) -> Named:
             help = "in a gate a scenario names files of its repository alone"
             leaving.append(document.diagnostic(keys, f"{quoted(text)} leaves the repository", help))
         else:
-            kept = variants if keys[0] == "variants" else own
+            kept = {"variants": variants, "rollouts": rollouts}.get(str(keys[0]), own)
             kept["" if goal == "." else goal] = None
-    return Named(tuple(own), tuple(variants), tuple(leaving))
+    return Named(tuple(own), tuple(rollouts), tuple(variants), tuple(leaving))
 
 
 def _naming(value: Any, keys: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], str]]:
@@ -220,7 +231,7 @@ def write_version(tree: Tree, target: Target, into: Path) -> None:
     if names.leaving:
         raise InputError(*names.leaving)
     wanted = {file}
-    for name in (*names.own, *names.variants):
+    for name in (*names.own, *names.rollouts, *names.variants):
         wanted.update(tree.below(name), _above(name))
         if name.endswith(".cedar"):
             wanted.update(path for path in tree.entries if _is_read(path, (name,)))

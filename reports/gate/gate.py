@@ -244,6 +244,7 @@ class _Work:
             backtest=backtest,
             base_faults=base_faults,
             notes=tuple(_notes(target, before, now, base_faults)),
+            other_entities=before is not None and _stores_differ(before, now),
         )
 
     def _diff(self, old: PolicySet | None, new: PolicySet | None) -> Diff | None:
@@ -348,15 +349,21 @@ def _notes(target: Target, before: _Version | None, now: _Version, base_faults: 
     elif before is None:
         yield "It is new: nothing is compared, and all that is found is new."
     elif target.kind == "policies":
-        yield "No scenario uses these policies, so no operational effect was measured."
+        yield "No scenario has these as its own policies, so their operational effect was not measured."
     elif now.loaded and before.loaded and now.loaded.digest == before.loaded.digest:
         yield "Nothing that is simulated changes."
     if before and before.loaded and now.loaded:
         yield from _of_scenario(before.loaded.scenario, now.loaded.scenario)
-    if before and now.policies and before.policies and _stored(now.policies) != _stored(before.policies):
+    if before and _stores_differ(before, now):
         yield "Entities change. The diff is over every entity store, so it does not tell what that changes."
     if now.policies is None or (before and before.policies is None):
         yield "A version names no policies: no decisions are compared."
+
+
+def _stores_differ(before: _Version, now: _Version) -> bool:
+    """Whether both versions have policies, and other entities."""
+    one, other = before.policies, now.policies
+    return one is not None and other is not None and _stored(one) != _stored(other)
 
 
 def _stored(policies: PolicySet) -> list[Mapping[str, Any]]:

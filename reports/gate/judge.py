@@ -55,6 +55,8 @@ class Judged:
     base_faults: tuple[Diagnostic, ...] = ()
     """Of the base: there is nothing to compare with."""
     notes: tuple[str, ...] = ()
+    other_entities: bool = False
+    """Whether entities change, of which the diff says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,9 @@ def _passing(judged: Sequence[Judged], said: Sequence[Statement]) -> Iterator[st
     diffs = [one.diff for one in judged if one.diff]
     if diffs:
         alike = all(finding.verdict == "holds" for one in diffs for finding in one.findings.findings)
-        yield "No decision changes." if alike else "No forbidden change of decisions."
+        stored = any(one.other_entities for one in judged)
+        same = "No decision changes, but entities do: what that changes is not judged." if stored else ""
+        yield (same or "No decision changes.") if alike else "No forbidden change of decisions."
     yield "No new finding fails."
     if any(one.rule == "objective" for one in said):
         yield "No objective that was kept is lost."

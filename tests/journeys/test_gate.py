@@ -348,7 +348,7 @@ def test_policies_that_no_scenario_uses_have_no_effect_to_measure(
     code, text = told(repository, monkeypatch, capsys, "--base=unused~1", "--head=unused")
     assert code == 1
     assert "D401 newly-allowed" in text
-    assert "No scenario uses these policies, so no operational effect was measured." in text
+    assert "No scenario has these as its own policies, so their operational effect was not measured." in text
     code, text = told(repository, monkeypatch, capsys, "--base=unused", "--head=gone")
     assert code == 3
     assert "the policies are removed" in text
@@ -615,6 +615,7 @@ def test_a_change_of_the_schema_is_none_of_the_entities(repository: Repository) 
     head = repository.branch("stored", **{"fleet/policies/entities.json": entities})
     gate = wt.gate("main", head, folder=repository.root, workers=1, replications=2)
     assert [note for one in gate.targets for note in one.notes if "Entities" in note]
+    assert gate.verdict.reasons[0] == "No decision changes, but entities do: what that changes is not judged."
 
 
 SWAMPED = SCENARIO.replace("rate: 40/h", "rate: 1000/h").replace("name: refunds", "name: others")

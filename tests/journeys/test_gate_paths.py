@@ -103,3 +103,32 @@ def test_a_scenario_is_judged_by_the_name_of_any_file_that_it_reads(tmp_path: Pa
     for path in ("fleet/policies/refunds.cedar", "fleet/policies/fleet.cedarschema", "fleet/policies", "fleet/desk"):
         assert judged(repository, "flood", path) == {DESK}
     assert judged(repository, "flood", "README.md") == set()
+
+
+def test_policies_below_those_of_a_scenario_are_no_part_of_them(tmp_path: Path) -> None:
+    """A folder is read without those below it: what lies there is judged by itself."""
+    repository = fleet(tmp_path / "repository")
+    repository.write("fleet/policies/team/b.cedar", POLICIES)
+    repository.git("add", "-A")
+    repository.git("commit", "-q", "-m", "team")
+    repository.branch("unasked", **{"fleet/policies/team/b.cedar": UNASKED})
+    assert ("fleet/policies/team", "policies", "changed") in judged(repository, "unasked")
+    gate = wt.gate("main", "unasked", folder=repository.root, workers=1, replications=2)
+    assert gate.verdict.exit_code == 1
+
+
+TRIED = {
+    "variant": "variants:\n  next: {set: {policies.path: ../next}}\n",
+    "rollout": "rollouts:\n  next: {of: policies, path: ../next, at: 2h}\n",
+}
+
+
+@pytest.mark.parametrize("name", TRIED)
+def test_policies_that_a_scenario_only_tries_out_are_judged_by_themselves(name: str, tmp_path: Path) -> None:
+    files = {"fleet/desk/scenario.yaml": SCENARIO + TRIED[name], "fleet/next/n.cedar": POLICIES}
+    repository = made(tmp_path, {**files, "fleet/policies/a.cedar": POLICIES}, {})
+    repository.branch("unasked", **{"fleet/next/n.cedar": UNASKED})
+    alone = ("fleet/next", "policies", "changed")
+    assert judged(repository, "unasked") == ({alone, DESK} if name == "rollout" else {alone})
+    gate = wt.gate("main", "unasked", folder=repository.root, workers=1, replications=2)
+    assert "D404" in {one.rule for target, one in gate.said if one.stands and target.path == "fleet/next"}
