@@ -31,6 +31,7 @@ def main() -> None:
     """Entry point of the `windtunnel` command."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a job in the background ignores interrupts
         signal.signal(signal.SIGINT, _interrupt)
+    _check_epoch()
     try:
         from windtunnel.cli import exit_code
 
@@ -41,6 +42,18 @@ def main() -> None:
     if code == EXIT_INTERRUPTED:
         _end()
     sys.exit(code)
+
+
+def _check_epoch() -> None:
+    """SOURCE_DATE_EPOCH as libraries take it, which read it where they are imported: a number of seconds, or none."""
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
+    if epoch is None:
+        return
+    if not epoch.strip():
+        del os.environ["SOURCE_DATE_EPOCH"]
+    elif not (epoch.isascii() and epoch.isdigit()):
+        print(f"SOURCE_DATE_EPOCH: {ascii(epoch)[:100]} is no number of seconds since 1970", file=sys.stderr)
+        sys.exit(2)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:

@@ -16,6 +16,7 @@ from reports import words
 from reports.fingerprints import fingerprint, fingerprints
 from reports.statements import Kind, Since, Statement, of_effect, of_faults, of_findings
 from reports.verdict import EXIT_WAIVER
+from verify.catalogue import CATALOGUE, CHANGES
 from verify.findings import Findings, Location, PolicyRef
 
 if TYPE_CHECKING:
@@ -112,16 +113,23 @@ def _passing(judged: Sequence[Judged], said: Sequence[Statement]) -> Iterator[st
         yield "The change touches no scenario and no policies that are judged here."
         return
     diffs = [one.diff for one in judged if one.diff]
+    waived = [one for one in said if one.waived]
     if diffs:
         alike = all(finding.verdict == "holds" for one in diffs for finding in one.findings.findings)
         stored = any(one.other_entities for one in judged)
         same = "No decision changes, but entities do: what that changes is not judged." if stored else ""
-        yield (same or "No decision changes.") if alike else "No forbidden change of decisions."
-    yield "No new finding fails."
+        forbidden = _but_waived("No forbidden change of decisions", [one for one in waived if one.rule in CHANGES])
+        yield (same or "No decision changes.") if alike else forbidden
+    found = [one for one in waived if one.rule in CATALOGUE and one.rule not in CHANGES]
+    yield _but_waived("No new finding fails", found)
     if any(one.rule == "objective" for one in said):
-        yield "No objective that was kept is lost."
-    if waived := sum(bool(one.waived) for one in said):
-        yield f"{words.count(waived, 'statement')} waived."
+        yield _but_waived("No objective that was kept is lost", [one for one in waived if one.rule == "objective"])
+    if waived:
+        yield f"{words.count(len(waived), 'statement')} waived."
+
+
+def _but_waived(told: str, waived: Sequence[Statement]) -> str:
+    return f"{told} but for what is waived." if waived else f"{told}."
 
 
 # --- statements -------------------------------------------------------------------------------------------------------

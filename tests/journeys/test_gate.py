@@ -440,6 +440,7 @@ def test_a_waiver_of_the_base_counts_and_is_shown(
     assert code == 0
     assert text.splitlines()[0].split()[1] == "pass"
     assert "1 statement waived." in text
+    assert "No forbidden change of decisions but for what is waived." in text
     said = "waived: D404 no-longer-escalated: The desk is closed in the first quarter. Approved by R. Okafor"
     assert said in " ".join(text.split())
     code, text = told(repository, monkeypatch, capsys, *words, "--today=2026-12-01", "--format=json")
