@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import stdtrit
+from scipy.special import betaincinv, stdtrit
 
 from verify.findings import Overall
 
@@ -141,18 +141,30 @@ def _half_width(values: Array, confidence: float) -> float:
     return quantile * float(values.std(ddof=1)) / math.sqrt(count)
 
 
-def with_trials(interval: Interval, trials: int) -> Interval:
-    """The interval of a share that is 0 or 1 in every replication, widened to the exact binomial one over all trials.
+FEW_HITS: Final = 10.0
+"""Hits, or misses, in all replications together below which Student's interval of a share is widened to the exact one.
+Measured with 10 and 20 replications: with fewer a limit that the true share is above is kept by Student's bound in up
+to 12 of 100 runs where 2.5 are promised, by the wider of the two in at most 1.5."""
 
-    Student's interval would be a point, however few the trials. With no miss in n trials the Clopper-Pearson bound is
-    (alpha / 2) ** (1 / n).
+
+def with_trials(interval: Interval, sample: Sample, trials: int) -> Interval:
+    """The interval of a share with few hits, or few misses, reaching as far as the exact binomial one over all trials.
+
+    Student's would be a point where none was hit, and too narrow where few replications were: the spread of few hits is
+    told as badly as their number. With no miss in n trials the Clopper-Pearson bound is (alpha / 2) ** (1 / n).
     """
-    if not interval.point or trials < 1 or interval.estimate not in (0.0, 1.0):
+    if trials < 1 or not interval.known:
         return interval
-    bound = ((1.0 - interval.confidence) / 2.0) ** (1.0 / trials)
-    if interval.estimate == 1.0:
-        return Interval(1.0, bound, 1.0, interval.confidence, interval.replications)
-    return Interval(0.0, 0.0, 1.0 - bound, interval.confidence, interval.replications)
+    hits = trials * _mean(_known(sample.high))
+    misses = trials * (1.0 - _mean(_known(sample.low)))
+    high = max(interval.high, _at_most(hits, trials, interval.confidence)) if hits < FEW_HITS else interval.high
+    low = min(interval.low, 1.0 - _at_most(misses, trials, interval.confidence)) if misses < FEW_HITS else interval.low
+    return replace(interval, low=low, high=high)
+
+
+def _at_most(hits: float, trials: int, confidence: float) -> float:
+    """The upper Clopper-Pearson bound of a share; hits that are known as a mean need not be whole."""
+    return 1.0 if hits >= trials else float(betaincinv(hits + 1.0, trials - hits, (1.0 + confidence) / 2.0))
 
 
 def unseen(replications: int, confidence: float) -> float:

@@ -139,7 +139,7 @@ class Promise(Protocol):
 def verdict_on(name: str, objective: Promise, measure: Measure, currency: str) -> ObjectiveOutcome:
     """Judge what an objective's definition gives in a run."""
     interval = student(measure.sample, objective.confidence, floor=0.0, ceiling=measure.ceiling)
-    interval = with_trials(interval, measure.trials)
+    interval = with_trials(interval, measure.sample, measure.trials)
     verdict = decide(interval, at_most=measure.at_most, at_least=measure.at_least)
     if _refuted(measure):
         verdict = "fail"
@@ -235,9 +235,8 @@ def _why_open(measure: Measure, interval: Interval, obstacle: str) -> str:
         return obstacle
     if interval.at_least:
         return "too much was unfinished at the horizon to bound it from above"
-    settled = with_trials(
-        student(exact(measure.sample.best or measure.sample.high), interval.confidence), measure.trials
-    )
+    best = exact(measure.sample.best or measure.sample.high)
+    settled = with_trials(student(best, interval.confidence), best, measure.trials)
     if decide(settled, at_most=measure.at_most, at_least=measure.at_least) != "undecided":
         low, high = np.asarray(measure.sample.low), np.asarray(measure.sample.high)
         if measure.coarse and (np.isnan(low) | (high <= low * (1 + measure.coarse))).all():

@@ -54,14 +54,47 @@ def test_a_known_bad_interval_does_not_cover() -> None:
 
 @given(st.integers(1, 100_000), CONFIDENCES)
 def test_a_share_without_a_miss_gets_the_clopper_pearson_bound(trials: int, confidence: float) -> None:
-    all_hit = with_trials(student(exact([1.0] * 10), confidence, floor=0.0, ceiling=1.0), trials)
-    none_hit = with_trials(student(exact([0.0] * 10), confidence, floor=0.0, ceiling=1.0), trials)
+    all_hit, none_hit = (
+        with_trials(student(seen, confidence, floor=0.0, ceiling=1.0), seen, trials)
+        for seen in (exact([1.0] * 10), exact([0.0] * 10))
+    )
     assert all_hit.low == pytest.approx(
         stats.binomtest(trials, trials).proportion_ci(confidence, method="exact").low, abs=1e-9
     )
     assert none_hit.high == pytest.approx(
         stats.binomtest(0, trials).proportion_ci(confidence, method="exact").high, abs=1e-9
     )
+
+
+@given(st.integers(1, 9), st.integers(10, 1_000), CONFIDENCES)
+def test_a_share_with_few_hits_reaches_as_far_as_the_exact_interval(hits: int, each: int, confidence: float) -> None:
+    """A hit more never makes the bound less: without a hit it is exact, and with one Student's alone is below that."""
+    shares = [float(n < hits) / each for n in range(10)]
+    for values in (shares, [1.0 - share for share in shares]):
+        seen = exact(values)
+        one = student(seen, confidence, floor=0.0, ceiling=1.0)
+        found = with_trials(one, seen, 10 * each)
+        _, high = stats.binomtest(hits, 10 * each).proportion_ci(confidence, method="exact")
+        far = found.high if values is shares else 1.0 - found.low
+        assert far >= high - 1e-9
+        assert found.low <= one.low
+        assert found.high >= one.high
+
+
+@pytest.mark.parametrize("expected", [3.3, 5.0, 8.0])
+def test_a_limit_below_a_rare_share_is_seldom_kept(expected: float) -> None:
+    """The true share is just above the limit: 2.5 of 100 runs may pass at 95 %. With Student's alone 8 to 12 do."""
+    chance = np.random.default_rng(20261123)
+    each, runs = 400, 2_000
+    share = expected / (20 * each)
+    passed = passed_by_student = 0
+    for hits in chance.binomial(each, share, size=(runs, 20)):
+        seen = exact(hits / each)
+        one = student(seen, 0.95, floor=0.0, ceiling=1.0)
+        passed += with_trials(one, seen, 20 * each).high < share
+        passed_by_student += 0.0 < one.high < share
+    assert passed <= stats.binom.ppf(1 - 1e-6, runs, 0.025)
+    assert passed_by_student > stats.binom.ppf(1 - 1e-6, runs, 0.025)
 
 
 def test_what_was_never_seen_stays_possible() -> None:
