@@ -1,4 +1,5 @@
-"""What policies are checked against is not the change's to take away: risks, data, approvals, invariants, the profile.
+"""What policies are checked against is not the change's to take away: risks, data, approvals, invariants, the schema,
+the profile.
 
 A check that is asked no more fails no more. So a change that drops what its policies are held to fails, and one that
 sets it anew is undecided: whether the old one still holds is not judged.
@@ -42,6 +43,8 @@ def lost(base: Scenario | None, head: Scenario | None, old: PolicySet | None, ne
             yield Lost(name, "changed")
     if old is not None and new is None:
         yield Lost("policies", "dropped")
+    if old is not None and new is not None and new.schema_inferred and not old.schema_inferred:
+        yield Lost("policies.schema", "dropped")
     if old is not None and new is not None and old.profile != new.profile:
         yield Lost("policies.profile", "changed")
 

@@ -354,10 +354,21 @@ def _notes(target: Target, before: _Version | None, now: _Version, base_faults: 
         yield "Nothing that is simulated changes."
     if before and before.loaded and now.loaded:
         yield from _of_scenario(before.loaded.scenario, now.loaded.scenario)
+    if before and _schemas_differ(before, now):
+        yield (
+            "The schema changes. Both versions decide the requests of either schema as Cedar does, and a rule that "
+            "does not fit a request errs on it: that requests of a new shape are let through may be no change."
+        )
     if before and _stores_differ(before, now):
         yield "Entities change. The diff is over every entity store, so it does not tell what that changes."
     if now.policies is None or (before and before.policies is None):
         yield "A version names no policies: no decisions are compared."
+
+
+def _schemas_differ(before: _Version, now: _Version) -> bool:
+    """Whether both versions have policies, and another schema that was given."""
+    one, other = before.policies, now.policies
+    return one is not None and other is not None and not other.schema_inferred and one.schema != other.schema
 
 
 def _stores_differ(before: _Version, now: _Version) -> bool:

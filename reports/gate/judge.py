@@ -294,9 +294,12 @@ _WAS: Final[Mapping[str | None, str]] = {
 def _of_limit(one: LimitOutcome, scope: str) -> Statement:
     kinds: Mapping[str, Kind] = {"pass": "pass", "fail": "fail", "undecided": "open"}
     doubt = "it is not known yet whether a limit is kept: " if one.verdict == "undecided" else ""
-    return _statement(
-        scope, "gate.limit", one.limit.measure, kinds[one.verdict], f"{doubt}{one.sentence}.", Location("", 0), "new"
-    )
+    told = f"{doubt}{one.sentence}."
+    said = _statement(scope, "gate.limit", one.limit.measure, kinds[one.verdict], told, Location("", 0), "new")
+    # A waiver of one limit is none of another on the same measure.
+    amounts = (("rise", one.limit.rise_at_most), ("fall", one.limit.fall_at_most))
+    sides = [f"{side} {amount.text}" for side, amount in amounts if amount]
+    return replace(said, fingerprint=fingerprint(scope, "gate.limit", said.name, said.kind, *sides))
 
 
 def _of_backtest(one: Judged, rules: GateRules) -> Iterator[Statement]:

@@ -380,6 +380,8 @@ def test_a_limit_is_kept_broken_or_undecided(
     (target,) = json.loads(out)["targets"]
     told_limits = [(one["measure"], one["verdict"], one["sentence"]) for one in target["effect"]["limits"]]
     assert [one[:2] for one in told_limits] == [(name, verdict) for name, _, _, verdict in asked], told_limits
+    known = [one["fingerprint"] for one in json.loads(out)["statements"] if one["rule"] == "gate.limit"]
+    assert len(set(known)) == len(known) == len(asked)  # a waiver of one limit is none of another on the measure
     assert code == 1
 
 
@@ -571,6 +573,17 @@ def test_a_change_cannot_take_away_what_policies_are_checked_against(
         assert found == {name: kind}
 
 
+def test_a_change_cannot_drop_the_schema(repository: Repository) -> None:
+    repository.git("checkout", "-q", "-B", "no-schema", "main")
+    repository.git("rm", "-q", "fleet/policies/fleet.cedarschema")
+    repository.git("commit", "-q", "-m", "no schema")
+    repository.git("checkout", "-q", "main")
+    gate = wt.gate("main", "no-schema", folder=repository.root, workers=1, replications=2)
+    assert ("gate.assertion", "policies.schema") in {(one.rule, one.name) for _, one in gate.said if one.fails}
+    back = wt.gate("no-schema", "main", folder=repository.root, workers=1, replications=2)
+    assert "gate.assertion" not in {one.rule for _, one in back.said}
+
+
 EASED = {
     "fewer cases": ("rate: 40/h", "rate: 4/h"),
     "more staff": ("staff: 2", "staff: 8"),
@@ -612,10 +625,12 @@ def test_a_change_of_the_schema_is_none_of_the_entities(repository: Repository) 
     head = repository.branch("narrower", **{"fleet/policies/fleet.cedarschema": narrower})
     gate = wt.gate("main", head, folder=repository.root, workers=1, replications=2)
     assert not [note for one in gate.targets for note in one.notes if "Entities" in note]
+    assert [note for one in gate.targets for note in one.notes if note.startswith("The schema changes.")]
     entities = '[{"uid": {"type": "Agent", "id": "clerk"}, "attrs": {}, "parents": []}]'
     head = repository.branch("stored", **{"fleet/policies/entities.json": entities})
     gate = wt.gate("main", head, folder=repository.root, workers=1, replications=2)
     assert [note for one in gate.targets for note in one.notes if "Entities" in note]
+    assert not [note for one in gate.targets for note in one.notes if "schema" in note]
     assert gate.verdict.reasons[0] == "No decision changes, but entities do: what that changes is not judged."
 
 
