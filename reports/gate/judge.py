@@ -7,6 +7,7 @@ is not waived, and it is new or told without the base. So every format, the verd
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
@@ -17,7 +18,7 @@ from reports.fingerprints import fingerprint, fingerprints
 from reports.statements import Kind, Since, Statement, of_effect, of_faults, of_findings
 from reports.verdict import EXIT_WAIVER
 from verify.catalogue import CATALOGUE, CHANGES
-from verify.findings import Findings, Location, PolicyRef
+from verify.findings import Finding, Findings, Location, PolicyRef
 
 if TYPE_CHECKING:
     from models.diagnostics import Diagnostic
@@ -196,9 +197,11 @@ def _of_findings(one: Judged, rules: GateRules) -> Iterator[Statement]:
     """Findings of the head, with since when they are there, then those of the base that are gone."""
     if one.findings is None:
         return
-    known = frozenset(fingerprints(one.base_findings.findings, one.scope)) if one.base_findings else frozenset()
+    before = one.base_findings.findings if one.base_findings else ()
+    known = dict(zip(fingerprints(before, one.scope), before, strict=True))
     met = set()
-    for said in of_findings(one.findings, fail_on=rules.fail_on, scope=one.scope):
+    told = of_findings(one.findings, fail_on=rules.fail_on, scope=one.scope)
+    for finding, said in zip(one.findings.findings, told, strict=True):
         met.add(said.fingerprint)
         if said.fingerprint not in known:
             yield replace(said, since="new")
@@ -206,9 +209,27 @@ def _of_findings(one: Judged, rules: GateRules) -> Iterator[Statement]:
             yield replace(said, since="unchanged")
         else:
             yield said  # it counts, as it would without a base
+        if said.fingerprint in known and said.kind == "fail" and said.rule[0] == "E":
+            yield from _otherwise(known[said.fingerprint], finding, said, one.scope)
     for said in of_findings(one.base_findings, fail_on=rules.fail_on, scope=one.scope) if one.base_findings else ():
         if said.fingerprint not in met:
             yield replace(said, since="absent")
+
+
+_PLACE: Final = re.compile(r"\([^()\s]+:[0-9]+\)")
+"""A place in a message. Times of day stand in none."""
+
+
+def _otherwise(before: Finding, now: Finding, told: Statement, scope: str) -> Iterator[Statement]:
+    """That what is found of a chain was found before and is worse or better now: the same finding, for people to see.
+
+    Of policies the changes of decisions tell as much, and another witness may show the same.
+    """
+    if _PLACE.sub("", before.message) == _PLACE.sub("", now.message):
+        return
+    message = f"{told.rule} was found before, and says something else now: {now.message} Before: {before.message}"
+    said = _statement(scope, "gate.finding", told.name, "review", message, told.location, "new")
+    yield replace(said, level="note", fingerprint=fingerprint(scope, "gate.finding", told.fingerprint))
 
 
 def _of_effect(one: Judged, rules: GateRules) -> Iterator[Statement]:

@@ -61,7 +61,7 @@ def _target(console: Console, one: Judged, said: Sequence[Statement]) -> None:
         _diff(console, one.diff)
     _findings(console, said)
     for statement in said:
-        if statement.kind == "review" and statement.rule in ("gate.assertion", "gate.objective"):
+        if statement.kind == "review" and statement.rule in ("gate.assertion", "gate.finding", "gate.objective"):
             indented(console, f"to look at: {statement.message}", 2)
         if statement.waived:
             indented(console, f"waived: {statement.rule} {statement.name}: {statement.waived}", 2)

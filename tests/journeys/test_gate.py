@@ -584,6 +584,25 @@ def test_a_change_cannot_drop_the_schema(repository: Repository) -> None:
     assert "gate.assertion" not in {one.rule for _, one in back.said}
 
 
+@pytest.mark.parametrize(("hours", "other"), [("09:00-18:00", True), ("07:00-19:00", True), ("08:00-20:00", False)])
+def test_a_gap_on_duty_that_is_longer_is_told_though_it_was_found_before(
+    repository: Repository, hours: str, other: bool
+) -> None:
+    """A finding is one of its chain, whatever it says: that fewer are on duty must be seen all the same."""
+    part = SCENARIO.replace('"00:00-24:00"', '"08:00-20:00"')
+    repository.git("checkout", "-q", "-B", "part-time", "main")
+    repository.write("fleet/desk/scenario.yaml", part)
+    repository.git("commit", "-q", "-a", "-m", "part time")
+    repository.write("fleet/desk/scenario.yaml", "# moved\n" + part.replace("08:00-20:00", hours))
+    repository.git("commit", "-q", "-a", "-m", "less")
+    repository.git("checkout", "-q", "main")
+    gate = wt.gate("part-time~1", "part-time", folder=repository.root, workers=1, replications=2)
+    assert {one.since for _, one in gate.said if one.rule == "E503" and one.kind == "fail"} == {"unchanged"}
+    told = [one.message for _, one in gate.said if one.rule == "gate.finding"]
+    assert len(told) == other
+    assert all(f"{hours[-5:]} UTC" in one and "20:00 UTC" in one for one in told)
+
+
 EASED = {
     "fewer cases": ("rate: 40/h", "rate: 4/h"),
     "more staff": ("staff: 2", "staff: 8"),
