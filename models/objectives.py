@@ -117,7 +117,8 @@ class Compliance(_Objective):
 
 
 class EventCount(_Objective):
-    """The mean number of happenings in one replication."""
+    """The mean number of happenings in one replication. A limit of 0 is kept where none is seen, and the report tells
+    what that leaves possible; a greater one is kept where the exact bound shows it."""
 
     kind: Literal["count"]
     of: Literal[

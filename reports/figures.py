@@ -244,6 +244,7 @@ def _(objective: EventCount, _: str, tables: FigureTables) -> Measure:
         "count",
         exact(tables.total(tables.of("events", None, *COUNTS[objective.of]))),
         at_most=objective.at_most,
+        happenings=True,
     )
 
 

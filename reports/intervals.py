@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import betaincinv, stdtrit
+from scipy.special import betaincinv, gammaincinv, stdtrit
 
 from verify.findings import Overall
 
@@ -142,7 +142,7 @@ def _half_width(values: Array, confidence: float) -> float:
 
 
 FEW_HITS: Final = 10.0
-"""Hits, or misses, in all replications together below which Student's interval of a share is widened to the exact one.
+"""Hits, misses or happenings in all replications together below which Student's interval is widened to the exact one.
 Measured with 10 and 20 replications: with fewer a limit that the true share is above is kept by Student's bound in up
 to 12 of 100 runs where 2.5 are promised, by the wider of the two in at most 1.5."""
 
@@ -165,6 +165,22 @@ def with_trials(interval: Interval, sample: Sample, trials: int) -> Interval:
 def _at_most(hits: float, trials: int, confidence: float) -> float:
     """The upper Clopper-Pearson bound of a share; hits that are known as a mean need not be whole."""
     return 1.0 if hits >= trials else float(betaincinv(hits + 1.0, trials - hits, (1.0 + confidence) / 2.0))
+
+
+def with_happenings(interval: Interval, sample: Sample) -> Interval:
+    """The interval of a mean number of happenings where few were seen in all, reaching as far up as the exact one of
+    Poisson's law (Garwood, Biometrika 28, 1936): none in n replications leave a mean of ln(2 / alpha) / n possible."""
+    if (
+        not interval.known
+        or interval.replications < FEWEST
+        or (interval.point and interval.replications < FEWEST_EQUAL)
+    ):
+        return interval
+    seen = interval.replications * _mean(_known(sample.high))
+    if not seen < FEW_HITS:
+        return interval
+    most = float(gammaincinv(seen + 1.0, (1.0 + interval.confidence) / 2.0)) / interval.replications
+    return replace(interval, high=max(interval.high, most))
 
 
 def unseen(replications: int, confidence: float) -> float:

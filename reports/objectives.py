@@ -34,7 +34,19 @@ from models.scenario import (
 from models.units import SECOND
 from reports.compliance import decisions_of, enforced_share
 from reports.drift import false_alarm_rates
-from reports.intervals import Array, Interval, Sample, bounded, decide, exact, student, too_few, unseen, with_trials
+from reports.intervals import (
+    Array,
+    Interval,
+    Sample,
+    bounded,
+    decide,
+    exact,
+    student,
+    too_few,
+    unseen,
+    with_happenings,
+    with_trials,
+)
 from reports.kept import NotKeptError
 from reports.people import desk_load
 from reports.recovery import away_after, first_begins, goodput
@@ -109,6 +121,8 @@ class Measure:
     """Whether the run keeps what it is measured by."""
     coarse: float = 0.0
     """Share of a quantile by which its histogram leaves it open; 0 where every value is kept."""
+    happenings: bool = False
+    """Whether the figure is a number of happenings in one replication, so that few of them tell little."""
 
 
 def judge_objective(name: str, objective: Objective, tables: RunTables) -> ObjectiveOutcome:
@@ -138,8 +152,7 @@ class Promise(Protocol):
 
 def verdict_on(name: str, objective: Promise, measure: Measure, currency: str) -> ObjectiveOutcome:
     """Judge what an objective's definition gives in a run."""
-    interval = student(measure.sample, objective.confidence, floor=0.0, ceiling=measure.ceiling)
-    interval = with_trials(interval, measure.sample, measure.trials)
+    interval = _interval(measure, measure.sample, objective.confidence)
     verdict = decide(interval, at_most=measure.at_most, at_least=measure.at_least)
     if _refuted(measure):
         verdict = "fail"
@@ -162,6 +175,14 @@ def verdict_on(name: str, objective: Promise, measure: Measure, currency: str) -
         notes=measure.notes + _notes(measure, interval),
         open_because=open_because,
     )
+
+
+def _interval(measure: Measure, sample: Sample, confidence: float) -> Interval:
+    interval = student(sample, confidence, floor=0.0, ceiling=measure.ceiling)
+    # A limit of none is a promise about what is seen: it is refuted by one, and told as not seen without.
+    if measure.happenings and measure.at_most:
+        return with_happenings(interval, sample)
+    return with_trials(interval, sample, measure.trials)
 
 
 def _unmeasured(objective: Objective, tables: RunTables, why: str) -> Measure:
@@ -236,7 +257,7 @@ def _why_open(measure: Measure, interval: Interval, obstacle: str) -> str:
     if interval.at_least:
         return "too much was unfinished at the horizon to bound it from above"
     best = exact(measure.sample.best or measure.sample.high)
-    settled = with_trials(student(best, interval.confidence), best, measure.trials)
+    settled = _interval(measure, best, interval.confidence)
     if decide(settled, at_most=measure.at_most, at_least=measure.at_least) != "undecided":
         low, high = np.asarray(measure.sample.low), np.asarray(measure.sample.high)
         if measure.coarse and (np.isnan(low) | (high <= low * (1 + measure.coarse))).all():
@@ -455,6 +476,7 @@ def _(objective: EventCount, tables: RunTables) -> Measure:
         "count",
         exact(tables.occurrences(*COUNTS[objective.of])),
         at_most=objective.at_most,
+        happenings=True,
     )
 
 

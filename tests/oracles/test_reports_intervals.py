@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from reports.intervals import Interval, bounded, decide, exact, student, unseen, with_trials
+from models.objectives import EventCount
+from reports.intervals import Interval, bounded, decide, exact, student, unseen, with_happenings, with_trials
+from reports.objectives import Measure, verdict_on
 from reports.tables import quantiles
 
 VALUES = st.lists(st.integers(-(10**9), 10**9).map(lambda n: n / 1000), min_size=2, max_size=30).filter(
@@ -95,6 +98,30 @@ def test_a_limit_below_a_rare_share_is_seldom_kept(expected: float) -> None:
         passed_by_student += 0.0 < one.high < share
     assert passed <= stats.binom.ppf(1 - 1e-6, runs, 0.025)
     assert passed_by_student > stats.binom.ppf(1 - 1e-6, runs, 0.025)
+
+
+@pytest.mark.parametrize("expected", [3.3, 5.0, 8.0])
+def test_a_limit_below_a_rare_happening_is_seldom_kept(expected: float) -> None:
+    chance = np.random.default_rng(20261123)
+    runs, passed, passed_by_student = 2_000, 0, 0
+    for seen in map(exact, chance.poisson(expected / 20, size=(runs, 20))):
+        one = student(seen, 0.95, floor=0.0)
+        passed += with_happenings(one, seen).high < expected / 20
+        passed_by_student += one.high < expected / 20
+    assert passed <= stats.binom.ppf(1 - 1e-6, runs, 0.025)
+    assert passed_by_student > stats.binom.ppf(1 - 1e-6, runs, 0.025)
+
+
+@pytest.mark.parametrize(("at_most", "verdict"), [(0.0, "pass"), (0.1, "undecided"), (0.2, "pass")])
+def test_none_in_twenty_replications_keeps_no_small_limit(at_most: float, verdict: str) -> None:
+    """Garwood's bound of none in 20 is ln(40) / 20 = .184; a limit of none is told as not seen."""
+    objective = EventCount.model_validate({"kind": "count", "of": "violations", "at-most": at_most})
+    nothing = Measure("violations", "count", exact([0.0] * 20), at_most=at_most, happenings=True)
+    found = verdict_on("none", objective, nothing, "USD")
+    assert found.verdict == verdict
+    assert ("more replications" in found.open_because) == (verdict == "undecided")
+    few = replace(nothing, sample=exact([0.0] * 4), at_most=5.0)
+    assert verdict_on("none", objective, few, "USD").verdict == "undecided"
 
 
 def test_what_was_never_seen_stays_possible() -> None:
