@@ -136,7 +136,7 @@ def _scenarios(base: Tree, head: Tree, changed: Sequence[str], links: _Links) ->
         sides = [named(one, file) for one in (base, head)]
         verified = _reached((name for one in sides for name in one.own), links)
         names = _reached((file, *verified, *(name for one in sides for name in one.rollouts)), links)
-        touched = tuple(path for path in changed if _is_read(path, names))
+        touched = tuple(path for path in changed if _is_read(path, names) or any(_within(name, path) for name in names))
         there = file in base.entries, file in head.entries
         what: What = "changed" if all(there) else "added" if there[1] else "removed"
         yield folder, _Reading(Target(folder, "scenario", what if touched else "unchanged", touched), names, verified)

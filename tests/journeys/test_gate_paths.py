@@ -132,3 +132,16 @@ def test_policies_that_a_scenario_only_tries_out_are_judged_by_themselves(name: 
     assert judged(repository, "unasked") == ({alone, DESK} if name == "rollout" else {alone})
     gate = wt.gate("main", "unasked", folder=repository.root, workers=1, replications=2)
     assert "D404" in {one.rule for target, one in gate.said if one.stands and target.path == "fleet/next"}
+
+
+def test_a_submodule_that_a_scenario_reads_from_is_no_silent_pass(tmp_path: Path) -> None:
+    """It is not looked into: where a commit moves it, nobody knows what the policies are."""
+    scenario = SCENARIO.replace("../policies", "../module/policies")
+    repository = made(tmp_path, {"fleet/desk/scenario.yaml": scenario, "x.txt": "x"}, {})
+    for branch, commit in (("main", "1" * 40), ("moved", "2" * 40)):
+        repository.git("checkout", "-q", "-B", branch)
+        repository.git("update-index", "--add", "--cacheinfo", f"160000,{commit},fleet/module")
+        repository.git("commit", "-q", "-m", branch)
+    assert judged(repository, "moved") == {DESK}
+    gate = wt.gate("main", "moved", folder=tmp_path, workers=1, replications=2)
+    assert (gate.verdict.result, gate.verdict.exit_code) == ("invalid", 2)
