@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
@@ -63,7 +64,7 @@ def targets(base: Tree, head: Tree, changes: Sequence[Change], paths: Collection
                 f"neither version has {quoted(path)}", "PATHS", "a scenario, a folder of policies or above"
             )
     changed = [change.path for change in changes]
-    links = sorted({*base.links().items(), *head.links().items()})
+    links = _links(base, head)
     scenarios = dict(_scenarios(base, head, changed, links))
     used = {path for one in scenarios.values() for path in one.verified}
     found = [one.target for one in scenarios.values()]
@@ -85,35 +86,48 @@ def _asked(target: Target, paths: Collection[str], names: Collection[str]) -> bo
     return target.change != "unchanged" and (below or reads or own)
 
 
-_Links = Sequence[tuple[str, str]]
-"""Links of both versions, each with where it leads."""
+class _Links(NamedTuple):
+    """The links of both versions: where each leads, and their paths in order."""
+
+    goals: Mapping[str, Collection[str]]
+    paths: Sequence[str]
+
+    def below(self, name: str) -> Sequence[str]:
+        """The links in a folder."""
+        first, last = (bisect_left(self.paths, f"{name}{end}") for end in ("/", "0"))  # `0` comes after `/`
+        return self.paths[first:last] if name else self.paths
+
+    def ends(self, name: str) -> Iterator[str]:
+        """Where a name leads by one link: its own, or one on the way to it."""
+        for link in (name, *_above(name)):
+            for goal in self.goals.get(link, ()):
+                end = posixpath.normpath(posixpath.join(goal, name[len(link) + 1 :]))
+                yield "" if end == "." else end
+
+
+def _links(*trees: Tree) -> _Links:
+    goals: dict[str, dict[str, None]] = {}
+    for one in trees:
+        for link, goal in one.links().items():
+            goals.setdefault(link, {})[goal] = None
+    return _Links(goals, sorted(goals))
 
 
 def _reached(names: Iterable[str], links: _Links) -> tuple[str, ...]:
     """What is named, and what the links on the way to it, or below it, lead to."""
     found = dict.fromkeys(names)
     fresh = list(found)
-    for _ in range(LINKS_MAX if links else 0):
-        ends = [_end(name, link, goal) for name in fresh for link, goal in links]
-        fresh = [end for end in dict.fromkeys(ends) if end is not None and end not in found]
+    for _ in range(LINKS_MAX if links.paths else 0):
+        ends = (end for name in fresh for one in (name, *links.below(name)) for end in links.ends(one))
+        fresh = [end for end in dict.fromkeys(ends) if end not in found]
         found |= dict.fromkeys(fresh)
     return tuple(found)
-
-
-def _end(name: str, link: str, goal: str) -> str | None:
-    """Where a name leads by one link; None where the link has nothing to do with it."""
-    if _within(link, name):
-        return goal
-    if not _within(name, link):
-        return None
-    end = posixpath.normpath(posixpath.join(goal, name[len(link) + 1 :]))
-    return "" if end == "." else end
 
 
 def _led(links: _Links, changed: Sequence[str]) -> Iterator[str]:
     """Links to policies, schemas and entities that are not what they were, because what they lead to is not."""
     touched = frozenset(changed)
-    for link, _ in links:
+    for link in links.paths:
         if link.endswith(_OF_POLICIES) and not touched.isdisjoint(_reached((link,), links)):
             yield link
 

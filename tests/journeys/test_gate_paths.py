@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from types import FrameType
 
 import pytest
 
@@ -145,3 +147,26 @@ def test_a_submodule_that_a_scenario_reads_from_is_no_silent_pass(tmp_path: Path
     assert judged(repository, "moved") == {DESK}
     gate = wt.gate("main", "moved", folder=tmp_path, workers=1, replications=2)
     assert (gate.verdict.result, gate.verdict.exit_code) == ("invalid", 2)
+
+
+def test_many_links_are_followed_one_by_one(tmp_path: Path) -> None:
+    """What is asked of each is only where it leads: pairs of them would be a hundred million."""
+    links = {f"l/{number}.cedar": "../to/a.txt" for number in range(3_000)} | {"to": "real"}
+    files = {"real/a.txt": POLICIES, "fleet/desk/scenario.yaml": SCENARIO.replace("../policies", "../../l/7.cedar")}
+    repository = made(tmp_path, files, links)
+    repository.branch("unasked", **{"real/a.txt": UNASKED})
+    old, new = sides(repository, "unasked")
+    calls = 0
+
+    def counted(frame: FrameType, event: str, _: object) -> None:
+        nonlocal calls
+        calls += event == "call" and frame.f_code.co_name in ("ends", "_within")
+
+    before = sys.getprofile()
+    sys.setprofile(counted)
+    try:
+        found = targets(old, new, changes(old, new))
+    finally:
+        sys.setprofile(before)
+    assert DESK in {(one.path, one.kind, one.change) for one in found}
+    assert calls < 100_000
