@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from models.diagnostics import input_error, quoted
+from models.diagnostics import input_error, listed, quoted
 from reports.intervals import CONFIDENCE, Interval
 from reports.measures import Better
 from reports.statistics.pairs import Difference, bonferroni, difference, holm
-from reports.studies.study import Lab, Unrun, Variant
+from reports.studies.study import OF_THE_STUDY, Lab, Unrun, Variant
 from reports.words import Unit
 from verify.findings import Overall
 
@@ -41,13 +41,18 @@ class Compare:
 
 
 def compare_question(variants: Mapping[str, Mapping[str, Any]], replications: int) -> Compare:
-    """The question how variants differ. Raises InputError where there are no two, or no two replications of each."""
+    """The question how variants differ. Raises InputError where there are no two, no two replications of each, or where
+    one changes nothing that a study goes by."""
     if len(variants) < 2:
         what = f"there is nothing to compare {quoted(*variants)} with" if variants else "there is nothing to compare"
         raise input_error(what, "VARIANT", "name two variants or more; `base` is the scenario as it stands")
     if replications < 2:
         help = "intervals and differences come from replications; run at least 2"
         raise input_error(f"expected 2 replications or more, got {replications}", "--replications", help)
+    for name, changes in variants.items():
+        if changes and changes.keys() <= set(OF_THE_STUDY):
+            help = f"{listed(changes)} is the same in every variant of a study: give the study its own"
+            raise input_error(f"the variant {quoted(name)} changes nothing here", "VARIANT", help)
     return Compare(variants, replications)
 
 

@@ -18,7 +18,7 @@ from models.scenario import Scenario
 from reports.intervals import CONFIDENCE, Interval
 from reports.studies.chances import Said, ShareTests, meets, share_of
 from reports.studies.conditions import Condition, parse_condition
-from reports.studies.study import Lab, Unrun, Variant
+from reports.studies.study import OF_THE_STUDY, Lab, Unrun, Variant
 from verify.findings import Overall
 
 FIRST_LOOK: Final = 10
@@ -30,9 +30,6 @@ RUNS_AT_ONCE: Final = 20
 it."""
 
 VALUE_MAX: Final = 1_000_000
-
-OF_THE_STUDY: Final = ("seed", "replications")
-"""Fields that are the same in all variants of a study, whatever a variant says."""
 
 Answer = Literal["met", "not met", "undecided"]
 _ANSWERS: Final[Mapping[Overall, Answer]] = {"pass": "met", "fail": "not met", "undecided": "undecided"}

@@ -60,6 +60,9 @@ _PLAIN: Final = ConfigDict(ser_json_inf_nan="strings")
 _LOADED_KEPT: Final = 64
 """Variants that are kept with their policies: some 1 MB each."""
 
+OF_THE_STUDY: Final = ("seed", "replications")
+"""Fields that are the same in all variants of a study, whatever a variant says."""
+
 Progress = Callable[[int, int | None], None]
 """Told how many replications are known, of how many where that is known too."""
 

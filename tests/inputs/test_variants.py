@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import windtunnel as wt
 from models.diagnostics import InputError
 from models.load import load
 from sim.simulate import resume, simulate
@@ -208,3 +209,11 @@ def test_compare_needs_two_variants_and_two_replications(
     assert exit_code(["compare", str(shipped), *given, "--out", str(tmp_path / "study")]) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "study").exists()
+
+
+@pytest.mark.parametrize("field", ["seed", "replications"])
+def test_a_variant_that_sets_what_is_the_studys_is_refused(field: str, tmp_path: Path) -> None:
+    """Replication n has the same seed in every variant: such a variant would differ by nothing, and read as equal."""
+    scenario = wt.load(Path(__file__).parents[2] / "scenarios" / "refund-desk")
+    with pytest.raises(InputError, match="the variant `other` changes nothing here"):
+        wt.compare(scenario, {"base": {}, "other": {field: 7}}, tmp_path / "study", replications=2)
