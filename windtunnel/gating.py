@@ -15,6 +15,7 @@ from windtunnel.options import (
     ToldFormatOption,
     Workers,
     WriteOption,
+    file_to_write,
     print_json,
     the_current_day,
 )
@@ -40,7 +41,10 @@ def gate(
     workers: Workers = None,
     behaviours: Behaviours = None,
     today: TodayOption = None,
-    page: Annotated[Path | None, typer.Option(metavar="FILE.html", help="Write a page for readers, too.")] = None,
+    page: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.html", parser=file_to_write, help="Write a page for readers, too."),
+    ] = None,
     format: ToldFormatOption = ToldFormat.text,
     writes: WriteOption = None,
 ) -> None:

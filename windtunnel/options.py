@@ -68,7 +68,14 @@ def written(text: str) -> Written:
         raise typer.BadParameter(f"expected one of {listed(WRITTEN)}, got {quoted(name)}{meant}")
     if not equals or not path:
         raise typer.BadParameter(f"expected a file after {quoted(name + '=')}, got {quoted(text)}")
-    return Written(name, Path(path))
+    return Written(name, file_to_write(path))
+
+
+def file_to_write(text: str) -> Path:
+    """A file in a folder that is there: that it is not is told before the work is done, not after."""
+    if not Path(text).parent.is_dir():
+        raise typer.BadParameter(f"there is no folder {quoted(str(Path(text).parent))}")
+    return Path(text)
 
 
 class VolumeName(StrEnum):

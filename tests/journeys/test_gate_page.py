@@ -118,6 +118,15 @@ def test_what_cannot_be_told_in_a_report(
     assert fault in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("option", ["--page=no/gate.html", "--write=junit=no/gate.xml"])
+def test_a_place_that_is_none_is_told_before_anything_is_judged(
+    option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)  # no checkout: that would be told next
+    assert exit_code(["gate", "--base", "main", option]) == 2
+    assert "there is no folder `no`" in capsys.readouterr().err
+
+
 def test_a_change_of_another_scenario_is_not_told(values: Any) -> None:
     with pytest.raises(InputError, match="judges no change of the scenario `other`"):
         change_of(parsed_gate(json.dumps(values).encode(), "gate.json"), "other", "gate.json")
