@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 from pathlib import Path
@@ -13,6 +14,8 @@ from models.load import LoadedScenario, load
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so a shell starts what it puts in the background
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+os.environ.pop("COLUMNS", None)  # what is printed is not wrapped, however wide the terminal of who tests is
 
 # The same examples every time, on any machine: a failure is one for all, and a slow machine is none.
 settings.register_profile("windtunnel", derandomize=True, deadline=None)
