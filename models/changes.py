@@ -8,17 +8,19 @@ scenario is checked as if the file said so, and its digest is that of the change
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, Final
 
 from models import json_schema
 from models.diagnostics import QUOTE_WIDTH, Diagnostic, InputError, listed, near, quoted
 from models.reading import Document, KeyPath, parse_document
 
 _VALUE = "value"
+_OPTION: Final = "--set"
 
 
 def parse_changes(texts: Iterable[str]) -> dict[str, Any]:
@@ -60,7 +62,8 @@ def _parsed(text: str) -> Any:
 def changed(document: Document, changes: Mapping[str, Any], origin: KeyPath | None = None) -> Document:
     """The document with the changes made, in their order. A path that leads nowhere is among its faults.
 
-    `origin` is where the changes stand in the file; without it they are told as `--set`.
+    `origin` is where the changes stand in the file; without it they are told as `--set`,
+    or as `told_as` says.
     """
     value = deepcopy(document.value)
     told: dict[KeyPath, str | KeyPath] = dict(document.changes)
@@ -74,6 +77,20 @@ def changed(document: Document, changes: Mapping[str, Any], origin: KeyPath | No
         except (TypeError, ValueError, RecursionError):
             faults.append(_fault(document, told_at, "not a plain value", "expected what a YAML file can hold"))
     return replace(document, value=value, changes=told, faults=(*document.faults, *faults))
+
+
+@contextmanager
+def told_as(option: str) -> Iterator[None]:
+    """Faults of changes are told of another option, which the changes come from."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(*(_told_as(option, fault) for fault in error.diagnostics)) from None
+
+
+def _told_as(option: str, fault: Diagnostic) -> Diagnostic:
+    here = fault.file.startswith(f"{_OPTION} ")
+    return replace(fault, file=option + fault.file.removeprefix(_OPTION)) if here else fault
 
 
 def made(root: Any, changes: Mapping[str, Any]) -> None:
@@ -119,7 +136,7 @@ def _written(new: Any) -> str:
 
 
 def _shown(text: str) -> str:
-    return "--set " + quoted(text).strip("`")
+    return f"{_OPTION} " + quoted(text).strip("`")
 
 
 def _keys(root: Any, path: str, *, grows: bool) -> KeyPath:

@@ -42,6 +42,7 @@ def sweep_question(
     axes = _axes(vary) if isinstance(vary, Mapping) else parse_axes(vary)
     count = check_design(axes, design, points)
     _check_front(scenario, pareto)
+    definitions(scenario.scenario, [tornado] if tornado else [], "--tornado")
     chosen = scenario.scenario.seed if seed is None else seed
     each = scenario.scenario.replications if replications is None else replications
     if each < 2:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, Final, Literal
 
 from pydantic_core import PydanticCustomError
 
-from models.changes import parse_value
+from models.changes import parse_value, told_as
 from models.diagnostics import Diagnostic, InputError, input_error, quoted
 from models.units import format_duration, format_rate, parse_duration, parse_money, parse_rate
 
@@ -80,6 +80,19 @@ def parse_axis(text: str, option: str = OPTION) -> Axis:
     if not colon:
         return Axis(path, (), *ends)
     return Axis(path, tuple(dict.fromkeys(scale.at(i / (int(levels) - 1)) for i in range(int(levels)))))
+
+
+def axis_faults(axis: Axis, check: Callable[[dict[str, Any]], None], option: str) -> list[Diagnostic]:
+    """What a check of the change to each value says against it, told of the option; what is said of several, once."""
+    found: dict[tuple[str, str], Diagnostic] = {}
+    for value in axis.ends:
+        try:
+            with told_as(option):
+                check({axis.path: value})
+        except InputError as error:
+            for one in error.diagnostics:
+                found.setdefault((one.message, one.help), one)
+    return list(found.values())
 
 
 def _levels(text: str) -> bool:

@@ -20,7 +20,7 @@ from models.scenario import Scenario
 from reports.intervals import CONFIDENCE, Interval, Sample, bounded, student
 from reports.measures import Value
 from reports.statistics.proportions import clopper_pearson
-from reports.studies.designs import Axis, parse_axis
+from reports.studies.designs import Axis, axis_faults, parse_axis
 from reports.studies.study import Lab, Unrun, Variant
 from verify.findings import Overall
 
@@ -103,6 +103,7 @@ class RecoveryMap:
         return 1.0 - (1.0 - self.confidence) / (len(self.load.values) * len(self.retry.values) * _LOOKS)
 
     def answer(self, lab: Lab) -> Mapped:
+        self._check(lab)
         variants = _variants(self, lab)
         found: dict[str, Cell] = {}
         for count in (fewest(self.level), self.replications_max):
@@ -123,6 +124,12 @@ class RecoveryMap:
             currency=lab.base.currency,
             unrun=tuple(lab.poisoned()),
         )
+
+    def _check(self, lab: Lab) -> None:
+        """Every value of both fields alone. Raises InputError with every fault."""
+        faults = [*axis_faults(self.load, lab.check, "--load"), *axis_faults(self.retry, lab.check, "--retry")]
+        if faults:
+            raise InputError(*faults)
 
 
 def _variants(question: RecoveryMap, lab: Lab) -> dict[str, tuple[Variant, Any, Any]]:

@@ -12,7 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from models.changes import told_as
 from models.diagnostics import Diagnostic, InputError, input_error, listed, near, quoted
+from models.fleet import Desk
 from models.load import LoadedScenario, load
 from models.scenario import Scenario
 from reports.intervals import CONFIDENCE, Interval
@@ -30,6 +32,8 @@ RUNS_AT_ONCE: Final = 20
 it."""
 
 VALUE_MAX: Final = 1_000_000
+_STAFF: Final = "staff"
+"""Of a desk: the staff of every shift, which is no field of the scenario."""
 
 Answer = Literal["met", "not met", "undecided"]
 _ANSWERS: Final[Mapping[Overall, Answer]] = {"pass": "met", "fail": "not met", "undecided": "undecided"}
@@ -213,7 +217,8 @@ def ask(
     except InputError as error:
         faults += error.diagnostics
     try:
-        load(loaded.path, {**loaded.changes, **set_to(find, loaded.scenario, low)})
+        with told_as("--find"):
+            load(loaded.path, {**loaded.changes, **set_to(find, loaded.scenario, low)})
     except InputError as error:
         faults += error.diagnostics
     faults += _range_faults(low, high, most, confidence)
@@ -271,7 +276,9 @@ def set_to(find: str, scenario: Scenario, value: Any, option: str = "--find") ->
     family, _, rest = find.partition(".")
     name, dot, field = rest.rpartition(".")
     of_shift = any(name.startswith(f"{desk}.roster.") for desk in scenario.desks)
-    if family != "desks" or field != "staff" or not dot or of_shift:
+    if family != "desks" or field != _STAFF or not dot or of_shift:
+        if family == "desks" and name in scenario.desks and near(field, (*Desk.model_fields, _STAFF)) == _STAFF:
+            raise input_error(f"there is no {quoted(find)}", option, f"did you mean `desks.{name}.{_STAFF}`?")
         return {find: value}
     if name not in scenario.desks:
         close = near(name, scenario.desks)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -17,7 +17,7 @@ from reports.intervals import CONFIDENCE, Array, Interval, Sample, exact, studen
 from reports.statistics.pairs import difference
 from reports.statistics.selection import FIRST_STAGE, Selection, allocation, correct_selection, ocba
 from reports.studies.compare import Contrast, Figure, Told, contrasts, figure, told
-from reports.studies.designs import OPTION, Axis, Design, along, points_of
+from reports.studies.designs import OPTION, Axis, Design, along, axis_faults, points_of
 from reports.studies.size import set_to
 from reports.studies.study import Lab, Unrun, Variant
 
@@ -98,11 +98,7 @@ class Sweep:
         """Every value of every field alone, before anything is simulated. Raises InputError with every fault."""
         faults: list[Diagnostic] = []
         for axis in self.axes:
-            for value in axis.ends:
-                try:
-                    lab.check(changed({axis.path: value}, lab.base))
-                except InputError as error:
-                    faults += [replace(one, file=one.file.replace("--set", OPTION, 1)) for one in error.diagnostics]
+            faults += axis_faults(axis, lambda values: lab.check(changed(values, lab.base)), OPTION)
         if faults:
             raise InputError(*dict.fromkeys(faults))
 

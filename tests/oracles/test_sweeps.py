@@ -212,7 +212,9 @@ def test_designs_fill_their_ranges_evenly_and_are_the_same_again(design: Any) ->
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--vary", "desks.people.stafff=1,2"], "there is no `desks.people.stafff`"),
+        (["--vary", "desks.people.stafff=1,2"], "did you mean `desks.people.staff`?"),
+        (["--vary", "desks.people.hours=1,2"], "--vary desks.people.hours=1: there is no `desks.people.hours`"),
+        (["--vary", "desks.people.staff=1,2", "--tornado", "soone"], "--tornado: there is no measure `soone`"),
         (["--vary", "desks.poeple.staff=1,2"], "did you mean `desks.people.staff`?"),
         (["--vary", "desks.people.staff=one,two"], "expected a whole number"),
         (["--vary", "desks.people.staff"], "not a field with values"),
