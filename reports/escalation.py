@@ -8,7 +8,7 @@ from typing import Final
 import pandas as pd
 
 from models.scenario import Scenario
-from reports.intervals import Interval
+from reports.intervals import Interval, exact, student
 from reports.tables import RunTables
 
 _DETAIL: Final = r"(?s)^(?P<chain>.*?)(?:: (?:[^:]*, )?(?P<answer>granted|denied))?$"
@@ -16,6 +16,10 @@ _DETAIL: Final = r"(?s)^(?P<chain>.*?)(?:: (?:[^:]*, )?(?P<answer>granted|denied
 
 _ASKED: Final = r"(?s)^(?P<chain>[^:]*)(?:: (?P<at>.*))?$"
 """`finance`, or `finance: board` where finance's approval is sought at a level of the board."""
+
+
+_NOBODY: Final = ": unknown chain, "
+"""Of an approval that no level was asked for: the chain is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,8 @@ class ChainOutcome:
     chain: str
     levels: tuple[LevelOutcome, ...]
     """In the order in which they are tried."""
+    sought: Interval
+    """Approvals, each once, however often its levels were asked."""
     granted: Interval
     denied: Interval
     bounced: Interval
@@ -44,6 +50,9 @@ class ChainOutcome:
     """Approvals that ran out of levels or of time."""
     granted_unanswered: Interval
     """Those of them that took effect as granted, though nobody had answered."""
+    left: Interval
+    """Approvals that came to no end: open when the run ended, or withdrawn, as their case had ended or another chain
+    had denied."""
 
 
 def assess_escalation(tables: RunTables) -> tuple[ChainOutcome, ...]:
@@ -72,15 +81,27 @@ def _chain(
 ) -> ChainOutcome:
     answers = answered[answered["chain"] == name]
     vain = exhausted[exhausted["chain"] == name]
+    asks = asked[asked["chain"] == name]
+    sought = tables.count(_first(asks, bounced)) + tables.count(vain[vain["detail"].str.contains(_NOBODY, regex=False)])
     return ChainOutcome(
         chain=name,
-        levels=_levels(name, asked[asked["chain"] == name], tables),
+        levels=_levels(name, asks, tables),
+        sought=student(exact(sought), floor=0.0),
         granted=tables.mean_count(answers[answers["answer"] == "granted"]),
         denied=tables.mean_count(answers[answers["answer"] == "denied"]),
         bounced=tables.mean_count(bounced[bounced["chain"] == name]),
         unanswered=tables.mean_count(vain),
         granted_unanswered=tables.mean_count(vain[vain["answer"] == "granted"]),
+        left=student(exact(sought - tables.count(answers) - tables.count(vain)), floor=0.0),
     )
+
+
+def _first(asks: pd.DataFrame, bounced: pd.DataFrame) -> pd.DataFrame:
+    """The first ask of each approval: at the first level of its own chain, and not sent back there, which is told just
+    before."""
+    first = asks[asks["at"].isna() & (asks["value"] == 1)]
+    sent_back = pd.MultiIndex.from_arrays([bounced["replication"], bounced["sequence"] + 1])
+    return first[~pd.MultiIndex.from_frame(first[["replication", "sequence"]]).isin(sent_back)]
 
 
 def _levels(name: str, asked: pd.DataFrame, tables: RunTables) -> tuple[LevelOutcome, ...]:

@@ -66,7 +66,8 @@ def _bars(chain: ChainOutcome) -> list[_Bar]:
         )
         for one in chain.levels[:LEVELS_SHOWN]
     ]
-    ends = (("granted", chain.granted, GOOD), ("denied", chain.denied, OPEN), ("unanswered", chain.unanswered, BAD))
+    ends = [("granted", chain.granted, GOOD), ("denied", chain.denied, OPEN), ("unanswered", chain.unanswered, BAD)]
+    ends += [("left open", chain.left, MUTED)] if chain.left.estimate > 0 else []
     return levels + [_Bar(label, of.estimate, colour, level=False) for label, of, colour in ends]
 
 
@@ -91,14 +92,15 @@ def _funnel(axes: Axes, name: str, rows: Sequence[_Bar]) -> None:
 def _title(shown: Sequence[ChainOutcome]) -> str:
     worst = max(shown, key=lambda one: one.unanswered.estimate)
     first = worst if worst.unanswered.estimate > 0 else shown[0]
-    asked = words.number(first.levels[0].asked.estimate)
+    sought = words.number(first.sought.estimate)
     if first.unanswered.estimate > 0:
         end = f"{words.number(first.unanswered.estimate)} end unanswered"
-    elif len(first.levels) > 1:
-        end = f"{words.number(first.levels[-1].asked.estimate)} come to the last level, and every one is answered"
     else:
-        end = "every one is answered"
-    return f"Of {asked} approvals sought from {first.chain} in one replication {end}"
+        left = words.number(first.left.estimate)
+        end = f"{left} left open" if first.left.estimate > 0 else "every one is answered"
+        if len(first.levels) > 1:
+            end = f"{words.number(first.levels[-1].asked.estimate)} come to the last level, and {end}"
+    return f"Of {sought} approval{'s' * (sought != '1')} sought from {first.chain} in one replication {end}"
 
 
 def _told(chain: ChainOutcome) -> str:

@@ -196,6 +196,19 @@ def _capability(run: Run, events: list[dict[str, Any]], wrong: dict[str, Any]) -
     return steps[before[-1]["place"]]
 
 
+def _sought(events: list[dict[str, Any]], chain: str) -> int:
+    """First asks of a chain, case by case: one that follows a bounce of the case is the same approval's."""
+    sought, sent_back = 0, set()
+    for e in events:
+        case = e["replication"], e["case"]
+        if e["kind"] == "bounced" and e["detail"] == chain:
+            sent_back.add(case)
+        elif e["kind"] == "asked" and e["detail"] == chain:
+            sought += e["value"] == 1 and case not in sent_back
+            sent_back.discard(case)
+    return sought
+
+
 def test_approvals_are_counted_by_chain(outcomes: Outcomes, events: list[dict[str, Any]]) -> None:
     for chain in outcomes.escalation:
         for level in chain.levels:
@@ -207,6 +220,10 @@ def test_approvals_are_counted_by_chain(outcomes: Outcomes, events: list[dict[st
             assert found.estimate == pytest.approx(expected)
         vain = [e for e in of(events, "exhausted") if e["detail"].startswith(f"{chain.chain}: ")]
         assert chain.unanswered.estimate == pytest.approx(mean(vain))
+        sought = _sought(events, chain.chain)
+        assert chain.sought.estimate == pytest.approx(sought / REPLICATIONS)
+        ended = chain.granted.estimate + chain.denied.estimate + chain.unanswered.estimate
+        assert chain.left.estimate == pytest.approx(sought / REPLICATIONS - ended)
     assert sum(level.asked.estimate for chain in outcomes.escalation for level in chain.levels) == pytest.approx(
         mean(of(events, "asked"))
     )
