@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Final
+
 from models.scenario import DeskLoad, DeskWait, Drift, Scenario
 from reports import words
 from reports.digest import Digest
 from reports.outcomes import Outcomes
 from verify.findings import Findings
 
-_FAULTS = {"partition": "partitions between sites", "outage": "scheduled outages", "drift": "drift of capabilities"}
+_FAULTS: Final[Mapping[str, str]] = {
+    "partition": "partitions between sites",
+    "outage": "outages of endpoints",
+    "crash": "crashes of agents",
+    "hang": "agents that hang",
+    "slowdown": "slowdowns",
+    "loss": "lost messages",
+    "contract-skew": "versions that do not fit together",
+    "certificate-expiry": "certificates that expire",
+    "load-spike": "rushes of work",
+    "absence": "absent people",
+    "drift": "drift of capabilities",
+    "input": "drift of what cases are like",
+}
+"""What each kind of fault is called here; `input` is a drift of the input."""
 
 
 def not_measured(scenario: Scenario, findings: Findings | None, outcomes: Outcomes) -> tuple[str, ...]:
@@ -40,11 +57,14 @@ def _desks(scenario: Scenario) -> list[str]:
 
 
 def _faults(scenario: Scenario) -> list[str]:
-    tried = {fault.kind for fault in scenario.faults if not (isinstance(fault, Drift) and fault.of == "input")}
+    tried = {"input" if isinstance(one, Drift) and one.of == "input" else one.kind for one in scenario.faults}
     if any(endpoint.outages for endpoint in scenario.endpoints.values()) or scenario.decision_point.outages:
         tried.add("outage")
+    if not scenario.desks:
+        tried.add("absence")  # of nobody
     untried = [name for kind, name in _FAULTS.items() if kind not in tried]
-    return [f"Not tried: {words.listed(untried)}."] if untried else []
+    untried += [] if scenario.attacks else ["agents that somebody has taken over"]
+    return [f"Not tried: {words.listed(untried, len(untried))}."] if untried else []
 
 
 def _strain(scenario: Scenario) -> list[str]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, cast, get_args
 
 import pytest
 
+from models.faults import TimedFault
 from models.load import load
-from reports.limits import not_measured
+from reports.limits import _FAULTS, not_measured
 
 if TYPE_CHECKING:
     from reports.outcomes import Outcomes
@@ -57,3 +58,14 @@ def test_fatigue_is_said_to_be_missing_only_of_desks_without_it(tmp_path: Path, 
 def test_a_drift_of_input_tries_no_drift_of_capabilities(tmp_path: Path) -> None:
     assert "drift of capabilities" in said(tmp_path, fault=INPUT)
     assert "drift of capabilities" not in said(tmp_path)
+
+
+def test_every_kind_of_fault_that_is_not_tried_is_named(tmp_path: Path) -> None:
+    """A list that leaves kinds out would say that they were tried."""
+    kinds = {kind for fault in get_args(TimedFault) for kind in get_args(fault.model_fields["kind"].annotation)}
+    assert set(_FAULTS) == kinds | {"drift", "input"}
+    told = said(tmp_path)
+    assert "crashes of agents" in told
+    assert "rushes of work" in told
+    assert "agents that somebody has taken over" in told
+    assert "crashes of agents" not in said(tmp_path, fault="{kind: crash, agent: pool, at: 1m, lasts: 2m}")
