@@ -12,7 +12,7 @@ from models.units import Duration, MoneyText, Probability, Rate
 
 class _Objective(Part):
     confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.95
-    """Level of the two-sided Student interval over replications."""
+    """Level of the two-sided interval over replications."""
     description: str = ""
     """What it is for, for readers."""
 

@@ -24,6 +24,7 @@ from reports.charts import RING_SHOWN, Chart, drift_chart, objectives_chart, que
 from reports.digest import Digest, digest_sections
 from reports.fingerprints import fingerprints
 from reports.flow_charts import escalation_chart
+from reports.intervals import FEW_HITS
 from reports.kept import kept
 from reports.limits import not_kept, not_measured
 from reports.locks import longer_lock
@@ -183,6 +184,7 @@ def _common(
         "page_title": f"{verdict.result.capitalize()}: {made.title}",
         "scenario": scenario,
         "made": made,
+        "few_hits": words.number(FEW_HITS),
         "outcomes": outcomes,
         "verdict": verdict,
         "findings": findings,

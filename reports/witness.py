@@ -84,10 +84,10 @@ def story(finding: Finding) -> str:
     fields = dict(flat(witness.context))
     spoken = {path[1:] for one in finding.because for path in _FIELD.findall(one.text)}
     told = [name for name in fields if name in spoken] or list(fields)
-    circumstances = words.listed([f"{name} {words.short(fields[name], VALUE_TOLD)}" for name in told[:FIELDS_TOLD]])
+    circumstances = [f"{name} {words.short(fields[name], VALUE_TOLD)}" for name in told[:FIELDS_TOLD]]
     parts = [f"{_called(witness.principal)}{_groups(witness)} asks for {_id(witness.action)}"]
     parts += [f"on {_called(witness.resource)}"]
-    parts += [f"with {circumstances}"] * bool(circumstances)
+    parts += [f"with {words.listed(circumstances)}"] * bool(circumstances)
     parts += [f"approved by {words.listed(witness.approvals)}"] * bool(witness.approvals)
     return f"{' '.join(parts)}."
 

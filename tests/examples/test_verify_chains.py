@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from models.load import LoadedScenario, load
 from models.rosters import staffing
 from models.units import DAY, HOUR, MINUTE
-from verify.checks.windows import SPAN, Wait, looked_at, unstaffed
+from verify.checks.windows import SPAN, Wait, looked_at, moment_text, unstaffed
 from verify.findings import Edit, Finding
 from verify.verify import verify
 
@@ -115,6 +115,7 @@ def test_an_unstaffed_window_is_told_in_local_time_and_utc(tmp_path: Path) -> No
     assert finding.verdict == "violated"
     # A request that comes at 17:00 on Wednesday waits until 17:30; at 07:30 on Monday someone comes just too late.
     assert "comes at Wed 2026-03-25 17:00 Europe/Stockholm (Wed 16:00 UTC)" in finding.message
+    assert moment_text(datetime(2026, 3, 25, tzinfo=UTC), 17 * HOUR, "UTC") == "Wed 2026-03-25 17:00 UTC"
     assert "2d14h" in finding.message
     assert "from Fri 2026-04-03 17:00" in finding.message or "from Fri 2026-03-27 17:00" in finding.message
 

@@ -43,6 +43,11 @@ def test_without_such_clauses_it_tells_what_comes_first() -> None:
     assert story(replace(FINDING, witness=None)) == ""
 
 
+def test_with_no_context_it_speaks_of_none() -> None:
+    plain = replace(WITNESS, context={}, entities=(), approvals=())
+    assert story(replace(FINDING, witness=plain)) == 'Agent "a" asks for "pay out" on Shop "main".'
+
+
 @pytest.mark.parametrize("text", ["<b>", "{{ 7*7 }}", "`</code><i>`", "\u202e\x1b[31m"])
 def test_hostile_names_are_inert(text: str) -> None:
     hostile = replace(WITNESS, principal=text, action=text, resource=text, context={text: text}, approvals=(text,))

@@ -77,8 +77,9 @@ def longest(windows: Sequence[Window]) -> Window:
 
 
 def moment_text(start: datetime, moment: int, zone: str) -> str:
-    """A moment in local time and in UTC, to the minute, seconds where there are any."""
+    """A moment in local time and, where that is another, in UTC; to the minute, seconds where there are any."""
     utc = start.astimezone(UTC) + timedelta(microseconds=moment)
     local = utc.astimezone(ZoneInfo(zone))
     exact = "%H:%M:%S" if utc.second else "%H:%M"
-    return f"{local.strftime(f'%a %Y-%m-%d {exact}')} {zone} ({utc.strftime(f'%a {exact}')} UTC)"
+    told = f"{local.strftime(f'%a %Y-%m-%d {exact}')} {zone}"
+    return told if zone == "UTC" else f"{told} ({utc.strftime(f'%a {exact}')} UTC)"
