@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
+from models.rosters import staffing
+from models.steps import DeskStep
 from reports import words
 from reports.section import Row, Section
 
 if TYPE_CHECKING:
-    from models.fleet import Chain
+    from models.fleet import Capability, Chain
     from models.monitors import Monitor
     from models.rollouts import Rollout
     from models.scenario import Scenario
@@ -31,17 +33,22 @@ def oversight(scenario: Scenario) -> Section:
         label="Oversight",
         title="Who can stop what",
         caption=(
-            "Every place where people, rules or monitors can hold or stop agents, as the scenario has them. How busy "
-            "the people are, how long they take and how often they are right stands under People and Reviews."
+            "Every place where people, policies, guardrails or monitors can hold or stop what agents do, as the "
+            "scenario has them; not queues, budgets and circuit breakers, which hold what is too much. How busy the "
+            "people are, how long they take and how often they are right stands under People and Reviews."
         ),
         columns=("Who", "Stops or holds", "When", "If nobody acts"),
         rows=tuple(_rows(scenario)),
-        nothing="Nothing in the scenario can stop an agent: no chain, no monitor, no rollout that is taken back.",
+        nothing="Nothing in the scenario can stop an agent: there are no policies, people, guardrails or monitors, and "
+        "no rollout is taken back.",
     )
 
 
 def _rows(scenario: Scenario) -> Iterator[Row]:
     yield from (_chain(name, chain, scenario) for name, chain in scenario.chains.items())
+    yield from _desks(scenario)
+    yield from _hand_offs(scenario)
+    yield from _guardrails(scenario)
     yield from (_monitor(name, monitor) for name, monitor in scenario.monitors.items())
     yield from (_rollout(name, one) for name, one in scenario.rollouts.items() if one.roll_back is not None)
     if scenario.policies is not None:
@@ -68,7 +75,8 @@ def _chain(name: str, chain: Chain, scenario: Scenario) -> Row:
 def _people(scenario: Scenario, desk: str) -> str:
     if desk not in scenario.desks:
         return desk
-    return f"{desk}: {max((shift.staff for shift in scenario.desks[desk].roster), default=0)} at most on duty"
+    most = max(staff for _, staff in staffing(scenario.desks[desk], scenario.start, scenario.horizon))
+    return f"{desk}: {most} at most on duty"
 
 
 def _within(timeout: int | None) -> str:
@@ -79,6 +87,52 @@ def _unanswered(chain: Chain) -> str:
     if chain.then is not None:
         return f"the chain {chain.then} is asked"
     return f"the request is {'denied' if chain.on_exhausted == 'deny' else 'approved'}"
+
+
+def _desks(scenario: Scenario) -> Iterator[Row]:
+    """Desks that cases have to pass."""
+    for desk in scenario.desks:
+        steps = {
+            f"{workflow}.{name}": step
+            for workflow, one in scenario.workflows.items()
+            for name, step in one.steps.items()
+            if isinstance(step, DeskStep) and step.desk == desk
+        }
+        if steps:
+            idle = dict.fromkeys(map(_not_worked_on, steps.values()))
+            at = words.listed(list(steps), 6)
+            yield Row(
+                f"people of desk {desk}",
+                _people(scenario, desk),
+                (f"cases at {at}", "when a case comes there", "; or ".join(idle)),
+            )
+
+
+def _not_worked_on(step: DeskStep) -> str:
+    if step.timeout is None and step.patience is None:
+        return "the case waits"
+    bound = " in time" if step.timeout is None else f" within {words.duration(step.timeout)}"
+    return f"not done{bound}, " + (f"it goes on at {step.on_timeout}" if step.on_timeout else "the case expires")
+
+
+def _capabilities(scenario: Scenario) -> Iterator[tuple[str, Capability]]:
+    for name, pool in scenario.agents.items():
+        yield from ((f"{name} {what}", capability) for what, capability in pool.capabilities.items())
+
+
+def _hand_offs(scenario: Scenario) -> Iterator[Row]:
+    """Agents that stop of their own accord. How well is an assumption of the scenario."""
+    for name, capability in _capabilities(scenario):
+        if (one := capability.hand_off) is not None:
+            seen = f"in {words.share(one.recall)} of the cases that need a person"
+            yield Row(f"agent {name}", "", ("cases that it gives to people", seen, "the agent goes on"))
+
+
+def _guardrails(scenario: Scenario) -> Iterator[Row]:
+    for name, capability in _capabilities(scenario):
+        if (one := capability.guardrail) is not None:
+            stops = f"{words.share(one.sensitivity)} of its wrong answers"
+            yield Row(f"guardrail of {name}", "", (stops, "at every answer", "the rest goes on"))
 
 
 def _monitor(name: str, monitor: Monitor) -> Row:

@@ -11,6 +11,7 @@ import pytest
 import windtunnel as wt
 from models.diagnostics import InputError
 from models.load import LoadedScenario
+from models.steps import DeskStep
 from reports.board.clauses import clauses
 from reports.board.oversight import oversight
 from reports.board.page import FIXED, board
@@ -65,6 +66,41 @@ def test_everything_that_can_stop_an_agent_is_told() -> None:
         for one in (*scenario.chains, *scenario.monitors):
             assert one in heads
         assert sum(r.roll_back is not None for r in scenario.rollouts.values()) == heads.count("rollout ")
+
+
+def test_people_whom_cases_have_to_pass_and_guardrails_are_told() -> None:
+    """What can stop an agent and is not told would be taken for not being there."""
+    for name in ("refund-desk", "incident-desk", "claims-multi-region"):
+        scenario = wt.load(SCENARIOS / name).scenario
+        told = cells(oversight(scenario))
+        for workflow in scenario.workflows.values():
+            for step, one in workflow.steps.items():
+                if isinstance(one, DeskStep):
+                    assert f".{step}" in told[f"people of desk {one.desk}"][0]
+        hands_over = [p for p in scenario.agents.values() for c in p.capabilities.values() if c.hand_off]
+        assert sum(head.startswith("agent ") for head in told) == len(hands_over)
+    steps = "workflows.refund.steps.by-hand"
+    guarded = wt.load(
+        SCENARIOS / "refund-desk",
+        {
+            "agents.refund-agent.capabilities.refund.guardrail": {"sensitivity": 0.8},
+            f"{steps}.timeout": "4h",
+        },
+    ).scenario
+    told = cells(oversight(guarded))
+    assert told["guardrail of refund-agent refund"][0] == "80% of its wrong answers"
+    assert told["people of desk care"][-1] == "not done within 4 h, the case expires"
+
+
+def test_people_on_duty_are_those_of_all_shifts_together() -> None:
+    shifts = [
+        {"days": "daily", "hours": "08:00-18:00", "staff": 2},
+        {"days": "daily", "hours": "12:00-22:00", "staff": 3},
+        {"days": "daily", "hours": "20:00-24:00", "staff": 1},
+    ]
+    scenario = wt.load(SCENARIOS / "refund-desk", {"desks.finance.roster": shifts}).scenario
+    [row] = [row for row in oversight(scenario).rows if row.head == "people of chain finance"]
+    assert "finance: 5 at most on duty" in row.small
 
 
 def test_what_happens_when_nobody_answers_is_the_chains_own() -> None:
