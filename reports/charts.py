@@ -222,6 +222,8 @@ def _drift_title(drift: DriftOutcome) -> str:
     who = f"The drift of {drift.agent} {drift.capability}"
     if not drift.monitor:
         return f"{who} has no monitor: it does {words.number(drift.harm.estimate)} wrong effects until the run ends"
+    if drift.missed == drift.replications:
+        return f"{who} is never noticed: it does {words.number(drift.harm.estimate)} wrong effects until the run ends"
     missed = f", missed in {drift.missed} of {drift.replications} replications" if drift.missed else ""
     return (
         f"{who} is noticed after {words.estimate(drift.delay, 'duration')} on average{missed}, "

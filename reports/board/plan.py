@@ -36,7 +36,8 @@ def plan(scenario: Scenario) -> Section:
 
 def _rows(scenario: Scenario) -> Iterator[Row]:
     for name, rollout in scenario.rollouts.items():
-        yield Row(name, rollout.mode, (_what(rollout), words.duration(rollout.at), _stages(rollout), trigger(rollout)))
+        back = "there is nothing to take back" if rollout.mode == "shadow" else trigger(rollout)
+        yield Row(name, rollout.mode, (_what(rollout), words.duration(rollout.at), _stages(rollout), back))
 
 
 def _what(rollout: Rollout) -> str:
@@ -44,7 +45,8 @@ def _what(rollout: Rollout) -> str:
         case "model":
             return f"another model of {rollout.agent} {rollout.capability}"
         case "policies":
-            return f"the policies of {rollout.path}"
+            told = f"the policies of {rollout.path}"
+            return f"nothing: {told} are asked beside those that decide" if rollout.mode == "shadow" else told
     return f"another workflow for {rollout.workflow}"
 
 

@@ -116,6 +116,10 @@ def test_the_plan_is_that_of_the_rollouts_or_says_that_there_is_none(run: Run) -
     assert "% for" in str(row.cells[2])
     assert "then all" in str(row.cells[2])
     assert "wrong of" in str(row.cells[3])
+    shadow = {"of": "policies", "path": "policies", "mode": "shadow", "at": "1d"}
+    [beside] = plan(wt.load(SCENARIOS / "refund-desk", {"rollouts": {"beside": shadow}}).scenario).rows
+    assert str(beside.cells[0]) == "nothing: the policies of policies are asked beside those that decide"
+    assert str(beside.cells[3]) == "there is nothing to take back"
     assert plan(run.scenario).rows == ()
     assert "models no rollout" in plan(run.scenario).nothing
 

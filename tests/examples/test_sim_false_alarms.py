@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from models.diagnostics import InputError
 from models.load import load
+from reports.charts import drift_chart
 from reports.html import render_html
 from reports.outcomes import assess
 from reports.verdict import judge
@@ -122,6 +125,15 @@ def test_the_objective_and_the_report_have_alarms_over_labels(run: Run) -> None:
     assert drift.false_alarm_rate.estimate == pytest.approx(rate)
     assert quiet.false_alarm_rate.estimate == 0.0
     assert "In 1000 labels" in render_html(run.scenario, None, outcomes, judge(None, outcomes))
+
+
+def test_a_drift_that_no_run_noticed_is_told_as_never_noticed(run: Run) -> None:
+    outcomes = assess(run)
+    (drift,) = outcomes.drift
+    noticed = drift_chart(outcomes.harm[0], [replace(drift, missed=0)], "k")
+    assert "is noticed after" in noticed.title
+    missed = replace(drift, missed=drift.replications, alarms=(math.nan,) * drift.replications)
+    assert "is never noticed: it does" in drift_chart(outcomes.harm[0], [missed], "k").title
 
 
 def test_who_is_asked_for_must_be_there(tmp_path: Path) -> None:
