@@ -97,10 +97,11 @@ def _title(shown: Sequence[ChainOutcome]) -> str:
         end = f"{words.number(first.unanswered.estimate)} end unanswered"
     else:
         left = words.number(first.left.estimate)
-        end = f"{left} left open" if first.left.estimate > 0 else "every one is answered"
+        verb = "is" if left == "1" else "are"
+        end = f"{left} {verb} left open" if first.left.estimate > 0 else "every one is answered"
         if len(first.levels) > 1:
             end = f"{words.number(first.levels[-1].asked.estimate)} come to the last level, and {end}"
-    return f"Of {sought} approval{'s' * (sought != '1')} sought from {first.chain} in one replication {end}"
+    return f"Of {sought} approval{'s' * (sought != '1')} sought from {first.chain} in one replication, {end}"
 
 
 def _told(chain: ChainOutcome) -> str:

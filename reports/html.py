@@ -216,6 +216,7 @@ def environment(currency: str) -> Environment:
         "limit": lambda o: words.limit(o.at_most, o.at_least, o.unit, currency),
         "estimate": lambda interval, unit: words.estimate(interval, unit, currency),
         "span": lambda interval, unit: words.span(interval, unit, currency),
+        "below": lambda interval, unit: words.below(interval, unit, currency),
         "symbol": _SYMBOLS.__getitem__,
         "member": member_sentence,
         "listed": words.listed,

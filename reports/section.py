@@ -55,7 +55,7 @@ def cell_texts(cell: Cell, currency: str) -> tuple[str, str]:
                 interval, unit, currency
             )
     interval, unit = cell.interval, cell.unit
-    return words.estimate(interval, unit, currency), words.span(interval, unit, currency) if interval.known else ""
+    return words.estimate(interval, unit, currency), words.below(interval, unit, currency)
 
 
 @dataclass(frozen=True, slots=True)

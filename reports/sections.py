@@ -77,7 +77,7 @@ def recovery(outcomes: Outcomes) -> Section | None:
                     Figure(fault.during, "share"),
                     Figure(fault.at_the_end, "share"),
                     Figure(fault.recovery, "duration"),
-                    f"in {fault.down} of {fault.replications}",
+                    f"in {fault.down} of {fault.replications}" if fault.replications else "not measured",
                 ),
             )
             for fault in outcomes.recovery

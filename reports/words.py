@@ -106,6 +106,13 @@ def span(interval: Interval, unit: Unit, currency: str = "") -> str:
     return f"{low} to {high}"
 
 
+def below(interval: Interval, unit: Unit, currency: str = "") -> str:
+    """The small print below an estimate: the ends of its interval, which says nothing anew where it is a point."""
+    if not interval.known:
+        return ""
+    return "every time" if interval.low == interval.high else span(interval, unit, currency)
+
+
 def change(value: float, unit: Unit, currency: str = "") -> str:
     """A difference with its sign; of shares, in percentage points: `+6.4 points`."""
     sign = "+" if value > 0 else "-" if value < 0 else ""

@@ -196,8 +196,13 @@ def test_every_number_of_a_scenario_is_told_with_its_source_or_without() -> None
     assert not [path for path in told if path.startswith(("policies", "sources", "name"))]
 
 
+def unsourced(name: str) -> str:
+    """The text of a scenario without its sources."""
+    return re.sub(r"(?m)^sources:\n(?:  .*\n)+", "", (SCENARIOS / name / "scenario.yaml").read_text())
+
+
 def test_a_source_for_what_is_not_there_is_told_with_the_near_path(tmp_path: Path) -> None:
-    text = (SCENARIOS / "retry-storm" / "scenario.yaml").read_text()
+    text = unsourced("retry-storm")
     wrong = text.replace("variants:\n", "sources: {endpoints.model-servr.latency: a}\n\nvariants:\n")
     (tmp_path / "scenario.yaml").write_text(wrong)
     with pytest.raises(InputError, match=r"there is no `endpoints\.model-servr`") as refused:
@@ -234,7 +239,7 @@ def test_a_run_of_counts_alone_tells_a_board_the_same(desk: LoadedScenario, tmp_
 
 def test_markup_in_a_scenario_is_inert(tmp_path: Path) -> None:
     hostile = "<script>alert(1)</script>`\u202e[x](javascript:1)"
-    text = (SCENARIOS / "retry-storm" / "scenario.yaml").read_text()
+    text = unsourced("retry-storm")
     given = f'sources: {{horizon: "{hostile}"}}\nrisks: {{}}\n\nvariants:\n'
     (tmp_path / "scenario.yaml").write_text(text.replace("variants:\n", given))
     run = wt.simulate(wt.load(tmp_path, {"replications": 2}), tmp_path / "run", workers=1)

@@ -70,8 +70,8 @@ def test_an_approval_that_is_open_at_the_end_is_not_told_as_answered(tmp_path: P
         '@id("ask") @escalate("plain") forbid (principal, action, resource);'
     )
     for horizon, left, title in (
-        ("70m", 1, "Of 1 approval sought from plain in one replication 1 left open"),
-        ("90m", 0, "Of 1 approval sought from plain in one replication every one is answered"),
+        ("70m", 1, "Of 1 approval sought from plain in one replication, 1 is left open"),
+        ("90m", 0, "Of 1 approval sought from plain in one replication, every one is answered"),
     ):
         (tmp_path / "scenario.yaml").write_text(
             TEXT.replace("119m", horizon).replace("chains:", "chains:\n  plain: {levels: [{desk: clerk}]}")

@@ -17,7 +17,7 @@ from sim.simulate import simulate
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 STORM = (SCENARIOS / "retry-storm" / "scenario.yaml").read_text()
-CURED = (SCENARIOS / "retry-storm-cured" / "scenario.yaml").read_text()
+CURED = (SCENARIOS / "retry-storm-cured" / "scenario.yaml").read_text().partition("\nsources:")[0]
 BUDGET = "budgets:\n  a-fifth: {ratio: 0.2, least-per-second: 0}\n\n"
 BREAKER = "breakers:\n  server-breaker: {}\n\n"
 MINUTE = 60e6

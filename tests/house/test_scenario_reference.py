@@ -19,6 +19,7 @@ from models.json_schema import (
     schema_at,
     schema_text,
 )
+from models.load import load
 from models.presets import PRESETS, Framework
 from models.reading import read_document
 from models.reference import PRESETS_FILE, REFERENCE_FILE, presets_page, reference
@@ -45,6 +46,13 @@ def test_every_framework_has_a_source_and_is_named_by_its_version() -> None:
         version = name.rpartition("-")[2]
         assert any(version in source for source in preset.sources), name
         assert presets_page().count(f"`framework: {name}`") == 1
+
+
+@pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.parent.name)
+def test_a_shipped_scenario_says_where_its_numbers_are_from(path: Path) -> None:
+    """For the report's appendix. What `sources` does not name is an assumption, which the README beside it says."""
+    assert load(path).scenario.sources
+    assert (path.parent / "README.md").is_file()
 
 
 def test_the_json_schema_is_one() -> None:
