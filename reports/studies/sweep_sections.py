@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 from matplotlib.ticker import FuncFormatter, MaxNLocator
@@ -31,16 +32,24 @@ def headlines(found: Swept) -> tuple[str, ...]:
     sentences = []
     if objectives:
         total = words.count(len(found.points), "point")
-        sentences.append(f"{len(keep)} of {total} keep all {words.count(len(objectives), 'objective')}.")
+        all_of_them = f"all {len(objectives)} objectives" if len(objectives) > 1 else "the one objective"
+        told = f"{len(keep)} of {total} keep {all_of_them}"
+        unsure = sum(bool(one.misses) and all(f.verdict != "fail" for f in one.figures) for one in found.points)
+        sentences.append(f"{told}; of {unsure} it is not known yet." if unsure else f"{told}.")
     if found.selected is not None:
         sentences += _selected(found.selected)
     if found.effects and found.effects[0].interval.known:
         sentences.append(_matters(found.effects[0], found))
     front = [point.name for point in found.points if point.place == "front"]
     if front and len(found.pareto) > 1:
-        told = words.listed(front, 3)
+        told = _listed(front)
         sentences.append(f"Nothing betters {told} in all of {words.listed(found.pareto, 4)} by their means.")
     return tuple(sentences)
+
+
+def _listed(points: Sequence[str]) -> str:
+    """Points by name. A name of several fields has commas of its own."""
+    return words.listed([f"({name})" if ", " in name else name for name in points], 3)
 
 
 def _selected(found: Selected) -> list[str]:
@@ -51,12 +60,11 @@ def _selected(found: Selected) -> list[str]:
             chance = words.percent_of_confidence(found.chance or 0.0)
             how = f", or one that differs by less than what does not matter, at {chance} ({used})"
         case "KN":
-            how = f" of those seen; {words.listed(found.left, 3)} could not be told apart from it in {used}"
+            how = f" of those seen; {_listed(found.left)} could not be told apart from it in {used}"
         case "OCBA":
             how = f": rightly told with a chance of about {words.share(found.chance or 0.0)} or more ({used})"
         case _:
-            left = words.listed(found.left, 3)
-            how = f"; {left} cannot be told apart from it" if found.left else ", apart from all others"
+            how = f"; {_listed(found.left)} cannot be told apart from it" if found.left else ", apart from all others"
     return [f"{found.best} has the {what}{how}."]
 
 

@@ -20,6 +20,7 @@ from reports.intervals import exact
 from reports.studies.designs import Axis, along, parse_axes, points_of
 from reports.studies.study import Lab
 from reports.studies.sweep import Best, Swept, _effects, _selected, front, slopes
+from reports.studies.sweep_sections import headlines
 from windtunnel.cli import exit_code
 
 DESK = """\
@@ -97,6 +98,18 @@ def test_the_best_is_found_by_either_procedure(
     else:
         assert found.replications["desks.people.staff=4"] <= found.replications["desks.people.staff=8"]
         assert not found.capped
+
+
+def test_what_is_not_known_yet_is_told_apart_from_what_fails(desk: LoadedScenario, tmp_path: Path) -> None:
+    """With four people the wait is about its limit, with two the queue grows for ever, with seven nobody waits."""
+    vary = {"desks.people.staff": [2, 4, 7], "work.calls.arrivals.rate": ["3/min", "3.05/min"]}
+    found = cast("Swept", wt.sweep(desk, vary, tmp_path / "study", replications=4, best="soon", workers=1).result)
+    verdicts = [next(one.verdict for one in point.figures if one.measure == "soon") for point in found.points]
+    assert set(verdicts) == {"pass", "fail", "undecided"}
+    told = " ".join(headlines(found))
+    keep, unsure = verdicts.count("pass"), verdicts.count("undecided")
+    assert f"{keep} of 6 points keep the one objective; of {unsure} it is not known yet." in told
+    assert "(desks.people.staff=7, work.calls.arrivals.rate=3/min)" in told
 
 
 def test_the_same_sweep_is_the_same_bytes_with_two_workers(desk: LoadedScenario, tmp_path: Path) -> None:
