@@ -221,6 +221,7 @@ def environment(currency: str) -> Environment:
         "member": member_sentence,
         "listed": words.listed,
         "coded": _coded,
+        "dotted": _dotted,
         "unnamed": unnamed,
         "told_as": told_as,
         "layer": _layer,
@@ -239,6 +240,11 @@ def _finalize(value: Any) -> Any:
 def _coded(text: str) -> Markup:
     """A sentence with its `names` as code."""
     return Markup(_CODE.sub(r"<code>\1</code>", str(escape(words.printable(text)))))  # noqa: S704 - escaped before
+
+
+def _dotted(name: str) -> Markup:
+    """A name that may go on in the next line after a dot."""
+    return Markup(escape(words.printable(name)).replace(".", Markup(".<wbr>")))  # noqa: S704 - escaped before
 
 
 def _style() -> str:

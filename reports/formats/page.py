@@ -9,7 +9,7 @@ from typing import Final
 _SPACES: Final = re.compile(r"\s+")
 _MARKUP: Final = re.compile(r"([\\`*_\[\]<>|#~!])")
 _LEFT_OUT: Final = frozenset({"head", "style", "svg", "nav", "title"})
-_VOID: Final = frozenset({"meta", "br", "col", "hr", "img", "link", "path", "use"})
+_VOID: Final = frozenset({"meta", "br", "col", "hr", "img", "link", "path", "use", "wbr"})
 _HEADINGS: Final = {f"h{level}": "#" * level for level in range(1, 7)}
 _BLOCKS: Final = frozenset({"p", "li", "dt", "dd", "caption", "figcaption", "summary", "pre", *_HEADINGS})
 

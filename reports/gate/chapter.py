@@ -157,11 +157,19 @@ def change_of(gate: GateFile, scenario: str, file: str) -> Chapter:
 def chapter_of(gate: GateFile, number: int, target: Target) -> Chapter:
     """What the gate says of one target: what was found, then what the change does to the operation."""
     key = f"change-{number}"
+    several = len(gate.targets) > 1
+    name = target.path or "the whole repository"
     found = None if target.effect is None else _comparison(target.effect)
     if found is None:
         return Chapter((), (_statements(gate, target, key),))
     told = tuple(
-        replace(part, anchor=f"{key}-{part.anchor}", label=f"Change: {part.label}") for part in sections(found)
+        replace(
+            part,
+            anchor=f"{key}-{part.anchor}",
+            label=f"{name if several else 'Change'}: {part.label}",
+            title=f"{part.title}, {name}" if several else part.title,
+        )
+        for part in sections(found)
     )
     return Chapter(tuple(_charts(found, key)), (_statements(gate, target, key), *told))
 
@@ -193,6 +201,7 @@ def _desk(measure: str) -> str:
 
 
 def _statements(gate: GateFile, target: Target, key: str) -> Section:
+    name = target.path or "the whole repository"
     said = [one for one in gate.statements if one.target == target.path and _is_told(one)]
     said.sort(key=lambda one: (not one.stands, one.rule != "effect"))
     old = Counter(one.since for one in gate.statements if one.target == target.path)["unchanged"]
@@ -202,8 +211,8 @@ def _statements(gate: GateFile, target: Target, key: str) -> Section:
     return Section(
         prose=True,
         anchor=key,
-        label="Change",
-        title=f"The change of {target.path or 'the whole repository'}",
+        label=name if len(gate.targets) > 1 else "Change",
+        title=f"The change of {name}",
         caption=" ".join(_caption(gate, target, old)),
         columns=("What", "State", "Said", "For instance"),
         rows=tuple(rows),
@@ -212,7 +221,8 @@ def _statements(gate: GateFile, target: Target, key: str) -> Section:
 
 
 def _caption(gate: GateFile, target: Target, old: int) -> Iterator[str]:
-    yield f"From {gate.base.told} to {gate.head.told}: {gate.verdict.result}."
+    all_of_it = ", all that changes taken together" if len(gate.targets) > 1 else ""
+    yield f"From {gate.base.told} to {gate.head.told}: {gate.verdict.result}{all_of_it}."
     yield f"{words.count(len(target.files), 'file')} changed."
     yield from target.notes
     if old:

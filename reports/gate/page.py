@@ -30,6 +30,6 @@ def render_gate(gate: GateFile) -> str:
         gate=gate,
         verdict=gate.verdict,
         chapters=[chapter for chapter, _ in told],
-        sections=[section for chapter, _ in told for section in chapter.sections],
+        contents=told[0][0].sections if len(told) == 1 else [chapter.sections[0] for chapter, _ in told],
         about=[one for one in gate.statements if one.target is None],
     )  # fmt: skip

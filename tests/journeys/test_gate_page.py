@@ -86,6 +86,18 @@ def test_the_page_tells_the_verdict_then_decisions_and_the_operational_effect(fo
     assert rendered(values) == page, "the page is that of the JSON"
 
 
+def test_several_targets_are_told_apart(values: Any) -> None:
+    """Each has one place in the contents, and its headings name it."""
+    several = copy.deepcopy(values)
+    [one] = several["targets"]
+    several["targets"].append({**copy.deepcopy(one), "path": "other/desk", "name": "other/desk"})
+    page = checked(rendered(several))
+    contents = re.findall(r'<li><a href="#([^"]+)">([^<]+)</a></li>', page)
+    assert contents == [("change-1", "fleet/desk"), ("change-2", "other/desk"), ("method", "Method")]
+    headings = re.findall(r"<h2[^>]*>([^<]+)</h2>", page)
+    assert len(headings) == len(set(headings))
+
+
 def test_the_report_of_a_run_tells_the_change_of_its_scenario(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "report.html"
     words = ["report", str(folder / "run"), "--gate", str(folder / "gate.json")]
