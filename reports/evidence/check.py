@@ -12,6 +12,7 @@ import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast, get_args
 
@@ -116,7 +117,7 @@ def _payload(file: Path, public_key: Path | None) -> tuple[bytes, bool, list[str
 
 def _json(data: bytes, file: Path) -> dict[str, Any]:
     try:
-        value = json.loads(data, object_pairs_hook=_once)
+        value = json.loads(data, object_pairs_hook=_once, parse_constant=_no_number, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise input_error(f"is not JSON: {type(error).__name__}", str(file)) from None
     if not isinstance(value, dict):
@@ -129,6 +130,16 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len({key for key, _ in pairs}) != len(pairs):
         raise ValueError("a key stands twice")
     return dict(pairs)
+
+
+def _no_number(text: str) -> float:
+    """Raises ValueError: JSON has no NaN and no infinity."""
+    raise ValueError(text)
+
+
+def _finite(text: str) -> float:
+    """A number. Raises ValueError where it is too large for one."""
+    return value if isfinite(value := float(text)) else _no_number(text)
 
 
 def _statement(payload: bytes, file: Path) -> dict[str, Any]:
@@ -179,25 +190,31 @@ def _compared(told: Mapping[str, Any], run: Run) -> tuple[list[str], bool]:
     strange = "the statement has not the parts of one that windtunnel writes"
     predicate = told.get("predicate")
     fail_on = predicate.get("windtunnel_failOn") if isinstance(predicate, dict) else None
-    if not isinstance(predicate, dict) or fail_on not in get_args(FailOn):
+    if not isinstance(predicate, dict) or fail_on not in get_args(FailOn) or _JUDGED_BY not in predicate:
         return [strange], True
     now = statement(run, cast("FailOn", fail_on))
-    own = predicate.get("windtunnel_judgedBy") == versions()["windtunnel"]
+    own = predicate[_JUDGED_BY] == versions()["windtunnel"]
     faults = [] if told.keys() == now.keys() else [strange]
-    if told.get("subject") != now["subject"]:
+    if not _same(told, now, "subject"):
         faults.append("the statement's subjects are not those of the run")
     faults += [
         f"the statement's {quoted(key)} is not that of the run"
         for key in sorted(predicate.keys() | now["predicate"].keys())
-        if predicate.get(key) != now["predicate"].get(key) and (own or key not in _OF_JUDGEMENT)
+        if not _same(predicate, now["predicate"], key) and (own or key not in _OF_JUDGEMENT)
     ]
     return faults, own
 
 
+def _same(told: Mapping[str, Any], now: Mapping[str, Any], key: str) -> bool:
+    """Whether both have the same at a key, or nothing. As it is written: to Python `true`, `1` and `1.0` are equal."""
+    return canonical({key: told[key]} if key in told else {}) == canonical({key: now[key]} if key in now else {})
+
+
+_JUDGED_BY: Final = "windtunnel_judgedBy"
 _OF_JUDGEMENT: Final = frozenset(
     {
         *("result", "passedTests", "warnedTests", "failedTests"),
-        *("windtunnel_undecidedTests", "windtunnel_verdict", "windtunnel_judgedBy"),
+        *("windtunnel_undecidedTests", "windtunnel_verdict", _JUDGED_BY),
     }
 )
 

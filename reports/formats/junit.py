@@ -8,6 +8,7 @@ neither passes nor fails here. The case `verdict` says what the exit code says, 
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from collections import Counter
 from typing import Final
 
 from reports.formats.common import Group, exit_meaning, group_of, heading, path_of, place_of, worst_first
@@ -25,6 +26,7 @@ _SKIPPED: Final[dict[Group, str]] = {
 def junit(told: Told) -> str:
     """The statements as JUnit XML. What is gone since the baseline has no case."""
     cases = [_case(one) for one in worst_first(told.statements) if one.since != "absent"]
+    _told_apart(cases)
     cases.insert(0, _verdict(told))
     suite = ET.Element("testsuite", _totals(told, cases))
     properties = ET.SubElement(suite, "properties")
@@ -36,6 +38,16 @@ def junit(told: Told) -> str:
     root.append(suite)
     ET.indent(root, " ")
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
+
+
+def _told_apart(cases: list[ET.Element]) -> None:
+    """Number cases of one name, as of scenarios that are called alike: readers of JUnit keep one case of a name."""
+    met: Counter[str] = Counter()
+    for case in cases:
+        name = case.attrib["name"]
+        met[name] += 1
+        if met[name] > 1:
+            case.set("name", f"{name} ({met[name]})")
 
 
 def _totals(told: Told, cases: list[ET.Element]) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
@@ -332,6 +333,17 @@ def test_recorded_requests_are_decided_by_both_versions(
     monkeypatch.chdir(repository.root)
     assert exit_code(["gate", "--base", "main", "--workers", "1", *words]) == 2
     assert f"{log}:1:1: " in capsys.readouterr().err
+
+
+def test_what_is_said_of_several_tells_of_which_in_every_format(repository: Repository) -> None:
+    files = {f"{folder}/p.cedarschema": SCHEMA for folder in ("one", "two")}
+    repository.branch("several", **files, **{f"{folder}/p.cedar": MASKED for folder in ("one", "two")})
+    whole = told_of_gate(wt.gate("main", "several", folder=repository.root, workers=1))
+    for text in (markdown(whole), github(whole), junit(whole), sarif(whole)):
+        for folder in ("one", "two"):
+            assert re.search(rf"{folder}: \W?(<code>)?over-cap", text)
+    names = [case.attrib["name"] for case in ElementTree.fromstring(junit(whole)).iter("testcase")]
+    assert len(set(names)) == len(names)
 
 
 def test_policies_that_no_scenario_uses_have_no_effect_to_measure(

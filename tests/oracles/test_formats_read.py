@@ -59,6 +59,13 @@ def test_junit_says_the_verdict_when_nothing_else_does(verdict: str, exit_code: 
     assert (exit_code == 0) == all(outcome(case) == "passed" for case in found.values())
 
 
+def test_junit_tells_cases_of_one_name_apart() -> None:
+    one = every_kind()[0]
+    found = ET.fromstring(junit(told(one, one, one))).iter("testcase")
+    names = [case.attrib["name"].removeprefix(f"P101 never-matches [{one.fingerprint}]") for case in found]
+    assert names == ["verdict", "", " (2)", " (3)"]
+
+
 @settings(max_examples=150, deadline=None)
 @given(TEXTS)
 def test_any_text_is_xml(text: str) -> None:

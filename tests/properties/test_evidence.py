@@ -26,7 +26,7 @@ from models.diagnostics import InputError
 from models.load import LoadedScenario
 from reports.evidence import check
 from reports.evidence.dsse import PAYLOAD_TYPE
-from reports.evidence.statement import canonical, statement
+from reports.evidence.statement import PREDICATE, TYPE, canonical, statement
 from windtunnel.cli import exit_code
 
 SECRET = bytes.fromhex("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60")
@@ -196,6 +196,15 @@ TAMPERED: dict[str, Callable[[Path], None]] = {
     "something is added": lambda run: _restate(run, lambda v: v.update(extra=1)),
     "subjects are no list": lambda run: _restate(run, lambda v: v.update(subject={"name": 3})),
     "the predicate is a list": lambda run: _restate(run, lambda v: v.update(predicate=[])),
+    "true is written as 1": lambda run: _restate(run, lambda v: v["predicate"].update(windtunnel_verified=1)),
+    "a count is written as another number": lambda run: _restate(
+        run,
+        lambda v: v["predicate"]["windtunnel_run"].update(
+            replications=float(v["predicate"]["windtunnel_run"]["replications"])
+        ),
+    ),
+    "nothing is added": lambda run: _restate(run, lambda v: v["predicate"].update(extra=None)),
+    "who judged is gone": lambda run: _restate(run, lambda v: v["predicate"].pop("windtunnel_judgedBy")),
     "the threshold is unknown": lambda run: _restate(run, lambda v: v["predicate"].update(windtunnel_failOn="no")),
 }
 
@@ -230,7 +239,14 @@ def test_evidence_of_another_run_is_no_evidence(run: Path, small: LoadedScenario
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", "{}", '{"a":1,"a":2}', "[" * 100_000, '{"payload": 3}', '{"payload": "", "payloadType": 1}']
+    "text",
+    [
+        *("", "{", "[]", "{}", '{"a":1,"a":2}', "[" * 100_000, '{"payload": 3}', '{"payload": "", "payloadType": 1}'),
+        *(
+            f'{{"_type":"{TYPE}","a":{number},"predicateType":"{PREDICATE}"}}'
+            for number in ("NaN", "-Infinity", "1e999")
+        ),
+    ],
 )
 def test_what_is_no_evidence_is_refused(run: Path, text: str) -> None:
     (run / "evidence.intoto.json").write_text(text)
