@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 import math
 import re
 from collections import Counter
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 from hypothesis import given
@@ -18,12 +20,16 @@ from hypothesis import strategies as st
 
 import windtunnel as wt
 from models.load import LoadedScenario
-from reports.formats.figures import COLUMNS, figures_csv
+from reports.digest import Digest
+from reports.formats.figures import _UNITS, COLUMNS, figures_csv, unit_of
 from reports.formats.page import escaped, page_markdown
+from reports.intervals import Interval
 from reports.json import plain
+from reports.outcomes import Outcomes
 from windtunnel.cli import exit_code
 
-SCENARIOS = Path(__file__).parents[2] / "scenarios"
+ROOT = Path(__file__).parents[2]
+SCENARIOS = ROOT / "scenarios"
 SHORT = {"horizon": "2d", "faults": []}
 
 
@@ -132,6 +138,54 @@ def test_csv_has_every_figure_of_the_json(run: Path, capsys: pytest.CaptureFixtu
     found = Counter(tuple(float(row[key]) if row[key] else None for key in ("value", "low", "high")) for row in rows)
     assert found == Counter(triples(outcomes))
     assert {row["name"] for row in rows if row["part"] == "objectives"} == {o["name"] for o in outcomes["objectives"]}
+
+
+def parts_with_intervals() -> set[tuple[str, str]]:
+    """Parts of outcomes with their measured fields."""
+    return {
+        (part, name)
+        for outcomes in (Outcomes, Digest)
+        for part, kind in get_type_hints(outcomes).items()
+        for one in classes_of(kind)
+        for name, hint in get_type_hints(one).items()
+        if "Interval" in str(hint)
+    }
+
+
+def classes_of(kind: Any) -> Iterator[type]:
+    """The data classes that a type hint holds, however deep."""
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        if kind is not Interval:
+            yield kind
+            for hint in get_type_hints(kind).values():
+                yield from classes_of(hint)
+    else:
+        for one in get_args(kind):
+            yield from classes_of(one)
+
+
+def test_every_figure_has_the_unit_that_the_report_tells_it_in() -> None:
+    """By the calls that put figures into the report's tables, `Figure(desk.load, "share")`."""
+    have = parts_with_intervals()
+    assert set(_UNITS) <= set(have)
+    shown = re.compile(r'(?:(?:Figure|measured)\(\s*\w+\.|", ")(\w+)"?, "(duration|share|money|count)"\)')
+    files = [*(ROOT / "reports").glob("*.py"), *(ROOT / "reports" / "templates").rglob("*.jinja")]
+    texts = [path.read_text() for path in files]
+    used = {(figure, unit) for text in texts for figure, unit in shown.findall(text)}
+    assert len(used) > 80
+    told = {(figure, unit_of(part, figure)) for part, figure in have}
+    assert used <= told
+    once = {figure for figure, _ in used}
+    assert {pair for pair in told if pair[0] in once and pair[1] != "count"} <= used
+
+
+def test_csv_tells_units(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = out(["report", str(run), "--format", "csv"], capsys)[1]
+    rows = {(row["part"], row["name"], row["figure"]): row["unit"] for row in csv.DictReader(io.StringIO(told))}
+    assert rows["people", "care", "wait_p95"] == rows["objectives", "night-desk-answers", "interval"] == "us"
+    assert rows["work", "refunds", "cost"] == rows["objectives", "affordable", "interval"] == "USD"
+    assert rows["work", "refunds", "wrong"] == "share"
+    assert rows["people", "care", "served"] == "count"
 
 
 def test_what_is_not_kept_and_not_measured_is_no_figure(desk: LoadedScenario, tmp_path: Path) -> None:
