@@ -159,11 +159,17 @@ def _of_commits(base: Commit, compared: Commit, apart: Commit | None) -> Iterato
 
 
 def _of_rules(base: Tree, head: Tree, rules: GateRules) -> Iterator[str]:
-    """Files of the gate that the change touches: the base's count."""
-    for file in (RULES_FILE, rules.waivers, *filter(None, (rules.baseline,))):
+    """Files of the gate that the change touches: the base's count. Then limits that are for no scenario there is."""
+    for file in (RULES_FILE, rules.waivers, *filter(None, (rules.baseline, rules.requests))):
         path = posixpath.normpath(file)
         if base.read(path) != head.read(path):
             yield f"The change touches {quoted(path)}. The base's counts here, the new one from the next change on."
+    files = (path for path in (*base.entries, *head.entries) if posixpath.basename(path) == SCENARIO_FILE)
+    folders = {posixpath.dirname(path) for path in files}
+    for limit in rules.limit:
+        if not any(fnmatchcase(folder, limit.scenario) for folder in folders):
+            why = f"{quoted(limit.scenario)} is no scenario's folder"
+            yield f"The limit on {quoted(limit.measure)} limits nothing: {why}."
 
 
 def _placed(limit: Limit, place: int, text: bytes | None, file: str) -> PlacedLimit:

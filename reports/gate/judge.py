@@ -113,6 +113,9 @@ def _passing(judged: Sequence[Judged], said: Sequence[Statement]) -> Iterator[st
     if all(one.target.change == "unchanged" for one in judged):
         yield "The change touches no scenario and no policies that are judged here."
         return
+    yield from (
+        f"The base of {one.target.name} cannot be read: no decision is compared." for one in judged if one.base_faults
+    )
     diffs = [one.diff for one in judged if one.diff]
     waived = [one for one in said if one.waived]
     if diffs:

@@ -335,6 +335,25 @@ def test_recorded_requests_are_decided_by_both_versions(
     assert f"{log}:1:1: " in capsys.readouterr().err
 
 
+def test_rules_that_do_nothing_and_a_log_that_is_touched_are_told(repository: Repository) -> None:
+    limits = '[[gate.limit]]\nmeasure = "desks.finance.load"\nrise-at-most = "1%"\nscenario = "fleet/d?sk"\n'
+    repository.branch(
+        "misspelt",
+        **{
+            "windtunnel.toml": f'[gate]\nrequests = "log.jsonl"\n{limits}{limits.replace("fleet/d?sk", "flet/*")}',
+            "log.jsonl": "",
+        },
+    )
+    repository.git("checkout", "-q", "-b", "no-log", "misspelt")
+    repository.git("rm", "-q", "log.jsonl")
+    repository.git("commit", "-q", "-m", "no log")
+    repository.git("checkout", "-q", "main")
+    assert wt.gate("misspelt", "no-log", folder=repository.root).notes == (
+        "The change touches `log.jsonl`. The base's counts here, the new one from the next change on.",
+        "The limit on `desks.finance.load` limits nothing: `flet/*` is no scenario's folder.",
+    )
+
+
 def test_what_is_said_of_several_tells_of_which_in_every_format(repository: Repository) -> None:
     files = {f"{folder}/p.cedarschema": SCHEMA for folder in ("one", "two")}
     repository.branch("several", **files, **{f"{folder}/p.cedar": MASKED for folder in ("one", "two")})
@@ -701,6 +720,17 @@ def test_a_head_that_mends_a_broken_base_is_judged_by_its_own_objectives(reposit
     gate = wt.gate("broken", "mended", folder=repository.root, workers=1, replications=3)
     assert gate.verdict.result == "fail"
     assert {one.rule for _, one in gate.said if one.stands} == {"objective"}
+
+
+def test_a_pass_over_a_broken_base_says_that_no_decision_is_compared(repository: Repository) -> None:
+    repository.branch("broken-set", **{"other/p.cedar": "forbd", "other/p.cedarschema": SCHEMA})
+    repository.git("checkout", "-q", "-b", "mended-set", "broken-set")
+    repository.write("other/p.cedar", WIDER)
+    repository.git("commit", "-q", "-a", "-m", "mended")
+    repository.git("checkout", "-q", "main")
+    gate = wt.gate("broken-set", "mended-set", folder=repository.root, workers=1)
+    assert gate.verdict.result == "pass"
+    assert gate.verdict.reasons[0] == "The base of other cannot be read: no decision is compared."
 
 
 def test_what_a_change_does_to_oversight_is_told(repository: Repository) -> None:
