@@ -22,6 +22,9 @@ COMMENT_BYTES: Final = 65_535
 ONE_MAX: Final = 4_000
 """Characters of a statement's message or witness that are told. An assumption: what is read in a comment."""
 
+NOTES_MAX: Final = 20
+"""Notes that are told. An assumption: what is read in a comment."""
+
 _TITLES: Final[dict[Group, str]] = {
     "failing": "Failing",
     "undecided": "Undecided",
@@ -85,9 +88,14 @@ def _head(told: Told) -> Iterator[str]:
     numbers = Counter(map(group_of, told.statements))
     counts = [f"{numbers[group]} {_word(group, numbers[group])}" for group in GROUPS if numbers[group]]
     yield f"\nExit code {told.exit_code}. {listed(counts, len(GROUPS)) if counts else 'Nothing is said'}.\n\n"
-    if told.facts:
-        facts = " · ".join(f"{inert(name)} {_code(_short(value, 200))}" for name, value in told.facts.items())
-        yield f"<sub>{facts}</sub>\n\n"
+    notes = [value for name, value in told.facts.items() if name.startswith("note ")]
+    facts = {name: value for name, value in told.facts.items() if not name.startswith("note ")}
+    if facts:
+        values = " · ".join(f"{inert(name)} {_code(_short(value, 200))}" for name, value in facts.items())
+        yield f"<sub>{values}</sub>\n\n"
+    if notes:
+        yield from (f"- {inert(_short(note))}\n" for note in notes[:NOTES_MAX])
+        yield f"- {count(len(notes) - NOTES_MAX, 'more note')}\n\n" if len(notes) > NOTES_MAX else "\n"
 
 
 def _word(group: Group, number: int) -> str:

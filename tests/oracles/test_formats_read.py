@@ -187,6 +187,15 @@ def test_a_document_keeps_its_limit_and_counts_the_rest(length: int, limit: int)
     assert left is not None
 
 
+def test_notes_of_a_comment_are_sentences_told_whole() -> None:
+    note = f"desk: it sets `name` and `{'x' * 300}`."
+    few = Told("desk", "pass", 0, (), (), {"base": "main", "note 1": note})
+    assert f"- desk: it sets <code>name</code> and <code>{'x' * 300}</code>.\n" in markdown(few)
+    assert "<sub>base <code>main</code></sub>" in markdown(few)
+    many = markdown(Told("desk", "pass", 0, (), (), {f"note {n}": f"That is {n}." for n in range(1, 31)}))
+    assert ("- That is 20.\n" in many, "That is 21." in many, "- 10 more notes\n" in many) == (True, False, True)
+
+
 def test_a_long_head_is_cut_too() -> None:
     long = Told("t" * 10, "fail", 1, tuple("reason " * 500 for _ in range(40)), every_kind(), {})
     assert len(document(long, 10_000).encode()) <= 10_000
