@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
 import pandas as pd
 
 from reports.intervals import Interval, exact, student
@@ -59,7 +60,7 @@ def livelocked(tables: RunTables, cases: pd.DataFrame) -> pd.DataFrame:
     found = tables.of_kind("livelock")
     pairs = set(zip(found["replication"].tolist(), found["case"].tolist(), strict=True))
     rows = zip(cases["replication"].tolist(), cases["case"].tolist(), strict=True)
-    return cases[[pair in pairs for pair in rows]]
+    return cases[np.fromiter((pair in pairs for pair in rows), bool, len(cases))]
 
 
 def _told(detail: str) -> tuple[str, int]:

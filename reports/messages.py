@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import pandas as pd
+
 from models.scenario import Send
 from reports.intervals import Interval, exact, student
 from reports.tables import RunTables
@@ -31,10 +33,15 @@ def assess_messages(tables: RunTables) -> tuple[MessageOutcome, ...]:
     return tuple(_message(tables, name) for name in names)
 
 
+def _of(name: str, rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a message, whatever its key."""
+    place = rows["place"].astype("str")
+    return rows[(place == f"message:{name}") | place.str.startswith(f"message:{name}[")]
+
+
 def _message(tables: RunTables, name: str) -> MessageOutcome:
     kinds = ("sent", "received", "message-expired", "not-received")
-    rows = [tables.of_kind(kind) for kind in kinds]
-    sent, received, expired, vain = (part[part["place"].str.partition("[")[0] == f"message:{name}"] for part in rows)
+    sent, received, expired, vain = (_of(name, tables.of_kind(kind)) for kind in kinds)
     waited = received.groupby("replication")["value"].mean().reindex(range(tables.replications))
     return MessageOutcome(
         name,
