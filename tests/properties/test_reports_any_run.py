@@ -47,6 +47,7 @@ def test_every_run_is_told_in_every_format_and_no_approval_is_lost(text: str) ->
     assert all(chain.left.estimate >= 0 for chain in outcomes.escalation)
 
 
+@pytest.mark.long
 @settings(max_examples=2, deadline=None, phases=[Phase.generate])  # to shrink what is slow takes minutes
 @given(scenarios())
 def test_nothing_need_have_happened(text: str) -> None:
